@@ -1,0 +1,85 @@
+"""The cafeterias of the campus, and whether each is open."""
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+from msgspec import Struct
+from sqlalchemy import select
+
+from domain import model
+from domain.database import Cluster, Role
+from domain.model.hours import Interval, Schedule, SpecialDay, Status, WeeklyInterval
+
+# Exceptions older than this no longer matter to any open interval.
+_PAST = timedelta(days=3)
+
+
+class Cafeteria(Struct, frozen=True):
+    """A cafeteria, its hours, and what they mean at the instant it was read."""
+
+    id: int
+    name: str
+    location: str
+    schedule: Schedule
+    status: Status
+
+
+class Cafeterias:
+    """Reads of the cafeterias, from the replica that serves the menu."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def listed(self, at: datetime) -> list[Cafeteria]:
+        """Every cafeteria by name, with its status at the aware instant `at`."""
+        places = select(
+            model.Cafeteria.id,
+            model.Cafeteria.name,
+            model.Cafeteria.location,
+            model.Cafeteria.time_zone,
+            model.Cafeteria.last_order_minutes,
+        ).order_by(model.Cafeteria.name)
+        intervals = select(
+            model.OpeningInterval.cafeteria_id,
+            model.OpeningInterval.weekday,
+            model.OpeningInterval.opens_at,
+            model.OpeningInterval.closes_at,
+        ).order_by(model.OpeningInterval.weekday, model.OpeningInterval.opens_at)
+        exceptions = (
+            select(
+                model.OpeningException.cafeteria_id,
+                model.OpeningException.on_date,
+                model.OpeningException.opens_at,
+                model.OpeningException.closes_at,
+            )
+            .where(model.OpeningException.on_date >= (at - _PAST).date())
+            .order_by(model.OpeningException.cafeteria_id, model.OpeningException.on_date)
+        )
+        weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
+        special: dict[int, list[SpecialDay]] = defaultdict(list)
+        async with self._cluster.read(Role.MENU) as database:
+            rows = list(await database.execute(places))
+            for owner, weekday, opens_at, closes_at in await database.execute(intervals):
+                weekly[owner].append(
+                    WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
+                )
+            by_date = groupby(await database.execute(exceptions), key=lambda row: row[:2])
+            for (owner, on_date), shifts in by_date:
+                special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
+        cafeterias = []
+        for key, name, location, time_zone, last_order_minutes in rows:
+            schedule = Schedule(
+                time_zone=time_zone,
+                weekly=tuple(weekly[key]),
+                exceptions=tuple(special[key]),
+                last_order=timedelta(minutes=last_order_minutes),
+            )
+            cafeterias.append(Cafeteria(key, name, location, schedule, schedule.status(at)))
+        return cafeterias
+
+
+def _special_day(on_date: date, shifts: list[tuple[object, ...]]) -> SpecialDay:
+    """A closed day is kept as one row without times."""
+    intervals = [Interval(*shift) for shift in shifts if shift[0] is not None]  # type: ignore[arg-type]
+    return SpecialDay(on=on_date, intervals=tuple(intervals))

@@ -1,0 +1,5 @@
+"""The way to PostgreSQL: a primary for writes and replicas, by role, for reads."""
+
+from domain.database.cluster import Cluster, Limits, Role
+
+__all__ = ["Cluster", "Limits", "Role"]

@@ -1,0 +1,132 @@
+"""Engines by role, and the two ways to use them: `read` and `transaction`."""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from domain.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+
+class Role(StrEnum):
+    """What a read is for; each role has a node of its own and the primary behind it."""
+
+    PRIMARY = "primary"
+    MENU = "menu"
+    ANALYTICS = "analytics"
+    REPORTS = "reports"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one node's pool: connections, and seconds to connect, wait and run."""
+
+    connections: int = 20
+    connect_timeout: float = 2.0
+    pool_timeout: float = 2.0
+    statement_timeout: float = 10.0
+
+
+class Cluster:
+    """A primary and its replicas. The n-th replica serves the n-th of menu, analytics, reports."""
+
+    def __init__(
+        self, primary_url: str, replica_urls: Sequence[str], limits: Limits | None = None
+    ) -> None:
+        limits = limits or Limits()
+        self._primary = _engine(primary_url, limits, read_only=False)
+        # Reads that fall back to the primary are refused a write there too.
+        self._primary_reads = _engine(primary_url, limits, read_only=True)
+        self._replicas = [_engine(url, limits, read_only=True) for url in replica_urls]
+        readers = (Role.MENU, Role.ANALYTICS, Role.REPORTS)
+        self._chains: dict[Role, list[AsyncEngine]] = {Role.PRIMARY: [self._primary_reads]}
+        for position, role in enumerate(readers):
+            own = self._replicas[position % len(self._replicas) :][:1] if self._replicas else []
+            self._chains[role] = [*own, self._primary_reads]
+
+    @asynccontextmanager
+    async def read(self, role: Role) -> AsyncIterator[AsyncConnection]:
+        """A read-only connection to the first node of the role's chain that answers.
+
+        Raises UnavailableError when none does. Each statement sees its own snapshot.
+        """
+        connection = await self._first_that_answers(self._chains[role])
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction on the primary: committed when the block ends, else rolled back.
+
+        A failing COMMIT raises here, so nothing is acknowledged that was not kept.
+        """
+        connection = await self._first_that_answers([self._primary])
+        try:
+            async with connection.begin():
+                yield connection
+        finally:
+            await connection.close()
+
+    async def ping(self) -> dict[str, bool]:
+        """Whether each node answers, by name."""
+        nodes = {"primary": self._primary_reads}
+        nodes |= {f"replica-{n}": engine for n, engine in enumerate(self._replicas, start=1)}
+        return {name: await _answers(engine) for name, engine in nodes.items()}
+
+    async def close(self) -> None:
+        """Close every pool."""
+        for engine in (self._primary, self._primary_reads, *self._replicas):
+            await engine.dispose()
+
+    @staticmethod
+    async def _first_that_answers(chain: Sequence[AsyncEngine]) -> AsyncConnection:
+        for engine in chain:
+            try:
+                return await engine.connect()
+            except (OSError, DBAPIError, PoolTimeoutError) as error:
+                log.warning("database node %s does not answer: %s", _where(engine.url), error)
+        raise UnavailableError("The database does not answer.")
+
+
+def _engine(url: str, limits: Limits, *, read_only: bool) -> AsyncEngine:
+    settings = {
+        "application_name": "comanda",
+        "statement_timeout": str(int(limits.statement_timeout * 1000)),
+    }
+    if read_only:
+        settings["default_transaction_read_only"] = "on"
+    return create_async_engine(
+        make_url(url).set(drivername="postgresql+asyncpg"),
+        pool_size=limits.connections,
+        # An overflow connection is closed on return: a queue costs less than a connect.
+        max_overflow=0,
+        pool_use_lifo=True,
+        pool_timeout=limits.pool_timeout,
+        # Reads need no BEGIN, hence no ROLLBACK when their connection comes back.
+        isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
+        pool_reset_on_return=None if read_only else "rollback",
+        connect_args={"timeout": limits.connect_timeout, "server_settings": settings},
+    )
+
+
+async def _answers(engine: AsyncEngine) -> bool:
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except (OSError, DBAPIError, PoolTimeoutError):
+        return False
+    return True
+
+
+def _where(url: URL) -> str:
+    return f"{url.host}:{url.port}"

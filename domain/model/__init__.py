@@ -1,0 +1,30 @@
+"""Tables and value types of the cafeteria."""
+
+from domain.model.accounts import Role, User
+from domain.model.base import Base
+from domain.model.cafeterias import Cafeteria, OpeningException, OpeningInterval
+from domain.model.catalogue import Category, Product
+from domain.model.notifications import Notification
+from domain.model.operations import Configuration, OutboxEvent
+from domain.model.orders import Order, OrderItem, OrderStatus
+from domain.model.wallet import Transaction, TransactionKind, Wallet
+
+__all__ = [
+    "Base",
+    "Cafeteria",
+    "Category",
+    "Configuration",
+    "Notification",
+    "OpeningException",
+    "OpeningInterval",
+    "Order",
+    "OrderItem",
+    "OrderStatus",
+    "OutboxEvent",
+    "Product",
+    "Role",
+    "Transaction",
+    "TransactionKind",
+    "User",
+    "Wallet",
+]

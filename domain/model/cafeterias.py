@@ -1,0 +1,91 @@
+"""Where food is served, and when, in the wall time of the place itself."""
+
+from datetime import date, time
+
+from sqlalchemy import (
+    CheckConstraint,
+    Computed,
+    Date,
+    ForeignKey,
+    SmallInteger,
+    Text,
+    Time,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import INT4RANGE, ExcludeConstraint, Range
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.model.base import Base, CreatedAt, Key
+
+# Start and end in minutes of the ISO week, [start, end). An interval that closes at or before
+# the time it opens runs into the next day; Sunday's may run past minute 10,080.
+MINUTES_OF_WEEK = """
+int4range(
+    (weekday - 1) * 1440 + (extract(epoch FROM opens_at) / 60)::int,
+    (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60)::int
+        + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END
+)
+"""
+
+
+class Cafeteria(Base):
+    """A counter on the campus; `time_zone` is an IANA name."""
+
+    __tablename__ = "cafeterias"
+
+    id: Mapped[Key]
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    location: Mapped[str] = mapped_column(Text)
+    time_zone: Mapped[str] = mapped_column(Text)
+    last_order_minutes: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (
+        CheckConstraint("length(name) BETWEEN 1 AND 120", name="name"),
+        CheckConstraint("last_order_minutes BETWEEN 0 AND 240", name="last_order_minutes"),
+    )
+
+
+class OpeningInterval(Base):
+    """One interval of the week. Two of one cafeteria never overlap; the database sees to it."""
+
+    __tablename__ = "opening_intervals"
+
+    id: Mapped[Key]
+    cafeteria_id: Mapped[int] = mapped_column(ForeignKey("cafeterias.id", ondelete="CASCADE"))
+    weekday: Mapped[int] = mapped_column(SmallInteger)
+    opens_at: Mapped[time] = mapped_column(Time)
+    closes_at: Mapped[time] = mapped_column(Time)
+    minutes_of_week: Mapped[Range[int]] = mapped_column(
+        INT4RANGE, Computed(MINUTES_OF_WEEK, persisted=True)
+    )
+
+    __table_args__ = (
+        CheckConstraint("weekday BETWEEN 1 AND 7", name="weekday"),
+        ExcludeConstraint(
+            ("cafeteria_id", "="),
+            ("minutes_of_week", "&&"),
+            name="ex_opening_intervals_overlap",
+            using="gist",
+        ),
+    )
+
+
+class OpeningException(Base):
+    """A local date that does not follow the week: closed, or open at other hours."""
+
+    __tablename__ = "opening_exceptions"
+
+    id: Mapped[Key]
+    cafeteria_id: Mapped[int] = mapped_column(ForeignKey("cafeterias.id", ondelete="CASCADE"))
+    on_date: Mapped[date] = mapped_column(Date)
+    opens_at: Mapped[time | None] = mapped_column(Time)
+    closes_at: Mapped[time | None] = mapped_column(Time)
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+
+    __table_args__ = (
+        CheckConstraint("(opens_at IS NULL) = (closes_at IS NULL)", name="closed_or_both"),
+        # NULLS NOT DISTINCT: a date is closed once, not twice.
+        UniqueConstraint("cafeteria_id", "on_date", "opens_at", postgresql_nulls_not_distinct=True),
+    )

@@ -1,0 +1,56 @@
+"""What can be ordered, and the facts of its picture."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt
+
+
+class Category(Base):
+    """A section of the menu."""
+
+    __tablename__ = "categories"
+
+    id: Mapped[Key]
+    slug: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    position: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+
+    __table_args__ = (CheckConstraint("length(name) BETWEEN 1 AND 120", name="name"),)
+
+
+class Product(Base):
+    """A dish of one cafeteria. `picture_version` names the original's content, or is null."""
+
+    __tablename__ = "products"
+
+    id: Mapped[Key]
+    cafeteria_id: Mapped[int] = mapped_column(ForeignKey("cafeterias.id"))
+    category_id: Mapped[int] = mapped_column(ForeignKey("categories.id"))
+    name: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    price_minor: Mapped[Minor]
+    stock: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    is_available: Mapped[bool] = mapped_column(server_default=text("true"))
+    picture_version: Mapped[str | None] = mapped_column(Text)
+    picture_width: Mapped[int | None] = mapped_column(Integer)
+    picture_height: Mapped[int | None] = mapped_column(Integer)
+    picture_color: Mapped[str | None] = mapped_column(Text)
+    picture_thumbhash: Mapped[str | None] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    __table_args__ = (
+        CheckConstraint("length(name) BETWEEN 1 AND 160", name="name"),
+        CheckConstraint("price_minor BETWEEN 0 AND 100000000", name="price"),
+        CheckConstraint("stock >= 0", name="never_oversold"),
+        CheckConstraint(
+            "num_nulls(picture_version, picture_width, picture_height) IN (0, 3)"
+            " AND (picture_version IS NULL OR picture_width > 0 AND picture_height > 0)",
+            name="picture_is_whole",
+        ),
+        Index("ix_products_category_id", "category_id", "id"),
+        Index("ix_products_cafeteria_id", "cafeteria_id", "id"),
+    )

@@ -1,0 +1,37 @@
+"""What the running system keeps for itself: its configuration and its outbox."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.model.base import Base, CreatedAt, Key, UpdatedAt
+
+
+class Configuration(Base):
+    """A named value that an administrator may change while the system runs."""
+
+    __tablename__ = "configuration"
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    value: Mapped[Any] = mapped_column(JSONB)
+    updated_at: Mapped[UpdatedAt]
+
+
+class OutboxEvent(Base):
+    """A change that others must hear of, written in the transaction that made it."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(Text)
+    payload: Mapped[Any] = mapped_column(JSONB)
+    cache_tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    created_at: Mapped[CreatedAt]
+    delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index("ix_outbox_waiting", "id", postgresql_where=text("delivered_at IS NULL")),
+    )
