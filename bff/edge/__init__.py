@@ -1,0 +1,1 @@
+"""The outermost layer: what holds for every request, whatever its route."""

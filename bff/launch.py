@@ -1,0 +1,186 @@
+"""`comanda up`: the servers, the schema, the demo, the application, in the shortest time."""
+
+import asyncio
+import errno
+import os
+import secrets
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bff.app import store
+from bff.settings import from_environment
+from imaging.shelves import Shelves
+from infra.demo import campus, loader
+from infra.local.addresses import Given
+from infra.local.failure import StackError
+from infra.local.private_file import write_private
+from infra.local.stack import Stack
+from migrations.runner import migrate
+
+Say = Callable[[str], None]
+
+FIRST_PICTURE = "/products/1?w=300&h=300&q=80"
+# What an application is given to come up and the first picture to be drawn.
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What was asked for on the command line."""
+
+    data: Path
+    host: str
+    port: int
+    orders: int
+    fresh: bool
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the application."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return f"http://{host}:{self.port}"
+
+
+def environment_file(data: Path) -> Path:
+    """Where the settings of the application under `data` are kept, for its owner only."""
+    return data / "application.env"
+
+
+def saved_environment(data: Path) -> dict[str, str]:
+    """The settings that the last `up` under `data` gave its application; empty without one."""
+    try:
+        lines = environment_file(data).read_text("utf-8").splitlines()
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def up(launch: Launch, say: Say) -> None:
+    """Run everything until SIGINT or SIGTERM. Raises StackError with what to do about it."""
+    began = time.monotonic()
+    _require_port(launch.host, launch.port)
+    say(f"Comanda starts under {launch.data}")
+    given = Given.from_environment(os.environ)
+    with Stack(launch.data, say, fresh=launch.fresh, given=given) as stack:
+        addresses = stack.start()
+        environment = _environment(launch.data, addresses.environment())
+        asyncio.run(_prepare(environment, launch.orders, say))
+        stack.add("application", _server(launch), environment, url=launch.url)
+        for share in range(os.cpu_count() or 1):
+            drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(os.cpu_count())]
+            stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
+        status = _first_picture(stack, launch.url + FIRST_PICTURE)
+        say(f"First picture after {time.monotonic() - began:.1f} s (Cache-Status: {status})")
+        say(_summary(launch, addresses.environment()))
+        if stack.wait_for_replicas() and stack.streaming:
+            say(f"{len(stack.streaming)} replicas stream after {time.monotonic() - began:.1f} s")
+        stack.supervise()
+        say("Stopping")
+
+
+async def _prepare(environment: Mapping[str, str], orders: int, say: Say) -> None:
+    settings = from_environment(environment)
+    shelves = Shelves(store(settings))
+    try:
+        await shelves.create_buckets()
+    finally:
+        shelves.close()
+    await migrate(settings.database_url)
+    say("Schema is at its newest version")
+    if not await loader.is_loaded(settings.database_url):
+        say(f"Loading the demo campus with {orders:,} orders")
+        await loader.load(settings.database_url, orders, say)
+
+
+def _environment(data: Path, addresses: Mapping[str, str]) -> dict[str, str]:
+    """The application's environment: ours, with the addresses and a secret that is kept."""
+    kept = saved_environment(data)
+    secret = os.environ.get("COMANDA_TOKEN_SECRET") or kept.get("COMANDA_TOKEN_SECRET")
+    settings = {**addresses, "COMANDA_TOKEN_SECRET": secret or secrets.token_hex(32)}
+    lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+    write_private(environment_file(data), lines)
+    return {**os.environ, **settings}
+
+
+def _server(launch: Launch) -> list[str]:
+    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
+    command += ["--host", launch.host, "--port", str(launch.port)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--ws", "none"]
+    command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+    return [*command, "--timeout-graceful-shutdown", "10"]
+
+
+def _require_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As the server will: what is only waiting to close does not count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise StackError(
+                    f"{host}:{port} cannot be used: {error.strerror}.",
+                    "Choose another address: comanda up --host 127.0.0.1 --port 8000",
+                ) from error
+            raise StackError(
+                f"Port {port} of {host} is in use.",
+                f"Choose another: comanda up --port {port + 1} (in the Makefile's words: "
+                f'make up ARGS="--port {port + 1}"), or end the program that has it.',
+            ) from error
+
+
+def _first_picture(stack: Stack, url: str) -> str:
+    """Wait until the application serves a picture; its Cache-Status. Raises StackError."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        stack.poll()
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own URL
+                return str(answer.headers["Cache-Status"])
+        except urllib.error.HTTPError as error:
+            # 404: not drawn yet, and worth another look.
+            error.close()
+        except OSError:
+            pass
+        time.sleep(0.03)
+    raise StackError(
+        f"No picture came from {url} within {PATIENCE:.0f} s.",
+        "Look at what the application printed above, then try again.",
+    )
+
+
+def _summary(launch: Launch, addresses: Mapping[str, str]) -> str:
+    """What runs, where, and what to try."""
+    url = launch.url
+    replicas = addresses.get("COMANDA_REPLICA_URLS", "").split(",")
+    rows = [
+        ("application", url),
+        ("API, to browse", f"{url}/docs"),
+        ("PostgreSQL", _without_password(addresses["COMANDA_DATABASE_URL"])),
+        *((f"replica {n}", _without_password(each)) for n, each in enumerate(replicas, 1) if each),
+        ("Redis", _without_password(addresses["COMANDA_REDIS_URL"])),
+        ("S3", addresses.get("COMANDA_S3_ENDPOINT", "AWS")),
+        ("settings", str(environment_file(launch.data))),
+    ]
+    where = "\n".join(f"  {name:<15} {place}" for name, place in rows)
+    login = f'{{"email": "student1@{campus.DOMAIN}", "password": "{campus.PASSWORD}"}}'
+    return (
+        f"\nRunning\n{where}\n\nTry\n"
+        f"  curl -s '{url}{FIRST_PICTURE}' -o picture.jpeg\n"
+        f"  curl -s '{url}/api/products?limit=2'\n"
+        f"  curl -s {url}/auth/login -H 'content-type: application/json' -d '{login}'\n\n"
+        "Ctrl-C stops all of it; a new `comanda up` finds its data again.\n"
+    )
+
+
+def _without_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}://{credentials.partition(':')[0]}{at}{place}" if at else url

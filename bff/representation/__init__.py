@@ -1,0 +1,1 @@
+"""Domain rows to what goes over the wire, and back."""

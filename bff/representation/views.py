@@ -1,0 +1,173 @@
+"""What each resource looks like on the wire: camelCase, decimal strings, RFC 3339 in UTC."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from bff.representation.fields import Field, Resource
+from domain import cafeterias, catalogue, orders
+from domain.model import OrderStatus
+from domain.model.money import to_decimal
+
+
+class View(Struct, frozen=True, rename="camel"):
+    """The base of what goes out."""
+
+
+class PictureView(View, frozen=True):
+    """Where a product's picture is, and the size of its original in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+class ProductView(View, frozen=True):
+    """A dish on the menu."""
+
+    id: int
+    cafeteria_id: int
+    category_id: int
+    name: str
+    description: str
+    price: str
+    stock: int
+    is_available: bool
+    picture: PictureView | None
+
+
+class CategoryView(View, frozen=True):
+    """A section of the menu."""
+
+    id: int
+    slug: str
+    name: str
+    description: str
+
+
+class HoursView(View, frozen=True):
+    """One opening interval: ISO weekday (1 is Monday) and local times; may end the day after."""
+
+    weekday: int
+    opens_at: str
+    closes_at: str
+
+
+class CafeteriaView(View, frozen=True):
+    """A cafeteria, and whether it is open at the instant of the answer."""
+
+    id: int
+    name: str
+    location: str
+    time_zone: str
+    is_open: bool
+    accepts_orders: bool
+    opens_at: datetime | None
+    closes_at: datetime | None
+    last_order_at: datetime | None
+    next_change: datetime | None
+    hours: list[HoursView]
+
+
+class ItemView(View, frozen=True):
+    """A line of an order."""
+
+    product_id: int
+    product_name: str
+    quantity: int
+    unit_price: str
+
+
+class OrderView(View, frozen=True):
+    """An order with its items."""
+
+    id: int
+    user_id: int
+    cafeteria_id: int
+    status: OrderStatus
+    total_amount: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    items: list[ItemView]
+
+
+ORDER_FIELDS = Resource(
+    {
+        "id": Field("id", int),
+        "userId": Field("user_id", int),
+        "cafeteriaId": Field("cafeteria_id", int),
+        "status": Field("status", OrderStatus),
+        "totalAmount": Field("total_minor", str, to_decimal),
+        "version": Field("version", int),
+        "createdAt": Field("created_at", datetime),
+        "updatedAt": Field("updated_at", datetime),
+    },
+    default=("id", "cafeteriaId", "status", "totalAmount", "createdAt"),
+)
+
+
+def product(row: catalogue.Product) -> ProductView:
+    """A product, its picture under the URL that every size is asked of."""
+    picture = None
+    if row.picture is not None:
+        picture = PictureView(f"/products/{row.id}", row.picture.width, row.picture.height)
+    return ProductView(
+        id=row.id,
+        cafeteria_id=row.cafeteria_id,
+        category_id=row.category_id,
+        name=row.name,
+        description=row.description,
+        price=to_decimal(row.price_minor),
+        stock=row.stock,
+        is_available=row.is_available,
+        picture=picture,
+    )
+
+
+def category(row: catalogue.Category) -> CategoryView:
+    """A category."""
+    return CategoryView(row.id, row.slug, row.name, row.description)
+
+
+def cafeteria(row: cafeterias.Cafeteria) -> CafeteriaView:
+    """A cafeteria with its week and its status."""
+    return CafeteriaView(
+        id=row.id,
+        name=row.name,
+        location=row.location,
+        time_zone=row.schedule.time_zone,
+        is_open=row.status.is_open,
+        accepts_orders=row.status.accepts_orders,
+        opens_at=row.status.opens_at,
+        closes_at=row.status.closes_at,
+        last_order_at=row.status.last_order_at,
+        next_change=row.status.next_change,
+        hours=[
+            HoursView(each.weekday, f"{each.opens_at:%H:%M}", f"{each.closes_at:%H:%M}")
+            for each in row.schedule.weekly
+        ],
+    )
+
+
+def order(row: orders.Order) -> OrderView:
+    """An order with its items."""
+    return OrderView(
+        id=row.id,
+        user_id=row.user_id,
+        cafeteria_id=row.cafeteria_id,
+        status=row.status,
+        total_amount=to_decimal(row.total_minor),
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        items=[
+            ItemView(
+                each.product_id,
+                each.product_name,
+                each.quantity,
+                to_decimal(each.unit_price_minor),
+            )
+            for each in row.items
+        ],
+    )

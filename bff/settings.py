@@ -1,0 +1,75 @@
+"""Every knob of the application: its name, its meaning, its default and its bounds."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+PREFIX = "COMANDA_"
+
+Url = Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class SettingsError(ValueError):
+    """The environment does not describe a runnable application; the message says what to set."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The application's settings; a field `database_url` is `COMANDA_DATABASE_URL`."""
+
+    database_url: Annotated[
+        Url, Meta(description="PostgreSQL primary: postgresql://user:pw@host/db")
+    ]
+    replica_urls: Annotated[
+        tuple[Url, ...],
+        Meta(max_length=16, description="streaming replicas, separated by commas; may be empty"),
+    ] = ()
+    database_connections: Annotated[
+        int, Meta(ge=1, le=200, description="most connections to each node, for one process")
+    ] = 20
+    redis_url: Annotated[Url, Meta(description="Redis or Valkey: redis://:password@host:port/0")]
+    s3_endpoint: Annotated[Url | None, Meta(description="S3 API; empty for AWS itself")] = None
+    s3_region: Annotated[str, Meta(description="region of the buckets")] = "eu-south-2"
+    s3_access_key: Annotated[
+        str | None, Meta(description="access key; empty for boto3's own chain")
+    ] = None
+    s3_secret_key: Annotated[str | None, Meta(description="secret of the access key")] = None
+    s3_originals: Annotated[str, Meta(description="bucket of uploaded originals")] = (
+        "comanda-originals"
+    )
+    s3_variants: Annotated[str, Meta(description="bucket of rendered variants")] = (
+        "comanda-variants"
+    )
+    token_secret: Annotated[
+        str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
+    ]
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Each setting: its environment variable, what it means, and its default as text."""
+    rows = []
+    for each in msgspec.structs.fields(Settings):
+        meta = next(m for m in each.type.__metadata__ if isinstance(m, Meta) and m.description)
+        default = "required" if each.required else str(each.default or "")
+        rows.append((PREFIX + each.name.upper(), meta.description or "", default))
+    return rows
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `COMANDA_*` variables; an empty variable counts as not set.
+
+    Raises SettingsError that names the variable.
+    """
+    given: dict[str, object] = {}
+    for each in msgspec.structs.fields(Settings):
+        text = environment.get(PREFIX + each.name.upper(), "").strip()
+        if text:
+            given[each.name] = text.split(",") if each.name == "replica_urls" else text
+        elif each.required:
+            raise SettingsError(f"{PREFIX}{each.name.upper()} must be set (comanda settings)")
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"a COMANDA_* setting is wrong: {error}") from error

@@ -1,0 +1,1 @@
+"""What the edge and the origin have to agree upon."""

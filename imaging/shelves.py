@@ -1,0 +1,134 @@
+"""Where pictures are kept: originals and variants, in two S3 buckets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import boto3
+from anyio import CapacityLimiter, to_thread
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CreateBucketConfigurationTypeDef
+
+T = TypeVar("T")
+
+CONNECTIONS: Final = 32
+MOST_ORIGINAL_BYTES: Final = 40_000_000
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+
+
+class ShelfError(Exception):
+    """The object store does not answer, or not with what was put into it."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An S3 endpoint and the buckets in it. Without an endpoint it is AWS itself."""
+
+    endpoint: str | None
+    region: str
+    access_key: str | None
+    secret_key: str | None
+    originals: str
+    variants: str
+
+
+class Shelves:
+    """boto3 off the event loop: its calls block, so each takes one of a bounded set of threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._threads = CapacityLimiter(CONNECTIONS)
+        self._s3: S3Client = boto3.client(
+            "s3",
+            endpoint_url=store.endpoint,
+            region_name=store.region,
+            aws_access_key_id=store.access_key,
+            aws_secret_access_key=store.secret_key,
+            config=Config(
+                connect_timeout=1,
+                read_timeout=5,
+                retries={"mode": "standard", "total_max_attempts": 2},
+                max_pool_connections=CONNECTIONS,
+                s3={"addressing_style": "path" if store.endpoint else "auto"},
+                # Stores beside AWS know Content-MD5 and ETag, not all of the newer checksums.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    async def original(self, key: str) -> bytes | None:
+        """The bytes of an original, or None. Raises ShelfError."""
+        return await self._run(partial(self._get, self._store.originals, key))
+
+    async def variant(self, key: str) -> bytes | None:
+        """The bytes of a stored variant, or None. Raises ShelfError."""
+        return await self._run(partial(self._get, self._store.variants, key))
+
+    async def keep_original(self, key: str, body: bytes, media_type: str) -> None:
+        """Store an original. Raises ShelfError."""
+        # Nothing but this application ever reads an original.
+        await self._run(partial(self._put, self._store.originals, key, body, media_type, "private"))
+
+    async def keep_variant(self, key: str, body: bytes, media_type: str, caching: str) -> None:
+        """Store a variant with the headers it is served with. Raises ShelfError."""
+        await self._run(partial(self._put, self._store.variants, key, body, media_type, caching))
+
+    async def create_buckets(self) -> None:
+        """Make the buckets where they are missing (the embedded store starts empty)."""
+        for bucket in (self._store.originals, self._store.variants):
+            await self._run(partial(self._create_bucket, bucket))
+
+    async def ping(self) -> bool:
+        """Whether both buckets answer."""
+        try:
+            for bucket in (self._store.originals, self._store.variants):
+                await self._run(partial(self._s3.head_bucket, Bucket=bucket))
+        except ShelfError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._s3.close()
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        try:
+            return await to_thread.run_sync(call, limiter=self._threads)
+        except (BotoCoreError, ClientError) as error:
+            raise ShelfError(str(error)) from error
+
+    def _get(self, bucket: str, key: str) -> bytes | None:
+        try:
+            found = self._s3.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _ABSENT:
+                return None
+            raise
+        with found["Body"] as body:
+            if found["ContentLength"] > MOST_ORIGINAL_BYTES:
+                raise ShelfError(f"{key} has {found['ContentLength']} bytes")
+            return body.read()
+
+    def _put(self, bucket: str, key: str, body: bytes, media_type: str, caching: str) -> None:
+        self._s3.put_object(
+            Bucket=bucket, Key=key, Body=body, ContentType=media_type, CacheControl=caching
+        )
+
+    def _create_bucket(self, bucket: str) -> None:
+        region = self._store.region
+        try:
+            self._s3.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _ABSENT:
+                raise
+            # us-east-1 is the one region that must not be named.
+            if region == "us-east-1":
+                self._s3.create_bucket(Bucket=bucket)
+            else:
+                place: CreateBucketConfigurationTypeDef = {"LocationConstraint": region}  # type: ignore[typeddict-item]
+                self._s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
