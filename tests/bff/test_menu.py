@@ -1,0 +1,101 @@
+"""The menu, page by page."""
+
+from datetime import datetime
+
+import asyncpg
+import httpx
+import pytest
+
+
+async def test_products_come_by_page_and_add_up(client: httpx.AsyncClient) -> None:
+    seen: list[int] = []
+    for page in range(1, 5):
+        answer = (await client.get(f"/api/products?page={page}&limit=60")).json()
+        assert answer["pagination"] == {"total": 200, "page": page, "limit": 60, "totalPages": 4}
+        seen += [product["id"] for product in answer["data"]]
+    assert seen == sorted(set(seen))
+    assert len(seen) == 200
+    beyond = (await client.get("/api/products?page=5&limit=60")).json()
+    assert beyond["data"] == []
+
+
+async def test_a_category_has_its_products_only(client: httpx.AsyncClient) -> None:
+    categories = (await client.get("/api/categories")).json()["data"]
+    assert len(categories) == 12
+    total = 0
+    for category in categories:
+        answer = (await client.get(f"/api/products?categoryId={category['id']}&limit=100")).json()
+        assert {product["categoryId"] for product in answer["data"]} == {category["id"]}
+        total += answer["pagination"]["total"]
+    assert total == 200
+
+
+async def test_a_product_has_a_price_in_decimals_and_says_where_its_picture_is(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "UPDATE products SET price_minor = 1205, picture_version = 'v', picture_width = 4000,"
+        " picture_height = 3000 WHERE id = 1"
+    )
+    first, second = (await client.get("/api/products?limit=2")).json()["data"]
+    assert first["price"] == "12.05"
+    assert first["picture"] == {"url": "/products/1", "width": 4000, "height": 3000}
+    assert second["picture"] is None
+
+
+async def test_cafeterias_tell_their_hours_and_whether_they_are_open(
+    client: httpx.AsyncClient,
+) -> None:
+    cafeterias = {
+        each["name"]: each for each in (await client.get("/api/cafeterias")).json()["data"]
+    }
+    assert len(cafeterias) == 5
+    canteen = cafeterias["Comedor de Ingeniería"]
+    monday = [each for each in canteen["hours"] if each["weekday"] == 1]
+    assert [(each["opensAt"], each["closesAt"]) for each in monday] == [
+        ("08:00", "11:30"),
+        ("13:00", "16:30"),
+    ]
+    for each in cafeterias.values():
+        assert each["isOpen"] is (each["closesAt"] is not None)
+        turns = datetime.fromisoformat(each["nextChange"])
+        assert turns.utcoffset() is not None
+
+
+async def test_a_closed_day_closes(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "UPDATE opening_intervals SET opens_at = '00:00', closes_at = '00:00'"
+        " WHERE cafeteria_id = 5"
+    )
+    before = (await client.get("/api/cafeterias")).json()["data"]
+    await connection.execute("DELETE FROM opening_exceptions WHERE cafeteria_id = 5")
+    await connection.execute(
+        "INSERT INTO opening_exceptions (cafeteria_id, on_date)"
+        " SELECT 5, current_date + n FROM generate_series(-1, 1) n"
+    )
+    after = (await client.get("/api/cafeterias")).json()["data"]
+    assert [each["isOpen"] for each in before if each["id"] == 5] == [True]
+    assert [each["isOpen"] for each in after if each["id"] == 5] == [False]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=one", "page"),
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("page=200&limit=100", "page"),
+        ("categoryId=0", "categoryId"),
+        ("categoryId=99999999999999999999", "categoryId"),
+    ],
+)
+async def test_a_page_out_of_bounds_is_a_problem_that_names_the_parameter(
+    client: httpx.AsyncClient, query: str, parameter: str
+) -> None:
+    answer = await client.get(f"/api/products?{query}")
+    assert answer.status_code == 400
+    assert [each["parameter"] for each in answer.json()["errors"]] == [parameter]

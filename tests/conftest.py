@@ -1,0 +1,181 @@
+"""Real servers for the whole session, and a clean database, buckets and Redis for each test."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from litestar import Litestar
+from redis import Redis
+from sqlalchemy import make_url
+
+from bff.app import create_app, store
+from bff.settings import Settings, from_environment
+from domain.database import Cluster
+from imaging.shelves import Shelves
+from infra.demo import loader
+from infra.local.stack import Stack
+from migrations.runner import migrate
+
+EMPTY = "comanda_empty"
+CAMPUS = "comanda_campus"
+CAMPUS_ORDERS = 300
+# The embedded servers fit into memory, where a database is cloned in milliseconds.
+MEMORY = Path("/dev/shm")  # noqa: S108
+ROOMY = 2_000_000_000
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers once, before xdist's workers, which inherit where they are."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOMY
+    directory = Path(tempfile.mkdtemp(prefix="comanda-test-", dir=MEMORY if in_memory else None))
+    # The servers may run under another account, which has to reach them.
+    directory.chmod(0o755)
+    stack = Stack(directory, report=lambda _: None, fast=True)
+    session.config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
+    session.config.add_cleanup(stack.stop)
+    addresses = stack.start()
+    os.environ.update(addresses.environment(), COMANDA_TOKEN_SECRET=secrets.token_hex(32))
+    asyncio.run(_make_templates(addresses.database_url))
+    stack.wait_for_replicas()
+
+
+async def _make_templates(database_url: str) -> None:
+    for name in (EMPTY, CAMPUS):
+        await _administer(database_url, f"CREATE DATABASE {name}")
+        await migrate(_database(database_url, name))
+    await loader.load(_database(database_url, CAMPUS), CAMPUS_ORDERS, lambda _: None)
+
+
+async def _administer(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def _clone(template: str) -> AsyncIterator[str]:
+    main = os.environ["COMANDA_DATABASE_URL"]
+    name = f"test_{uuid4().hex}"
+    await _administer(main, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield _database(main, name)
+    await _administer(main, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database() -> AsyncIterator[str]:
+    """The URL of a migrated database without a row."""
+    async with _clone(EMPTY) as url:
+        yield url
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[str]:
+    """The URL of a database that holds the demo campus and some orders."""
+    async with _clone(CAMPUS) as url:
+        yield url
+
+
+@pytest.fixture
+async def cluster(database: str) -> AsyncIterator[Cluster]:
+    """The campus through the domain's own way to it."""
+    cluster = Cluster(database, [])
+    yield cluster
+    await cluster.close()
+
+
+@pytest.fixture
+async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A plain connection to the campus, to look behind the application's back."""
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """An empty Redis database; each of xdist's workers has its own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    url = f"{os.environ['COMANDA_REDIS_URL'].removesuffix('/0')}/{int(worker) + 1}"
+    with Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def settings(database: str, redis_url: str) -> Settings:
+    """Settings for the campus, with two buckets that nobody has used."""
+    buckets = uuid4().hex
+    return from_environment(
+        os.environ
+        | {
+            "COMANDA_DATABASE_URL": database,
+            # Tests of what a replica does name one: elsewhere nothing waits for it.
+            "COMANDA_REPLICA_URLS": "",
+            "COMANDA_REDIS_URL": redis_url,
+            "COMANDA_S3_ORIGINALS": f"originals-{buckets}",
+            "COMANDA_S3_VARIANTS": f"variants-{buckets}",
+        }
+    )
+
+
+@pytest.fixture
+async def shelves(settings: Settings) -> AsyncIterator[Shelves]:
+    """The test's two buckets."""
+    shelves = Shelves(store(settings))
+    await shelves.create_buckets()
+    yield shelves
+    shelves.close()
+
+
+@pytest.fixture
+async def app(settings: Settings, shelves: Shelves) -> AsyncIterator[Litestar]:
+    """The application, started."""
+    async with started(create_app(settings)) as app:
+        yield app
+
+
+@asynccontextmanager
+async def started(app: Litestar) -> AsyncIterator[Litestar]:
+    """The application while it lives, in one task: a fixture is entered in one and left in
+    another, which a lifespan's cancel scopes do not survive."""
+    ready, finished = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            ready.set()
+            await finished.wait()
+
+    living = asyncio.create_task(live())
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({living, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield app
+    finally:
+        finished.set()
+        await living
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application; an error of the application is a response, as it is live."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://comanda.test") as client:
+        yield client

@@ -1,0 +1,87 @@
+"""The migrated schema is the models', and its constraints say what the domain says."""
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from domain.model import Base
+from migrations.runner import migrate, roll_back
+
+
+async def test_models_and_migrated_schema_are_the_same(empty_database: str) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return list(compare_metadata(context, Base.metadata))
+
+    url = make_url(empty_database).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_every_check_of_the_models_is_in_the_schema(empty_database: str) -> None:
+    modelled = {
+        str(constraint.name)
+        for table in Base.metadata.tables.values()
+        for constraint in table.constraints
+    }
+    connection = await asyncpg.connect(empty_database)
+    rows = await connection.fetch(
+        "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+        " AND contype <> 'n'"
+    )
+    await connection.close()
+    assert {row["conname"] for row in rows} - {"alembic_version_pkc"} == modelled
+
+
+async def test_migrations_run_down_and_up_again(empty_database: str) -> None:
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+    connection = await asyncpg.connect(empty_database)
+    before = await connection.fetch(tables)
+    await roll_back(empty_database, "base")
+    assert [row["tablename"] for row in await connection.fetch(tables)] == ["alembic_version"]
+    await migrate(empty_database)
+    assert await connection.fetch(tables) == before
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        ("UPDATE products SET stock = -1", "ck_products_never_oversold"),
+        ("UPDATE products SET price_minor = -1", "ck_products_price"),
+        ("UPDATE products SET picture_version = 'x'", "ck_products_picture_is_whole"),
+        ("UPDATE users SET cafeteria_id = NULL WHERE role = 'staff'",
+         "ck_users_staff_has_a_counter"),
+        ("UPDATE users SET role = 'king'", "ck_users_role"),
+        ("UPDATE users SET email = 'STUDENT2@campus.example' WHERE email LIKE 'student1@%'",
+         "uq_users_email"),
+        ("UPDATE wallets SET balance_minor = -1", "ck_wallets_never_negative"),
+        ("UPDATE orders SET total_minor = -1", "ck_orders_total"),
+        ("UPDATE order_items SET quantity = 0", "ck_order_items_quantity"),
+        ("INSERT INTO transactions (user_id, kind, amount_minor, order_id)"
+         " SELECT user_id, 'payment', 5, id FROM orders LIMIT 1",
+         "ck_transactions_sign_follows_kind"),
+        ("INSERT INTO transactions (user_id, kind, amount_minor) SELECT min(id), 'refund', 5"
+         " FROM users", "ck_transactions_order_is_known"),
+        ("UPDATE transactions SET amount_minor = amount_minor", "append_only"),
+        ("DELETE FROM transactions", "append_only"),
+        ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+         " VALUES (1, 1, '20:00', '22:00')", "ex_opening_intervals_overlap"),
+        ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+         " VALUES (4, 6, '03:00', '05:00')", "ex_opening_intervals_overlap"),
+        ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+         " VALUES (1, 8, '01:00', '02:00')", "ck_opening_intervals_weekday"),
+    ],
+)  # fmt: skip
+async def test_the_schema_refuses_what_the_domain_forbids(
+    connection: asyncpg.Connection, statement: str, constraint: str
+) -> None:
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError) as refused:
+        await connection.execute(statement)
+    assert refused.value.constraint_name == constraint
