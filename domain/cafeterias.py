@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from domain import model
 from domain.database import Cluster, Role
-from domain.model.hours import Interval, Schedule, SpecialDay, Status, WeeklyInterval
+from domain.model.hours import HORIZON, Interval, Schedule, SpecialDay, Status, WeeklyInterval
 
-# Exceptions older than this no longer matter to any open interval.
-_PAST = timedelta(days=3)
+# Exceptions that a status may depend on: last night's, and those up to the horizon.
+_PAST, _AHEAD = timedelta(days=3), HORIZON + timedelta(days=2)
 
 
 class Cafeteria(Struct, frozen=True):
@@ -53,7 +53,9 @@ class Cafeterias:
                 model.OpeningException.opens_at,
                 model.OpeningException.closes_at,
             )
-            .where(model.OpeningException.on_date >= (at - _PAST).date())
+            .where(
+                model.OpeningException.on_date.between((at - _PAST).date(), (at + _AHEAD).date())
+            )
             .order_by(model.OpeningException.cafeteria_id, model.OpeningException.on_date)
         )
         weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)

@@ -10,23 +10,48 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     Time,
-    UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import INT4RANGE, ExcludeConstraint, Range
+from sqlalchemy.dialects.postgresql import (
+    INT4MULTIRANGE,
+    INT4RANGE,
+    ExcludeConstraint,
+    Range,
+)
+from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.model.base import Base, CreatedAt, Key
 
-# Start and end in minutes of the ISO week, [start, end). An interval that closes at or before
-# the time it opens runs into the next day; Sunday's may run past minute 10,080.
+# [start, end) in minutes of the ISO week. An interval that closes at or before the time it opens
+# runs into the next day; what of Sunday's runs past the week's end is Monday morning.
+# Spelled as PostgreSQL prints it, or a comparison of models and schema sees a difference.
 MINUTES_OF_WEEK = """
-int4range(
-    (weekday - 1) * 1440 + (extract(epoch FROM opens_at) / 60)::int,
-    (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60)::int
-        + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END
-)
+int4multirange(VARIADIC ARRAY[
+    int4range(
+        (weekday - 1) * 1440 + (extract(epoch FROM opens_at) / 60::numeric)::integer,
+        least(10080, (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60::numeric)::integer
+            + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END)
+    ),
+    int4range(
+        0,
+        greatest(0, (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60::numeric)::integer
+            + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END - 10080)
+    )
+])
 """
+# The same of one date; a closed day takes all of it, so that nothing else fits beside it.
+MINUTES_OF_DATE = """
+CASE WHEN opens_at IS NULL THEN int4range(0, 2880) ELSE int4range(
+    (extract(epoch FROM opens_at) / 60::numeric)::integer,
+    (extract(epoch FROM closes_at) / 60::numeric)::integer
+        + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END
+) END
+"""
+WHOLE_MINUTES = (
+    "opens_at < '24:00' AND closes_at < '24:00'"
+    " AND extract(second FROM opens_at) = 0 AND extract(second FROM closes_at) = 0"
+)
 
 
 class Cafeteria(Base):
@@ -57,12 +82,13 @@ class OpeningInterval(Base):
     weekday: Mapped[int] = mapped_column(SmallInteger)
     opens_at: Mapped[time] = mapped_column(Time)
     closes_at: Mapped[time] = mapped_column(Time)
-    minutes_of_week: Mapped[Range[int]] = mapped_column(
-        INT4RANGE, Computed(MINUTES_OF_WEEK, persisted=True)
+    minutes_of_week: Mapped[MultiRange[int]] = mapped_column(
+        INT4MULTIRANGE, Computed(MINUTES_OF_WEEK, persisted=True)
     )
 
     __table_args__ = (
         CheckConstraint("weekday BETWEEN 1 AND 7", name="weekday"),
+        CheckConstraint(WHOLE_MINUTES, name="whole_minutes"),
         ExcludeConstraint(
             ("cafeteria_id", "="),
             ("minutes_of_week", "&&"),
@@ -83,9 +109,18 @@ class OpeningException(Base):
     opens_at: Mapped[time | None] = mapped_column(Time)
     closes_at: Mapped[time | None] = mapped_column(Time)
     reason: Mapped[str] = mapped_column(Text, server_default="")
+    minutes_of_date: Mapped[Range[int]] = mapped_column(
+        INT4RANGE, Computed(MINUTES_OF_DATE, persisted=True)
+    )
 
     __table_args__ = (
         CheckConstraint("(opens_at IS NULL) = (closes_at IS NULL)", name="closed_or_both"),
-        # NULLS NOT DISTINCT: a date is closed once, not twice.
-        UniqueConstraint("cafeteria_id", "on_date", "opens_at", postgresql_nulls_not_distinct=True),
+        CheckConstraint(WHOLE_MINUTES, name="whole_minutes"),
+        ExcludeConstraint(
+            ("cafeteria_id", "="),
+            ("on_date", "="),
+            ("minutes_of_date", "&&"),
+            name="ex_opening_exceptions_overlap",
+            using="gist",
+        ),
     )

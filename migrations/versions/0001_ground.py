@@ -11,12 +11,30 @@ depends_on = None
 
 
 MINUTES_OF_WEEK = """
-int4range(
-    (weekday - 1) * 1440 + (extract(epoch FROM opens_at) / 60)::int,
-    (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60)::int
-        + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END
-)
+int4multirange(VARIADIC ARRAY[
+    int4range(
+        (weekday - 1) * 1440 + (extract(epoch FROM opens_at) / 60::numeric)::integer,
+        least(10080, (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60::numeric)::integer
+            + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END)
+    ),
+    int4range(
+        0,
+        greatest(0, (weekday - 1) * 1440 + (extract(epoch FROM closes_at) / 60::numeric)::integer
+            + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END - 10080)
+    )
+])
 """
+MINUTES_OF_DATE = """
+CASE WHEN opens_at IS NULL THEN int4range(0, 2880) ELSE int4range(
+    (extract(epoch FROM opens_at) / 60::numeric)::integer,
+    (extract(epoch FROM closes_at) / 60::numeric)::integer
+        + CASE WHEN closes_at <= opens_at THEN 1440 ELSE 0 END
+) END
+"""
+WHOLE_MINUTES = (
+    "opens_at < '24:00' AND closes_at < '24:00'"
+    " AND extract(second FROM opens_at) = 0 AND extract(second FROM closes_at) = 0"
+)
 # The table of domain.model.orders.TRANSITIONS as it was on the day of this migration; a test
 # tries every pair of states on both.
 GUARD_STATUS = """
@@ -136,6 +154,12 @@ def upgrade() -> None:
         sa.Column("opens_at", sa.Time(), nullable=True),
         sa.Column("closes_at", sa.Time(), nullable=True),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "minutes_of_date",
+            postgresql.INT4RANGE(),
+            sa.Computed(MINUTES_OF_DATE, persisted=True),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "(opens_at IS NULL) = (closes_at IS NULL)",
             name=op.f("ck_opening_exceptions_closed_or_both"),
@@ -147,12 +171,13 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_opening_exceptions")),
-        sa.UniqueConstraint(
-            "cafeteria_id",
-            "on_date",
-            "opens_at",
-            name=op.f("uq_opening_exceptions_cafeteria_id_on_date_opens_at"),
-            postgresql_nulls_not_distinct=True,
+        sa.CheckConstraint(WHOLE_MINUTES, name=op.f("ck_opening_exceptions_whole_minutes")),
+        postgresql.ExcludeConstraint(
+            (sa.column("cafeteria_id"), "="),
+            (sa.column("on_date"), "="),
+            (sa.column("minutes_of_date"), "&&"),
+            using="gist",
+            name="ex_opening_exceptions_overlap",
         ),
     )
     op.create_table(
@@ -164,7 +189,7 @@ def upgrade() -> None:
         sa.Column("closes_at", sa.Time(), nullable=False),
         sa.Column(
             "minutes_of_week",
-            postgresql.INT4RANGE(),
+            postgresql.INT4MULTIRANGE(),
             sa.Computed(
                 MINUTES_OF_WEEK,
                 persisted=True,
@@ -178,6 +203,7 @@ def upgrade() -> None:
             name="ex_opening_intervals_overlap",
         ),
         sa.CheckConstraint("weekday BETWEEN 1 AND 7", name=op.f("ck_opening_intervals_weekday")),
+        sa.CheckConstraint(WHOLE_MINUTES, name=op.f("ck_opening_intervals_whole_minutes")),
         sa.ForeignKeyConstraint(
             ["cafeteria_id"],
             ["cafeterias.id"],

@@ -164,6 +164,12 @@ FRIDAY_NIGHT = weekly({FRI: "22:00-04:00", SAT: "10:00-14:00"})
             id="a special night joins the morning it reaches",
         ),
         pytest.param(
+            special("2026-01-09", "22:00-15:00"),
+            "2026-01-09T23:00+01:00",
+            opened("2026-01-10T15:00+01:00"),
+            id="a special night outlasts the shift it swallows",
+        ),
+        pytest.param(
             special("2026-01-06", "12:00-13:00"),
             "2026-01-05T09:00+01:00",
             closed("2026-01-06T12:00+01:00"),
@@ -209,6 +215,12 @@ def test_a_clock_change_neither_shuts_the_door_early_nor_opens_it_late(
     assert changed.status(opening) == opened(closes_at)
     assert changed.status(utc(closes_at) - timedelta(microseconds=1)) == opened(closes_at)
     assert not changed.status(utc(closes_at)).is_open
+
+
+def test_a_shift_the_clock_jumps_over_does_not_take_place() -> None:
+    skipped = schedule({SUN: "02:15-02:45"})
+    assert skipped.status(utc("2026-03-29T01:00Z")) == closed("2026-04-05T02:15+02:00")
+    assert skipped.status(utc("2026-03-28T12:00Z")) == closed("2026-04-05T02:15+02:00")
 
 
 def test_a_clock_set_back_over_midnight_hides_neither_yesterday_nor_tomorrow() -> None:

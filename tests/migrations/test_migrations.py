@@ -76,7 +76,19 @@ async def test_migrations_run_down_and_up_again(empty_database: str) -> None:
         ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
          " VALUES (4, 6, '03:00', '05:00')", "ex_opening_intervals_overlap"),
         ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
-         " VALUES (1, 8, '01:00', '02:00')", "ck_opening_intervals_weekday"),
+         " VALUES (4, 1, '01:00', '03:00')", "ex_opening_intervals_overlap"),
+        ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+         " VALUES (2, 6, '01:00', '24:00')", "ck_opening_intervals_whole_minutes"),
+        ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+         " VALUES (2, 6, '01:00:30', '02:00')", "ck_opening_intervals_whole_minutes"),
+        ("INSERT INTO opening_exceptions (cafeteria_id, on_date, opens_at, closes_at)"
+         " SELECT cafeteria_id, on_date, '10:00', '12:00' FROM opening_exceptions LIMIT 1",
+         "ex_opening_exceptions_overlap"),
+        ("INSERT INTO opening_exceptions (cafeteria_id, on_date)"
+         " SELECT cafeteria_id, on_date FROM opening_exceptions LIMIT 1",
+         "ex_opening_exceptions_overlap"),
+        ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+         " VALUES (1, 0, '01:00', '02:00')", "ck_opening_intervals_weekday"),
     ],
 )  # fmt: skip
 async def test_the_schema_refuses_what_the_domain_forbids(
