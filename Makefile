@@ -1,0 +1,58 @@
+# The commands of Comanda. `make` alone says what there is; without make, see README.md.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help up down test check format lock clean ready
+
+bin := .venv/bin
+stock := $(CURDIR)/.stock-pillow
+rooms := $(wildcard bff imaging cdn domain migrations infra tests benchmarks)
+ARGS ?=
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." is handed on by up and test:  make up ARGS=--fresh, make test ARGS="-k orders"'
+
+up: ## set up what is missing, and serve (Ctrl-C stops all of it)
+	@sh infra/local/setup.sh run
+	@$(bin)/comanda up $(ARGS)
+
+down: ## stop a Comanda that runs from here
+	@$(bin)/comanda down
+
+test: check ## set up what is missing, run the checks and every test
+	@echo 'Pictures, on stock Pillow'
+	@PYTHONPATH='$(stock)' $(bin)/pytest -q tests/imaging
+	@echo 'Everything, on the engine that was set up'
+	@$(bin)/pytest -n 2 --dist loadgroup $(ARGS)
+
+check: ready ## formatting, lint, types, who may import whom
+	$(bin)/ruff format --check $(rooms)
+	$(bin)/ruff check $(rooms)
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format: ready ## format, and mend what ruff can mend
+	$(bin)/ruff check --fix $(rooms)
+	$(bin)/ruff format $(rooms)
+
+ready:
+	@sh infra/local/setup.sh test
+
+compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --python-version 3.11
+extra = $(bin)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*project["optional-dependencies"][sys.argv[1]], sep="\n")'
+
+# The engines have locks of their own: the set-up puts in one of the two.
+lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newest)
+	@test -x $(bin)/uv || $(bin)/pip install --quiet 'uv>=0.13,<1'
+	$(compile) $(ARGS) --extra local pyproject.toml -o requirements/run.lock
+	$(compile) $(ARGS) --extra local --group dev pyproject.toml -o requirements/test.lock
+	@set -e; for engine in simd stock; do wanted=$$($(extra) $$engine); \
+		printf '%s\n' "$$wanted" | $(compile) $(ARGS) - -o requirements/pillow-$$engine.lock; done
+
+clean: ## remove what builds and checks left behind (never .comanda, the data)
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name .venv -prune -o -name .stock-pillow -prune -o -name .comanda -prune \
+		-o -name __pycache__ -exec rm -rf {} +
