@@ -18,7 +18,7 @@ from imaging.shelves import Shelves
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 64
+MOST_RENDERING = 64
 
 
 class PictureFacts(Protocol):
@@ -51,7 +51,8 @@ class Origin:
         self._shelves = shelves
         # Pillow lets go of the interpreter while it decodes, resizes and encodes.
         self._renderers = CapacityLimiter(os.cpu_count() or 1)
-        self._flights: dict[str, asyncio.Task[bytes]] = {}
+        self._rendering = 0
+        self._flights: dict[str, asyncio.Task[tuple[bytes, bool]]] = {}
 
     async def version(self, product_id: int) -> str:
         """The version of a product's picture; NoPictureError when it has none."""
@@ -66,24 +67,35 @@ class Origin:
         Raises NoPictureError, OverloadedError, UndecodableError, ShelfError.
         """
         key = asked.key(product_id, version)
-        stored = await self._shelves.variant(key)
-        if stored is not None:
-            return stored, True
+        # The shelf is looked at inside the flight: whoever looked before it was filled and came
+        # back after the flight had landed would render once more.
         flight = self._flights.get(key)
         if flight is None:
-            if len(self._flights) >= MOST_WAITING:
-                raise OverloadedError(f"{MOST_WAITING} pictures are being rendered already.")
-            flight = asyncio.create_task(self._render(key, product_id, version, asked))
+            flight = asyncio.create_task(self._fetch(key, product_id, version, asked))
             self._flights[key] = flight
             flight.add_done_callback(partial(self._landed, key))
         # Shielded: whoever goes away does not take the others' picture along.
-        return await asyncio.shield(flight), False
+        return await asyncio.shield(flight)
 
-    def _landed(self, key: str, flight: asyncio.Task[bytes]) -> None:
+    def _landed(self, key: str, flight: asyncio.Task[tuple[bytes, bool]]) -> None:
         del self._flights[key]
         # Looked at here, for everyone who waited may have left.
         if not flight.cancelled() and (error := flight.exception()):
             log.warning("variant %s failed: %s", key, error)
+
+    async def _fetch(
+        self, key: str, product_id: int, version: str, asked: Recipe
+    ) -> tuple[bytes, bool]:
+        stored = await self._shelves.variant(key)
+        if stored is not None:
+            return stored, True
+        if self._rendering >= MOST_RENDERING:
+            raise OverloadedError(f"{MOST_RENDERING} pictures are being rendered already.")
+        self._rendering += 1
+        try:
+            return await self._render(key, product_id, version, asked), False
+        finally:
+            self._rendering -= 1
 
     async def _render(self, key: str, product_id: int, version: str, asked: Recipe) -> bytes:
         original = await self._shelves.original(original_key(product_id, version))
