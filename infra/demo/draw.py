@@ -1,0 +1,49 @@
+"""Draws the demo's pictures and puts them where uploads go."""
+
+import hashlib
+import random
+
+from sqlalchemy import func, select, update
+
+from cdn.address import original_key
+from domain import model
+from domain.database import Cluster, Role
+from imaging.shelves import Shelves
+from infra.demo.pictures import draw_jpeg
+
+# As phones and cameras take them: mostly four megapixels, some twelve, some upright.
+SIZES = ((2400, 1800),) * 14 + ((1800, 2400),) * 4 + ((4000, 3000),) * 2
+
+
+async def draw_missing(cluster: Cluster, shelves: Shelves, share: int = 0, of: int = 1) -> int:
+    """Draw, store and record every `of`-th missing picture from the `share`-th on; how many.
+
+    What a killed process left undone is simply still missing for the next.
+    """
+    missing = (
+        select(model.Product.id, model.Category.slug)
+        .join(model.Category, model.Category.id == model.Product.category_id)
+        .where(model.Product.picture_version.is_(None), model.Product.id % of == share)
+        .order_by(model.Product.id)
+    )
+    async with cluster.read(Role.PRIMARY) as database:
+        rows = list(await database.execute(missing))
+    for product_id, slug in rows:
+        width, height = random.Random(product_id).choice(SIZES)
+        body = draw_jpeg(slug, product_id, (width, height))
+        # The version is the content: the same picture has the same variants for ever.
+        version = hashlib.sha256(body).hexdigest()[:16]
+        await shelves.keep_original(original_key(product_id, version), body, "image/jpeg")
+        async with cluster.transaction() as database:
+            await database.execute(
+                update(model.Product)
+                .where(model.Product.id == product_id)
+                .values(
+                    picture_version=version,
+                    picture_width=width,
+                    picture_height=height,
+                    version=model.Product.version + 1,
+                    updated_at=func.now(),
+                )
+            )
+    return len(rows)

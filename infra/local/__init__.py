@@ -1,0 +1,1 @@
+"""The embedded stack: real servers from wheels, for a machine that has none."""
