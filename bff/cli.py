@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -79,7 +80,13 @@ def up(data: Path, orders: int, host: str, port: int, fresh: bool) -> None:
     Servers named by COMANDA_DATABASE_URL (and COMANDA_REPLICA_URLS), COMANDA_REDIS_URL or
     COMANDA_S3_ENDPOINT are used instead of embedded ones.
     """
-    launch_up(Launch(data.absolute(), host, port, orders, fresh), say)
+    # Until the stack listens for it, `down` stops us as Ctrl-C does: in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        launch_up(Launch(data.absolute(), host, port, orders, fresh), say)
+    except KeyboardInterrupt:
+        say("Stopped before everything ran")
+        raise SystemExit(130) from None
 
 
 @main.command()

@@ -9,14 +9,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bff.app import store
-from bff.settings import from_environment
+from bff.settings import Settings, from_environment
+from domain.database import Cluster
 from imaging.shelves import Shelves
 from infra.demo import campus, loader
+from infra.demo.draw import draw_missing
 from infra.local.addresses import Given
 from infra.local.failure import StackError
 from infra.local.private_file import write_private
@@ -28,6 +31,7 @@ Say = Callable[[str], None]
 FIRST_PICTURE = "/products/1?w=300&h=300&q=80"
 # What an application is given to come up and the first picture to be drawn.
 PATIENCE = 120.0
+PAINTERS = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,14 @@ def up(launch: Launch, say: Say) -> None:
     with Stack(launch.data, say, fresh=launch.fresh, given=given) as stack:
         addresses = stack.start()
         environment = _environment(launch.data, addresses.environment())
-        asyncio.run(_prepare(environment, launch.orders, say))
+        asyncio.run(_make_ready(environment))
+        say("Schema is at its newest version")
+        # The application comes up while the demo is loaded, and the first dish is drawn.
         stack.add("application", _server(launch), environment, url=launch.url)
-        for share in range(os.cpu_count() or 1):
-            drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(os.cpu_count())]
-            stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
+        if asyncio.run(_load_demo(environment, launch.orders, say)):
+            for share in range(PAINTERS):
+                drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(PAINTERS)]
+                stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
         status = _first_picture(stack, launch.url + FIRST_PICTURE)
         say(f"First picture after {time.monotonic() - began:.1f} s (Cache-Status: {status})")
         say(_summary(launch, addresses.environment()))
@@ -84,18 +91,37 @@ def up(launch: Launch, say: Say) -> None:
         say("Stopping")
 
 
-async def _prepare(environment: Mapping[str, str], orders: int, say: Say) -> None:
+async def _make_ready(environment: Mapping[str, str]) -> None:
     settings = from_environment(environment)
-    shelves = Shelves(store(settings))
-    try:
+    async with _shelves(settings) as shelves:
         await shelves.create_buckets()
-    finally:
-        shelves.close()
     await migrate(settings.database_url)
-    say("Schema is at its newest version")
+
+
+async def _load_demo(environment: Mapping[str, str], orders: int, say: Say) -> bool:
+    """Load the demo where it is missing; whether any of its pictures is still to be drawn."""
+    settings = from_environment(environment)
     if not await loader.is_loaded(settings.database_url):
         say(f"Loading the demo campus with {orders:,} orders")
         await loader.load(settings.database_url, orders, say)
+    missing = await loader.missing_pictures(settings.database_url)
+    if missing:
+        say(f"Drawing {missing} pictures; the rest of them behind what follows")
+        cluster = Cluster(settings.database_url, [])
+        async with _shelves(settings) as shelves:
+            # Here, where everything is imported, the first is there a second sooner.
+            await draw_missing(cluster, shelves, most=1)
+        await cluster.close()
+    return missing > 1
+
+
+@asynccontextmanager
+async def _shelves(settings: Settings) -> AsyncIterator[Shelves]:
+    shelves = Shelves(store(settings))
+    try:
+        yield shelves
+    finally:
+        shelves.close()
 
 
 def _environment(data: Path, addresses: Mapping[str, str]) -> dict[str, str]:

@@ -15,8 +15,11 @@ from infra.demo.pictures import draw_jpeg
 SIZES = ((2400, 1800),) * 14 + ((1800, 2400),) * 4 + ((4000, 3000),) * 2
 
 
-async def draw_missing(cluster: Cluster, shelves: Shelves, share: int = 0, of: int = 1) -> int:
-    """Draw, store and record every `of`-th missing picture from the `share`-th on; how many.
+async def draw_missing(
+    cluster: Cluster, shelves: Shelves, share: int = 0, of: int = 1, most: int | None = None
+) -> int:
+    """Draw, store and record every `of`-th missing picture from the `share`-th on, or the first `most`
+    of those; how many it was.
 
     What a killed process left undone is simply still missing for the next.
     """
@@ -25,6 +28,7 @@ async def draw_missing(cluster: Cluster, shelves: Shelves, share: int = 0, of: i
         .join(model.Category, model.Category.id == model.Product.category_id)
         .where(model.Product.picture_version.is_(None), model.Product.id % of == share)
         .order_by(model.Product.id)
+        .limit(most)
     )
     async with cluster.read(Role.PRIMARY) as database:
         rows = list(await database.execute(missing))

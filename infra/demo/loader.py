@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -55,12 +56,22 @@ async def load(database_url: str, orders: int, report: Report) -> None:
 
 async def is_loaded(database_url: str) -> bool:
     """Whether the demo campus is there."""
+    question = "SELECT EXISTS (SELECT FROM configuration WHERE key = $1)"
+    return bool(await _ask(database_url, question, MARKER))
+
+
+async def missing_pictures(database_url: str) -> int:
+    """How many products have no picture yet."""
+    question = "SELECT count(*) FROM products WHERE picture_version IS NULL"
+    return int(await _ask(database_url, question))
+
+
+async def _ask(database_url: str, question: str, *arguments: object) -> Any:
     connection = await asyncpg.connect(database_url)
     try:
-        found = await connection.fetchval("SELECT true FROM configuration WHERE key = $1", MARKER)
+        return await connection.fetchval(question, *arguments)
     finally:
         await connection.close()
-    return bool(found)
 
 
 async def _refuse_unless_empty(connection: asyncpg.Connection) -> None:

@@ -253,6 +253,7 @@ def test_no_password_shows_in_the_list_of_processes(running: Running) -> None:
 
 @needs_proc
 def test_every_port_is_on_loopback(running: Running) -> None:
+    running.until(running.all_stream)  # the standbys listen later than the primary
     sockets = {
         os.readlink(descriptor)
         for pid in living_in(running.place)

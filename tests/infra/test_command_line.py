@@ -1,0 +1,224 @@
+"""`comanda up` from nothing to a picture, through a kill -9 and back, as root and as anybody."""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from PIL import Image
+
+from bff.launch import saved_environment
+from infra.demo.campus import PASSWORD
+
+NOBODY = "nobody"
+
+
+class CommandLine:
+    """`comanda` in a data directory of its own, run as somebody."""
+
+    def __init__(self, user: str | None) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="comanda-up-"))
+        self.data.chmod(0o755)
+        self._user = user
+        if user:
+            shutil.chown(self.data, user, pwd.getpwnam(user).pw_gid)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith("COMANDA_")}
+        account: dict[str, object] = {}
+        if self._user:
+            entry = pwd.getpwnam(self._user)
+            account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+            [sys.executable, "-m", "bff.cli", *arguments, "--data", str(self.data)],
+            env={**inherited, "HOME": str(self.data), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **account,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
+
+    def up(self) -> "subprocess.Popen[str]":
+        """Returns when the first picture was served and the replicas stream."""
+        process = self.start("up", "--orders", "60", "--port", str(self.port))
+        assert process.stdout
+        seen = ""
+        for line in process.stdout:
+            seen += line
+            if re.search(r"\d replicas stream", line):
+                return process
+        pytest.fail(f"comanda up ended with {process.wait()}:\n{seen}")
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=30)
+        return answer.raise_for_status()
+
+    def post(self, path: str, body: object, **headers: str) -> dict[str, object]:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        answer = httpx.post(url, json=body, headers=headers, timeout=30)
+        return dict(answer.raise_for_status().json())
+
+    def processes(self) -> list[str]:
+        """The command lines that name the data directory, ours aside."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    environment = (entry / "environ").read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+                if str(self.data) in command + environment:
+                    found.append(f"{entry.name}: {command}")
+        return found
+
+    def wait_until_alone(self, seconds: float = 20.0) -> list[str]:
+        deadline = time.monotonic() + seconds
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return left
+
+
+def reachable_by(user: str) -> bool:
+    """Whether the account may run this very interpreter and import the project."""
+    entry = pwd.getpwnam(user)
+    tried = subprocess.run(
+        [sys.executable, "-c", "import bff.cli, infra"],
+        user=entry.pw_uid,
+        group=entry.pw_gid,
+        extra_groups=[],
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        check=False,
+    )
+    return tried.returncode == 0
+
+
+@contextmanager
+def command_line(user: str | None) -> Iterator[CommandLine]:
+    made = CommandLine(user)
+    try:
+        yield made
+    finally:
+        made.run("down")
+        shutil.rmtree(made.data, ignore_errors=True)
+
+
+@pytest.fixture(params=["the same user", "an ordinary user"])
+def comanda(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
+    user = None
+    if request.param == "an ordinary user":
+        if os.geteuid() != 0:
+            pytest.skip("the tests run as an ordinary user already")
+        if not reachable_by(NOBODY):
+            pytest.skip(f"{NOBODY} cannot reach {sys.prefix}: clone to a directory open to all")
+        user = NOBODY
+    with command_line(user) as made:
+        yield made
+
+
+async def replicas_that_have(data: Path, key: str) -> tuple[int, int]:
+    """How many standbys stream, and how many show a row that was just written."""
+    addresses = saved_environment(data)
+    primary = await asyncpg.connect(addresses["COMANDA_DATABASE_URL"])
+    streaming = await primary.fetchval(
+        "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+    )
+    await primary.execute("INSERT INTO configuration VALUES ($1, '1', now())", key)
+    written = await primary.fetchval("SELECT pg_current_wal_flush_lsn()")
+    await primary.close()
+    shown = 0
+    for url in addresses["COMANDA_REPLICA_URLS"].split(","):
+        replica = await asyncpg.connect(url)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if await replica.fetchval("SELECT pg_last_wal_replay_lsn() >= $1", written):
+                break
+        shown += await replica.fetchval("SELECT count(*) FROM configuration WHERE key = $1", key)
+        await replica.close()
+    return streaming, shown
+
+
+async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
+    comanda: CommandLine,
+) -> None:
+    running = comanda.up()
+
+    # A picture of the asked size in the asked format, from the shelf the second time.
+    for accept, format_ in (("image/webp", "WEBP"), ("image/jpeg", "JPEG")):
+        for _ in range(2):
+            answer = comanda.get("/products/1?w=320&h=200&q=80", Accept=accept)
+        assert answer.headers["cache-status"] == "comanda-variants; hit"
+        with Image.open(BytesIO(answer.content)) as picture:
+            assert (picture.size, picture.format) == ((320, 200), format_)
+
+    assert await replicas_that_have(comanda.data, "written") == (3, 3)
+
+    # An order is acknowledged; the supervisor dies that instant.
+    session = comanda.post(
+        "/auth/login", {"email": "student1@campus.example", "password": PASSWORD}
+    )
+    bearer = {"authorization": f"Bearer {session['accessToken']}"}
+    products = comanda.get("/api/products?limit=100").json()["data"]
+    product = next(each["id"] for each in products if each["cafeteriaId"] == 1)
+    basket = {"cafeteriaId": 1, "items": [{"productId": product, "quantity": 1}]}
+    order = comanda.post("/api/orders", basket, **bearer)
+    running.kill()
+    running.wait()
+    assert comanda.wait_until_alone() == []
+
+    # The same token opens the same order in the same data.
+    again = comanda.up()
+    assert comanda.get(f"/api/orders/{order['id']}", **bearer).json() == order
+    assert comanda.run("status")[0] == 0
+
+    # A second one is told who runs; Ctrl-C ends everything.
+    code, words = comanda.run("up", "--port", "1" + str(comanda.port)[1:])
+    assert code == 1
+    assert str(again.pid) in words
+    again.send_signal(signal.SIGINT)
+    assert again.wait(60) == 0
+    assert comanda.wait_until_alone(5) == []
+    assert comanda.run("status")[0] == 3
+
+
+def test_a_port_in_use_is_said_before_anything_starts() -> None:
+    with command_line(None) as comanda, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, words = comanda.run("up", "--port", str(port))
+        assert code == 1
+        assert f"Port {port} of 127.0.0.1 is in use" in words
+        assert f"--port {port + 1}" in words
+        assert list(comanda.data.iterdir()) == []
+
+
+def test_down_stops_a_stack_of_another_terminal() -> None:
+    with command_line(None) as comanda:
+        running = comanda.up()
+        assert comanda.run("down") == (0, "Stopped.\n")
+        assert running.wait(30) == 0
+        assert comanda.wait_until_alone(5) == []
