@@ -1,0 +1,1 @@
+"""A made-up campus to show Comanda with: people, dishes, orders, pictures."""

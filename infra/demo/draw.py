@@ -18,10 +18,10 @@ SIZES = ((2400, 1800),) * 14 + ((1800, 2400),) * 4 + ((4000, 3000),) * 2
 async def draw_missing(
     cluster: Cluster, shelves: Shelves, share: int = 0, of: int = 1, most: int | None = None
 ) -> int:
-    """Draw, store and record every `of`-th missing picture from the `share`-th on, or the first `most`
-    of those; how many it was.
+    """Draw, store and record the missing pictures; how many it was.
 
-    What a killed process left undone is simply still missing for the next.
+    Of these every `of`-th from the `share`-th on, and the first `most` only. What a killed
+    process left undone is simply still missing for the next.
     """
     missing = (
         select(model.Product.id, model.Category.slug)

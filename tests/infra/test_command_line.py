@@ -32,6 +32,7 @@ class CommandLine:
     def __init__(self, user: str | None) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="comanda-up-"))
         self.data.chmod(0o755)
+        self.output = Path(f"{self.data}.output")
         self._user = user
         if user:
             shutil.chown(self.data, user, pwd.getpwnam(user).pw_gid)
@@ -39,37 +40,41 @@ class CommandLine:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+    def start(self, output: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+        """What it says goes to a file, where nobody has to read it for it to go on."""
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("COMANDA_")}
         account: dict[str, object] = {}
         if self._user:
             entry = pwd.getpwnam(self._user)
             account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-            [sys.executable, "-m", "bff.cli", *arguments, "--data", str(self.data)],
-            env={**inherited, "HOME": str(self.data), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            **account,
-        )
+        with output.open("wb") as written:
+            return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+                [sys.executable, "-m", "bff.cli", *arguments, "--data", str(self.data)],
+                env={**inherited, "HOME": str(self.data), "PYTHONDONTWRITEBYTECODE": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **account,
+            )
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
-        return process.returncode, output
+        output = Path(f"{self.data}.answer")
+        code = self.start(output, *arguments).wait(120)
+        words = output.read_text()
+        output.unlink()
+        return code, words
 
-    def up(self) -> "subprocess.Popen[str]":
+    def up(self) -> "subprocess.Popen[bytes]":
         """Returns when the first picture was served and the replicas stream."""
-        process = self.start("up", "--orders", "60", "--port", str(self.port))
-        assert process.stdout
-        seen = ""
-        for line in process.stdout:
-            seen += line
-            if re.search(r"\d replicas stream", line):
-                return process
-        pytest.fail(f"comanda up ended with {process.wait()}:\n{seen}")
+        process = self.start(self.output, "up", "--orders", "60", "--port", str(self.port))
+        while not re.search(r"\d replicas stream", self.output.read_text()):
+            if process.poll() is not None:
+                pytest.fail(
+                    f"comanda up ended with {process.returncode}:\n{self.output.read_text()}"
+                )
+            time.sleep(0.05)
+        return process
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=30)
@@ -104,15 +109,18 @@ class CommandLine:
 def reachable_by(user: str) -> bool:
     """Whether the account may run this very interpreter and import the project."""
     entry = pwd.getpwnam(user)
-    tried = subprocess.run(
-        [sys.executable, "-c", "import bff.cli, infra"],
-        user=entry.pw_uid,
-        group=entry.pw_gid,
-        extra_groups=[],
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        check=False,
-    )
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", "import bff.cli, infra"],
+            user=entry.pw_uid,
+            group=entry.pw_gid,
+            extra_groups=[],
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            check=False,
+        )
+    except PermissionError:
+        return False
     return tried.returncode == 0
 
 
@@ -124,6 +132,7 @@ def command_line(user: str | None) -> Iterator[CommandLine]:
     finally:
         made.run("down")
         shutil.rmtree(made.data, ignore_errors=True)
+        made.output.unlink(missing_ok=True)
 
 
 @pytest.fixture(params=["the same user", "an ordinary user"])
@@ -133,7 +142,7 @@ def comanda(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
         if os.geteuid() != 0:
             pytest.skip("the tests run as an ordinary user already")
         if not reachable_by(NOBODY):
-            pytest.skip(f"{NOBODY} cannot reach {sys.prefix}: clone to a directory open to all")
+            pytest.skip(f"{NOBODY} may not run {os.path.realpath(sys.executable)}")
         user = NOBODY
     with command_line(user) as made:
         yield made
