@@ -5,9 +5,10 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 from uuid import uuid4
 
 import asyncpg
@@ -145,15 +146,8 @@ async def shelves(settings: Settings) -> AsyncIterator[Shelves]:
     shelves.close()
 
 
-@pytest.fixture
-async def app(settings: Settings, shelves: Shelves) -> AsyncIterator[Litestar]:
-    """The application, started."""
-    async with started(create_app(settings)) as app:
-        yield app
-
-
 @asynccontextmanager
-async def started(app: Litestar) -> AsyncIterator[Litestar]:
+async def _started(app: Litestar) -> AsyncIterator[None]:
     """The application while it lives, in one task: a fixture is entered in one and left in
     another, which a lifespan's cancel scopes do not survive."""
     ready, finished = asyncio.Event(), asyncio.Event()
@@ -167,15 +161,35 @@ async def started(app: Litestar) -> AsyncIterator[Litestar]:
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({living, waiting}, return_when=asyncio.FIRST_COMPLETED)
     try:
-        yield app
+        yield
     finally:
         finished.set()
         await living
 
 
+@asynccontextmanager
+async def _serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(settings)
+    # An error of the application is a response, as it is live.
+    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
+    async with (
+        _started(app),
+        httpx.AsyncClient(transport=transport, base_url="http://comanda.test") as client,
+    ):
+        yield client
+
+
+Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
 @pytest.fixture
-async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application; an error of the application is a response, as it is live."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://comanda.test") as client:
+def serve() -> Serve:
+    """Start the application with settings of the test's own; a client of it."""
+    return _serving
+
+
+@pytest.fixture
+async def client(settings: Settings, shelves: Shelves) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application over the campus; `shelves` has made its buckets."""
+    async with _serving(settings) as client:
         yield client

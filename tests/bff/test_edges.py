@@ -1,12 +1,16 @@
 """What holds for every request: problems, health, and a description of the whole."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
 import asyncpg
 import httpx
 import msgspec
 import pytest
 
-from bff.app import create_app
 from bff.settings import Settings, SettingsError, described, from_environment
+
+Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.mark.parametrize(
@@ -50,14 +54,11 @@ async def test_the_application_is_ready_when_its_parts_answer(client: httpx.Asyn
     }
 
 
-async def test_without_its_database_it_lives_but_is_not_ready(settings: Settings) -> None:
+async def test_without_its_database_it_lives_but_is_not_ready(
+    settings: Settings, serve: Serve
+) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
-    app = create_app(msgspec.structs.replace(settings, database_url=nowhere))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://t") as client,
-    ):
+    async with serve(msgspec.structs.replace(settings, database_url=nowhere)) as client:
         assert (await client.get("/health")).status_code == 200
         assert (await client.get("/ready")).status_code == 503
         menu = await client.get("/api/products")
@@ -65,18 +66,13 @@ async def test_without_its_database_it_lives_but_is_not_ready(settings: Settings
         assert menu.headers["retry-after"] == "2"
 
 
-async def test_a_picture_without_its_store_is_unavailable(settings: Settings) -> None:
+async def test_a_picture_without_its_store_is_unavailable(settings: Settings, serve: Serve) -> None:
     connection = await asyncpg.connect(settings.database_url)
     await connection.execute(
         "UPDATE products SET picture_version='v', picture_width=1, picture_height=1 WHERE id=1"
     )
     await connection.close()
-    app = create_app(msgspec.structs.replace(settings, s3_endpoint="http://127.0.0.1:1"))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://t") as client,
-    ):
+    async with serve(msgspec.structs.replace(settings, s3_endpoint="http://127.0.0.1:1")) as client:
         answer = await client.get("/products/1?w=300")
         assert answer.status_code == 503
         assert "retry-after" in answer.headers

@@ -27,10 +27,11 @@ async def customer(connection: asyncpg.Connection) -> Principal:
 @pytest.fixture
 async def dishes(connection: asyncpg.Connection) -> list[asyncpg.Record]:
     """Three dishes of one cafeteria."""
-    return await connection.fetch(
+    found: list[asyncpg.Record] = await connection.fetch(
         "SELECT id, price_minor, stock FROM products WHERE cafeteria_id = $1 ORDER BY id LIMIT 3",
         PLACE,
     )
+    return found
 
 
 async def test_the_total_is_the_servers_sum_and_the_stock_is_taken(

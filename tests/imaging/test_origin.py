@@ -13,6 +13,7 @@ from PIL import Image
 from cdn.address import original_key
 from cdn.freshness import PUBLIC
 from imaging import origin
+from imaging.render import render
 from imaging.shelves import Shelves
 
 Upload = Callable[[bytes], Awaitable[int]]
@@ -90,7 +91,6 @@ async def test_many_who_ask_at_once_cost_one_rendering(
         rendered.append(arguments)
         return render(*arguments)  # type: ignore[arg-type]
 
-    render = origin.render
     monkeypatch.setattr(origin, "render", counted)
     answers = await asyncio.gather(*(client.get(url) for _ in range(40)))
     assert {answer.status_code for answer in answers} == {200}
