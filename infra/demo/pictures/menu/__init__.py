@@ -1,0 +1,1 @@
+"""What is cooked: one module a category, each with its dishes."""
