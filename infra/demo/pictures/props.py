@@ -71,10 +71,8 @@ def spoon(rng: random.Random, length: float, angle: float) -> Piece:
     """A hollow blade and a handle."""
     half = length / 2
     grip = path([(-half * 0.42, 0), (half * 0.2, 0), (half, 0)])
-    handle, oval = (
-        band(grip, [10, 9, 12, 18, 20]),
-        leaf_outline(length * 0.34, length * 0.2, 0.46, 0.7),
-    )
+    handle = band(grip, [10, 9, 12, 18, 20])
+    oval = leaf_outline(length * 0.34, length * 0.2, 0.46, 0.7)
     blade, dip = (spin(o, 0, -half * 0.68) for o in (oval, scaled(oval, 0.84, 0.8)))
     size = room(handle, 34)
     mask = Sketch(size).fill(handle, 255).fill(blade, 255).done()

@@ -1,1 +1,1 @@
-"""What is eaten, a piece at a time: every function here answers one piece, or a batch's model."""
+"""What is eaten, mostly a piece at a time."""

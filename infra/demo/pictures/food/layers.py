@@ -94,10 +94,8 @@ def _folds(
         hem.append((width * (t - 0.5), drop * fall))
     mask = silhouette([(-width / 2, -drop / 2), *hem, (width / 2, -drop / 2)], 6)
     size = mask.size
-    pleats, crinkle = (
-        noise.clouds(size, (round(waves * 5), 2), rng),
-        noise.swatch(size, "soft", rng),
-    )
+    pleats = noise.clouds(size, (round(waves * 5), 2), rng)
+    crinkle = noise.swatch(size, "soft", rng)
     height = ImageChops.multiply(Image.blend(pleats, crinkle, 0.25), dome(mask, 6))
     tone = Image.blend(pleats, crinkle, 0.4)
     albedo = dye(Image.blend(tone, noise.swatch(size, "broad", rng), 0.2), *stops)

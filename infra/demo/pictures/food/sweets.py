@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 from PIL import Image, ImageChops
 
@@ -105,13 +106,13 @@ def _outer_side(rng: random.Random, cake: Cake, wedge: Wedge, size: tuple[int, i
 def _cut_side(rng: random.Random, cake: Cake, wedge: Wedge, size: tuple[int, int]) -> Piece:
     (tip, near, _), (tip_up, near_up, _) = wedge.raised(0), wedge.raised(1)
     mask = Sketch(size, fine=2).fill([tip, near, near_up, tip_up], 255).done()
-    picture, low = Sketch(size, "RGB", cake.icing, fine=2), 0.0
-    for high, colour in (*cake.layers, (1.0, cake.icing)):
-        start = low if high < 1 or colour != cake.icing else 0.93
-        (a, b, _), (c, d, _) = wedge.raised(start), wedge.raised(high)
+    picture = Sketch(size, "RGB", cake.icing, fine=2)
+    bounds = pairwise((0.0, *(high for high, _ in cake.layers)))
+    strips = [(*span, colour) for span, (_, colour) in zip(bounds, cake.layers, strict=True)]
+    for low, high, colour in (*strips, (0.93, 1.0, cake.icing)):
+        (a, b, _), (c, d, _) = wedge.raised(low), wedge.raised(high)
         wave = rng.uniform(-3, 3)
         picture.fill([a, b, (d[0], d[1] + wave), (c[0], c[1] - wave)], colour)
-        low = high
     fine, soft = (noise.swatch(size, grit, rng) for grit in ("fine", "soft"))
     crumb = Image.blend(fine, soft, 0.4)
     shade = dye(crumb, (176, 168, 160), (232, 228, 222), WHITE)
