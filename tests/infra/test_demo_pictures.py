@@ -81,9 +81,8 @@ def test_a_picture_has_the_size_that_was_asked_for(category: str, size: tuple[in
 
 def test_another_process_that_drew_other_things_before_draws_the_same() -> None:
     here = [thumbnail(category, 0).tobytes() for category in CATEGORIES]
-    backwards = CATEGORIES[
-        ::-1
-    ]  # a piece kept for the next picture must not be changed by this one
+    # A piece kept for the next picture must not be changed by this one.
+    backwards = CATEGORIES[::-1]
     count = len(backwards)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
         there = list(other.map(draw, backwards, [0] * count, [SMALL] * count))
