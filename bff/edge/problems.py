@@ -120,13 +120,15 @@ def _camel(name: str) -> str:
     return first + "".join(other.capitalize() for other in others)
 
 
-def _http(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     status = HTTPStatus(error.status_code)
     kind = status.phrase.lower().replace(" ", "-")
     headers = {
         name: value for name, value in (error.headers or {}).items() if name != "content-type"
     }
-    # A server's own words stay in its log.
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # A server's own words stay in its log.
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     detail = error.detail if status < HTTPStatus.INTERNAL_SERVER_ERROR else ""
     return problem(
         kind, status, status.phrase, "" if detail == status.phrase else detail, headers=headers

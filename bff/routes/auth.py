@@ -18,7 +18,8 @@ from domain.model import Role
 class Login(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The credentials of an account."""
 
-    email: Annotated[str, Meta(min_length=3, max_length=254)]
+    # No control characters: PostgreSQL takes no NUL, and no address has any.
+    email: Annotated[str, Meta(max_length=254, pattern=r"^[^\x00-\x20\x7f@]+@[^\x00-\x20\x7f@]+$")]
     # Bounded, for hashing takes time in proportion.
     password: Annotated[str, Meta(min_length=1, max_length=256)]
 

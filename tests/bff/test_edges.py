@@ -44,6 +44,16 @@ async def test_broken_json_is_the_callers_error(client: httpx.AsyncClient) -> No
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "email", ["a\x00b@c.example", "a b@c.example", "nobody", "@", "a@b@c", "x" * 250 + "@c.example"]
+)
+async def test_an_address_that_cannot_be_one_is_refused_before_anybody_looks(
+    client: httpx.AsyncClient, email: str
+) -> None:
+    answer = await client.post("/auth/login", json={"email": email, "password": "x"})
+    assert answer.status_code == 400
+
+
 async def test_the_application_is_ready_when_its_parts_answer(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health")).json() == {"status": "up"}
     answer = await client.get("/ready")
