@@ -57,11 +57,13 @@ def _fit(picture: Image.Image, recipe: Recipe) -> Image.Image:
         return picture
     scale = min(width / target[0], height / target[1])
     crop = (target[0] * scale, target[1] * scale)
-    left, top = (width - crop[0]) / 2, (height - crop[1]) / 2
+    # Rounding may put an edge a hair outside the picture, which Pillow refuses.
+    left, top = max(0.0, (width - crop[0]) / 2), max(0.0, (height - crop[1]) / 2)
+    right, bottom = min(float(width), left + crop[0]), min(float(height), top + crop[1])
     return picture.resize(
         target,
         Image.Resampling.LANCZOS,
-        box=(left, top, left + crop[0], top + crop[1]),
+        box=(left, top, right, bottom),
         reducing_gap=_REDUCING_GAP,
     )
 

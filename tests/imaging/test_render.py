@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from cdn.address import Format, Recipe
+from cdn.address import LADDER, Format, Recipe
 from imaging.render import UndecodableError, render
 
 # Where the picture is cut in four, so that a turn or a mirror image shows.
@@ -81,6 +81,15 @@ def test_a_variant_has_the_asked_size_and_format(
     picture = decoded(body)
     assert picture.size == size
     assert picture.format == format_.name
+
+
+@pytest.mark.parametrize("source", [(2400, 1800), (1800, 2400), (1601, 1067)])
+def test_no_box_of_the_ladder_is_refused_for_a_rounding_error(source: tuple[int, int]) -> None:
+    body = encoded(quarters(*source))
+    for width in LADDER.sizes[:-1:3]:
+        for height in LADDER.sizes[::4]:
+            picture = decoded(render(body, Recipe(width, height, 80, Format.JPEG)))
+            assert abs(picture.width * height - picture.height * width) <= max(width, height)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
