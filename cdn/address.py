@@ -1,111 +1,215 @@
-"""A picture's public URL -> the canonical variant it names -> the key it is stored under."""
+"""A picture's public URL <-> the canonical path of the variant it names <-> the key in S3."""
 
-from bisect import bisect_left
-from collections.abc import Mapping
-from enum import StrEnum
-from importlib.resources import files
+import re
 from typing import Final
 
 import msgspec
 
-MOST_ASKED = 10_000
-MOST_ACCEPT = 1024
+from cdn.ladder import CENTRE, LADDER, LOSSLESS, WHITE, Fit, Focus, Format
+from cdn.negotiation import preferred, saves_data
+from cdn.parameters import Asked, ParameterError, asked
+from cdn.recipe import Recipe, canonical
+from cdn.recipe import parse as parse_recipe
+from cdn.signature import KeyRing, SignatureError
+
+__all__ = [
+    "CENTRE",
+    "CURRENT",
+    "LADDER",
+    "LOSSLESS",
+    "WHITE",
+    "AddressError",
+    "Fit",
+    "Focus",
+    "Format",
+    "KeyRing",
+    "ParameterError",
+    "Recipe",
+    "SignatureError",
+    "Variant",
+    "of_key",
+    "original_key",
+    "parse",
+    "product_in",
+    "resolve",
+    "sign",
+    "variants_prefix",
+]
+
+CURRENT: Final = "current"
+"""Stands in a canonical path for the version that a URL without `v` does not say."""
+
+_MOST_ID: Final = 2**63 - 1
+_PUBLIC: Final = re.compile(r"/products/([1-9][0-9]{0,18})")
+_CANONICAL: Final = re.compile(
+    r"/v/(?P<product>[1-9][0-9]{0,18})"
+    r"/(?P<version>[A-Za-z0-9_-]{1,64})"
+    r"(?:/(?P<signature>[a-z0-9]{1,16}\.[A-Za-z0-9_-]{43}))?"
+    r"/(?P<file>[a-z0-9_.-]{1,80})"
+)
 
 
-class Format(StrEnum):
-    """An encoding a variant can have; the value is its file extension too."""
+class AddressError(ValueError):
+    """A path is not the canonical one of any variant."""
 
-    WEBP = "webp"
-    JPEG = "jpeg"
+
+class Variant(msgspec.Struct, frozen=True):
+    """One rendering of a product's picture; without a `version` it is of the current one."""
+
+    product_id: int
+    version: str | None
+    recipe: Recipe
+    signature: str | None = None
 
     @property
-    def media_type(self) -> str:
-        """The media type of RFC 9649 (WebP) and RFC 2046 (JPEG)."""
-        return f"image/{self.value}"
+    def path(self) -> str:
+        """The canonical path: `/v/{id}/{version}/[{signature}/]{recipe}`."""
+        signed = f"{self.signature}/" if self.signature else ""
+        return f"/v/{self.product_id}/{self.version or CURRENT}/{signed}{self.recipe.file_name}"
+
+    @property
+    def key(self) -> str:
+        """Where the variant is stored in S3.
+
+        Raises ValueError without a version: what is stored under "current" would go on being
+        served from S3 after the picture has changed.
+        """
+        if self.version is None:
+            raise ValueError(f"{self.path} is not stored: say of which version it is, by at()")
+        return self.path[1:]
+
+    def at(self, version: str) -> "Variant":
+        """The same rendering of one version."""
+        return msgspec.structs.replace(self, version=None if version == CURRENT else version)
+
+    def instead(self, format_: Format) -> "Variant":
+        """The same rendering in another format, which stands in until this one is made."""
+        ours = LADDER.auto_quality.get(self.recipe.format, ())
+        theirs = LADDER.auto_quality.get(format_, ())
+        quality = self.recipe.quality
+        if theirs and (quality in ours or quality == LOSSLESS):
+            quality = theirs[ours.index(quality) if quality in ours else 0]
+        wish = msgspec.structs.replace(self.recipe, format=format_, quality=quality)
+        exact = self.signature is not None
+        return msgspec.structs.replace(self, recipe=canonical(wish, exact=exact))
 
 
-class Ladder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The only sizes (pixels), qualities (percent) and formats that are ever rendered."""
-
-    sizes: tuple[int, ...]
-    qualities: tuple[int, ...]
-    default_quality: int
-    formats: tuple[Format, ...]
-
-    def snap(self, value: int, rungs: tuple[int, ...]) -> int:
-        """The lowest rung that is not below `value`, else the highest."""
-        return rungs[min(bisect_left(rungs, value), len(rungs) - 1)]
+def product_in(path: str) -> int | None:
+    """The product whose picture a public path `/products/{id}` names, else None."""
+    named = _PUBLIC.fullmatch(path)
+    return _product_id(named[1]) if named else None
 
 
-LADDER: Final = msgspec.json.decode(files("cdn").joinpath("ladder.json").read_bytes(), type=Ladder)
+def resolve(
+    product_id: int,
+    query: str | bytes,
+    *,
+    accept: str = "",
+    save_data: str = "",
+    keys: KeyRing | None = None,
+) -> Variant:
+    """The variant that a public URL and the headers Accept and Save-Data ask for.
 
-
-class ParameterError(ValueError):
-    """A parameter of a picture's URL that is no sensible number; `parameter` names it."""
-
-    def __init__(self, parameter: str, value: str, lowest: int, highest: int) -> None:
-        super().__init__(
-            f"{parameter}={value[:32]!r} is not a whole number from {lowest} to {highest}"
-        )
-        self.parameter = parameter
-
-
-class Recipe(msgspec.Struct, frozen=True):
-    """A canonical variant: a box in pixels that the picture covers, a quality and a format.
-
-    With both sides the picture fills the box and is cropped; with one it keeps its aspect;
-    with none it keeps its size. Every value is on the ladder.
+    `query` is the raw query string, for a framework's decoding may differ from the edge's.
+    Raises ParameterError, and SignatureError for `s` without a key ring that knows it.
     """
+    wanted = asked(query)
+    variant = _variant(product_id, wanted, accept=accept, frugal=saves_data(save_data))
+    _verify(variant, keys)
+    return variant
 
-    width: int | None
-    height: int | None
-    quality: int
-    format: Format
 
-    def key(self, product_id: int, version: str) -> str:
-        """The variant's key in S3; it changes with the picture, so it is never stale."""
-        box = f"{self.width or ''}x{self.height or ''}"
-        return f"products/{product_id}/{version}/{box}-q{self.quality}.{self.format}"
+def _variant(product_id: int, wanted: Asked, *, accept: str, frugal: bool) -> Variant:
+    format_ = wanted.format or preferred(accept, animated=wanted.animated)
+    wish = Recipe(
+        width=wanted.width,
+        height=wanted.height,
+        fit=wanted.fit,
+        focus=wanted.focus,
+        quality=_quality(wanted.quality, format_, frugal=frugal),
+        format=format_,
+        background=wanted.background,
+        animated=wanted.animated,
+    )
+    version = None if wanted.version == CURRENT else wanted.version
+    recipe = canonical(wish, exact=wanted.signature is not None)
+    return Variant(product_id, version, recipe, wanted.signature)
+
+
+def _quality(asked_for: int | None, format_: Format, *, frugal: bool) -> int:
+    if asked_for is not None:
+        return LADDER.quality(asked_for, save_data=frugal)
+    return LADDER.auto_quality.get(format_, (LOSSLESS, LOSSLESS))[frugal]
+
+
+def parse(path: str, keys: KeyRing | None = None) -> Variant:
+    """The variant at a canonical path: `parse(variant.path) == variant`.
+
+    Raises AddressError for whatever canonicalisation cannot have produced, so that nobody has
+    a variant rendered past the ladder, and SignatureError as `resolve` does.
+    """
+    variant = _parsed(path)
+    if variant is None:
+        raise AddressError("This path is not the canonical one of a picture.")
+    _verify(variant, keys)
+    return variant
+
+
+def of_key(key: str) -> Variant:
+    """The variant stored under a key; what is stored was verified before.
+
+    Raises AddressError for a key that is not a variant's.
+    """
+    variant = _parsed(f"/{key}")
+    if variant is None or variant.version is None:
+        raise AddressError("This key is not a variant's.")
+    return variant
+
+
+def _parsed(path: str) -> Variant | None:
+    parts = _CANONICAL.fullmatch(path)
+    if parts is None:
+        return None
+    product_id = _product_id(parts["product"])
+    recipe = parse_recipe(parts["file"], exact=parts["signature"] is not None)
+    if product_id is None or recipe is None:
+        return None
+    version = None if parts["version"] == CURRENT else parts["version"]
+    return Variant(product_id, version, recipe, parts["signature"])
+
+
+def _product_id(digits: str) -> int | None:
+    return int(digits) if int(digits) <= _MOST_ID else None
+
+
+def _verify(variant: Variant, keys: KeyRing | None) -> None:
+    if variant.signature is None:
+        return
+    if keys is None:
+        raise SignatureError("Signed pictures are not served here: no key is configured.")
+    version = variant.version or CURRENT
+    keys.verify(variant.signature, variant.product_id, version, variant.recipe.geometry)
+
+
+def sign(product_id: int, query: str, keys: KeyRing) -> str:
+    """The public URL of a picture with exactly the sizes and the colour of `query`.
+
+    Raises ParameterError.
+    """
+    pairs = [pair for pair in query.split("&") if pair and not pair.startswith("s=")]
+    # Any signature will do to have the query read as one that may leave the ladder.
+    placeholder = f"s={keys.sign(product_id, CURRENT, '')}"
+    wanted = asked("&".join([*pairs, placeholder]))
+    variant = _variant(product_id, wanted, accept="", frugal=False)
+    signature = keys.sign(product_id, variant.version or CURRENT, variant.recipe.geometry)
+    return f"/products/{product_id}?{'&'.join([*pairs, f's={signature}'])}"
 
 
 def original_key(product_id: int, version: str) -> str:
-    """The key of an original in S3."""
+    """The key of an original in S3, in a bucket of its own."""
     return f"products/{product_id}/{version}"
 
 
-def recipe(query: Mapping[str, str], accept: str) -> Recipe:
-    """The canonical variant that a query (`w`, `h`, `q`) and an Accept header ask for.
-
-    Values between two rungs go up to the next, so a product has a bounded number of variants.
-    Unknown parameters are dropped. Raises ParameterError for what is not a number in range.
-    """
-    width = _number(query, "w", MOST_ASKED)
-    height = _number(query, "h", MOST_ASKED)
-    quality = _number(query, "q", 100) or LADDER.default_quality
-    return Recipe(
-        width=width and LADDER.snap(width, LADDER.sizes),
-        height=height and LADDER.snap(height, LADDER.sizes),
-        quality=LADDER.snap(quality, LADDER.qualities),
-        format=_preferred(accept),
-    )
-
-
-def _number(query: Mapping[str, str], name: str, highest: int) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    # isdecimal alone would let other scripts' digits through.
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= highest):
-        raise ParameterError(name, text, 1, highest)
-    return int(text)
-
-
-def _preferred(accept: str) -> Format:
-    """WebP for those who name it with a weight above zero (RFC 9110, 12.5.1), JPEG for all."""
-    # No honest header is longer; what lies behind counts as not said.
-    for element in accept[:MOST_ACCEPT].split(","):
-        media_type, *parameters = (part.strip().lower() for part in element.split(";"))
-        if media_type == Format.WEBP.media_type:
-            weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-            return Format.WEBP if weight.strip("0.") else Format.JPEG
-    return Format.JPEG
+def variants_prefix(product_id: int, version: str) -> str:
+    """What the keys of all variants of one version begin with, for deleting them."""
+    return f"v/{product_id}/{version}/"

@@ -1,28 +1,135 @@
-"""Every caching header that a picture is answered with."""
+"""Every caching header that a picture, or its absence, is answered with."""
 
-from cdn.address import Recipe
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Final, TypedDict
 
-# A variant of one version never changes, but its URL without a version may come to mean a new
-# picture: caches may keep it an hour and must then ask again, which a 304 answers cheaply.
-PUBLIC = "public, max-age=3600, stale-while-revalidate=86400, stale-if-error=2592000"
+from cdn.address import Variant
+
+Headers = dict[str, str]
+
+# What a versioned URL names never changes.
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+# A URL without a version may come to mean a new picture. Caches that can be purged keep it ten
+# minutes, for a purge can overtake an answer that is still under way and would then be kept;
+# browsers, which cannot be purged, a minute. Then they ask again, which a 304 answers cheaply.
+UNVERSIONED: Final = (
+    "public, max-age=60, s-maxage=600, stale-while-revalidate=60, stale-if-error=604800"
+)
+# Another format stands in for one that is still being made. Nobody may keep it for later, but
+# a second in CloudFront spares the origin the crowd that waits for the very same thing.
+STAND_IN: Final = "public, max-age=0, s-maxage=1, must-revalidate"
 # A picture that is missing may be uploaded at any moment.
-MISSING = "public, max-age=60"
+MISSING: Final = "public, max-age=10, s-maxage=60"
+# Nonsense, overload and faults. CloudFront keeps a 503 for its error-caching minimum all the
+# same, which has to be 0 or 1 second there: the default of 10 makes an outage of every hiccup.
+UNKEPT: Final = "no-store"
+
+# The answer depends on both, at a public URL; a canonical path is one of its answers, and
+# whatever is behind the edge function sees it under that name.
+VARY: Final = "Accept, Save-Data"
+
+# CloudFront reads tags from one header (CacheTagConfig). S3 puts this prefix before the names
+# of an object's metadata, so the application answers by that name too; the plain one is for
+# people and for other CDNs.
+TAG_METADATA: Final = "cache-tag"
+TAG_HEADERS: Final = ("Cache-Tag", f"X-Amz-Meta-{TAG_METADATA.title()}")
+
+STATIC: Final[Headers] = {
+    "Vary": VARY,
+    # Pictures are embedded by pages of other origins.
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    # A picture is never anything else, whatever a browser thinks that it sees in it,
+    "X-Content-Type-Options": "nosniff",
+    # and opened by itself it can run and load nothing.
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
+"""What S3 cannot keep with an object; CloudFront's response headers policy has to add these."""
 
 
-def etag(product_id: int, version: str, recipe: Recipe) -> str:
-    """The strong entity tag (RFC 9110, 8.8.3) of a variant; each format has its own."""
-    return f'"{recipe.key(product_id, version).removeprefix("products/")}"'
+def product_tag(product_id: int) -> str:
+    """The cache tag that every answer about a product's picture carries."""
+    return f"product-{product_id}"
 
 
-def picture_headers(
-    product_id: int, version: str, recipe: Recipe, *, stored: bool
-) -> dict[str, str]:
-    """The headers of a picture; `stored` says whether the shelf had it (RFC 9211)."""
+def etag(variant: Variant) -> str:
+    """The strong entity tag (RFC 9110 8.8.3) of a variant of one version: each format, size
+    and quality has its own, and it is known before any work is done."""
+    return f'"{variant.key.removeprefix("v/")}"'
+
+
+def picture(variant: Variant, *, pinned: bool, modified: datetime) -> Headers:
+    """The headers of a variant of a known version, stored or just made.
+
+    `pinned` says that the URL named the version, `modified` when it was uploaded.
+    """
+    return _described(variant, modified) | {"Cache-Control": IMMUTABLE if pinned else UNVERSIONED}
+
+
+def stand_in(variant: Variant, *, modified: datetime) -> Headers:
+    """The headers of a variant that is answered because the one in the asked format is still
+    being made. Its entity tag is its own, so that the right one will not be taken for it."""
+    return _described(variant, modified) | {"Cache-Control": STAND_IN}
+
+
+def _described(variant: Variant, modified: datetime) -> Headers:
     return {
-        "Cache-Control": PUBLIC,
-        "Vary": "Accept",
-        "ETag": etag(product_id, version, recipe),
-        "Cache-Tag": f"product-{product_id}",
-        "Cache-Status": "comanda-variants; hit" if stored else "comanda-variants; fwd=miss; stored",
-        "X-Content-Type-Options": "nosniff",
+        "Content-Type": variant.recipe.format.media_type,
+        "ETag": etag(variant),
+        "Last-Modified": http_date(modified),
+        "Accept-Ranges": "bytes",
+        **_tags(variant.product_id),
+        **STATIC,
     }
+
+
+def _tags(product_id: int) -> Headers:
+    return dict.fromkeys(TAG_HEADERS, product_tag(product_id))
+
+
+def not_modified(headers: Headers) -> Headers:
+    """Those of a picture's headers that a 304 repeats (RFC 9110 15.4.5), and the tags, by
+    which CloudFront finds the renewed answer again."""
+    kept = {"Cache-Control", "ETag", "Vary", *TAG_HEADERS}
+    return {name: value for name, value in headers.items() if name in kept}
+
+
+def missing(product_id: int) -> Headers:
+    """The headers of a 404, or of the placeholder in its place; an upload purges it too."""
+    return {"Cache-Control": MISSING, **_tags(product_id), **STATIC}
+
+
+def refused() -> Headers:
+    """The headers of a 400 or 403, which a correction of the ladder may take back."""
+    return {"Cache-Control": UNKEPT, **STATIC}
+
+
+def unavailable(seconds: int) -> Headers:
+    """The headers of a 503 (never 429: CloudFront serves what it has on a 5xx only)."""
+    return {"Cache-Control": UNKEPT, "Retry-After": str(max(1, seconds)), **STATIC}
+
+
+class ObjectHeaders(TypedDict):
+    """What S3 keeps with an object and answers it with, as boto3's `put_object` names it."""
+
+    ContentType: str
+    CacheControl: str
+    Metadata: dict[str, str]
+
+
+def stored(variant: Variant) -> ObjectHeaders:
+    """The headers that a variant is stored with, so that CloudFront can serve it from S3.
+
+    Its key has a version, so there it is immutable. With STATIC, and with the ETag,
+    Last-Modified and Accept-Ranges of S3's own, these are the headers of `picture`.
+    """
+    return {
+        "ContentType": variant.recipe.format.media_type,
+        "CacheControl": IMMUTABLE,
+        "Metadata": {TAG_METADATA: product_tag(variant.product_id)},
+    }
+
+
+def http_date(moment: datetime) -> str:
+    """RFC 9110 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`; `moment` has a time zone."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
