@@ -1,129 +1,217 @@
-"""The routes that a CDN, or a phone without one, pulls pictures from."""
+"""A variant for whoever asks: from memory, from the shelf, or rendered once and put there."""
 
 import asyncio
 import logging
-import os
-from functools import partial
-from typing import Annotated, Any, Protocol
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from anyio import CapacityLimiter, to_thread
-from litestar import Request, Response, get
-from litestar.di import NamedDependency
-from litestar.params import PathParameter, QueryParameter
-
-from cdn.address import Recipe, original_key, recipe
-from cdn.freshness import PUBLIC, picture_headers
-from imaging.render import render
-from imaging.shelves import Shelves
+from cdn.address import Format, Variant, original_key
+from imaging.flights import Flights
+from imaging.memory import Memory
+from imaging.picture import PictureError
+from imaging.pictures import PictureFacts, Pictures
+from imaging.pyramid import source
+from imaging.render import Rendered, render, render_level
+from imaging.shelves import ShelfError, Shelves, level_key
+from imaging.workers import Job, OverloadedError, Priority, WorkerError, Workers
 
 log = logging.getLogger(__name__)
 
-MOST_RENDERING = 64
-
-
-class PictureFacts(Protocol):
-    """What the catalogue knows of a picture."""
-
-    @property
-    def version(self) -> str: ...
-
-
-class Pictures(Protocol):
-    """The port to whoever knows which picture a product has."""
-
-    async def picture(self, product_id: int) -> PictureFacts | None:
-        """The facts of the product's picture, or None."""
+# Requests that wait for something to be made, rendered or fetched, in this process.
+MOST_FLIGHTS: Final = 2048
+# Upgrades to AVIF that wait for their turn; more are left to a later request.
+MOST_UPGRADES: Final = 256
+# An answer waits so long for the shelf to take the variant; then it is stored behind it.
+STORE_PATIENCE: Final = 0.25
 
 
 class NoPictureError(Exception):
     """There is no such product, or it has no picture."""
 
 
-class OverloadedError(Exception):
-    """More pictures wait to be rendered than can be in reasonable time."""
+class DamagedError(Exception):
+    """The stored original cannot be rendered any more."""
+
+
+@dataclass(slots=True)
+class Served:
+    """A variant, where it came from (`memory`, `shelf`, `render`), and the seconds of each step."""
+
+    variant: Variant
+    body: bytes
+    origin: str
+    timings: dict[str, float] = field(default_factory=dict)
 
 
 class Origin:
-    """Variants from the shelf, or rendered once and put there."""
+    """One flight a variant in this process; between processes the conditional PUT decides."""
 
-    def __init__(self, pictures: Pictures, shelves: Shelves) -> None:
+    def __init__(
+        self, pictures: Pictures, shelves: Shelves, workers: Workers, memory: Memory
+    ) -> None:
         self._pictures = pictures
         self._shelves = shelves
-        # Pillow lets go of the interpreter while it decodes, resizes and encodes.
-        self._renderers = CapacityLimiter(os.cpu_count() or 1)
-        self._rendering = 0
-        self._flights: dict[str, asyncio.Task[tuple[bytes, bool]]] = {}
+        self._workers = workers
+        self._memory = memory
+        self._flights: Flights[tuple[str, Priority], Served] = Flights(MOST_FLIGHTS)
+        self._lookups: Flights[int, PictureFacts | None] = Flights(MOST_FLIGHTS)
+        self._behind: set[asyncio.Task[None]] = set()
+        self._upgrading: set[str] = set()
 
-    async def version(self, product_id: int) -> str:
-        """The version of a product's picture; NoPictureError when it has none."""
-        facts = await self._pictures.picture(product_id)
-        if facts is None:
-            raise NoPictureError(f"There is no picture of product {product_id}.")
-        return facts.version
+    async def facts(self, product_id: int) -> PictureFacts:
+        """The facts of a product's picture; a crowd that asks for it at once asks once.
 
-    async def variant(self, product_id: int, version: str, asked: Recipe) -> tuple[bytes, bool]:
-        """The encoded variant, and whether it was stored already.
-
-        Raises NoPictureError, OverloadedError, UndecodableError, ShelfError.
+        Raises NoPictureError.
         """
-        key = asked.key(product_id, version)
-        # The shelf is looked at inside the flight: whoever looked before it was filled and came
-        # back after the flight had landed would render once more.
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fetch(key, product_id, version, asked))
-            self._flights[key] = flight
-            flight.add_done_callback(partial(self._landed, key))
-        # Shielded: whoever goes away does not take the others' picture along.
-        return await asyncio.shield(flight)
+        found = await self._lookups.fly(product_id, lambda: self._pictures.picture(product_id))
+        if found is None:
+            raise NoPictureError(f"There is no picture of product {product_id}.")
+        return found
 
-    def _landed(self, key: str, flight: asyncio.Task[tuple[bytes, bool]]) -> None:
-        del self._flights[key]
-        # Looked at here, for everyone who waited may have left.
-        if not flight.cancelled() and (error := flight.exception()):
-            log.warning("variant %s failed: %s", key, error)
+    def at_hand(self, variant: Variant) -> Served | None:
+        """The variant if it is in memory."""
+        body = self._memory.get(variant.key)
+        return None if body is None else Served(variant, body, "memory")
 
-    async def _fetch(
-        self, key: str, product_id: int, version: str, asked: Recipe
-    ) -> tuple[bytes, bool]:
-        stored = await self._shelves.variant(key)
-        if stored is not None:
-            return stored, True
-        if self._rendering >= MOST_RENDERING:
-            raise OverloadedError(f"{MOST_RENDERING} pictures are being rendered already.")
-        self._rendering += 1
+    async def serve(self, variant: Variant, facts: PictureFacts) -> Served:
+        """The encoded variant of the picture's present version.
+
+        Raises NoPictureError, DamagedError, OverloadedError, WorkerError, ShelfError.
+        """
+        return self.at_hand(variant) or await self._fly(variant, facts, Priority.INTERACTIVE)
+
+    async def serve_ready(
+        self, variant: Variant, others: list[Format], facts: PictureFacts
+    ) -> Served:
+        """The variant if it is ready, else another format at once; then it is made behind.
+
+        `others` are the formats that may stand in, the best first; the first one that is ready
+        does, and where none is, the first is rendered. Raises as `serve` does.
+        """
+        ready = await self._ready(variant)
+        if ready is not None:
+            return ready
+        stand_ins = [variant.instead(each) for each in others]
+        for each in stand_ins:
+            ready = await self._ready(each)
+            if ready is not None:
+                break
+        else:
+            ready = await self.serve(stand_ins[0], facts)
+        self._upgrade(variant, facts)
+        return ready
+
+    async def make(self, variant: Variant, facts: PictureFacts) -> None:
+        """Have a variant on the shelf, behind everybody who waits for one. Raises as `serve`."""
+        await self._fly(variant, facts, Priority.BACKGROUND)
+
+    def forget(self, prefix: str) -> None:
+        """Drop from memory what is no longer to be served."""
+        self._memory.forget(prefix)
+
+    async def close(self) -> None:
+        """Give what is being stored a moment, and drop the rest."""
+        if self._behind:
+            await asyncio.wait(self._behind, timeout=1.0)
+        for task in self._behind:
+            task.cancel()
+        await asyncio.gather(*self._behind, return_exceptions=True)
+
+    async def _fly(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+        # A person never joins a flight that lets everybody else go first.
+        return await self._flights.fly(
+            (variant.key, priority), lambda: self._fetch(variant, facts, priority)
+        )
+
+    async def _ready(self, variant: Variant) -> Served | None:
+        if (at_hand := self.at_hand(variant)) is not None:
+            return at_hand
+        began = time.perf_counter()
+        body = await self._shelves.variant(variant.key)
+        if body is None:
+            return None
+        self._memory.keep(variant.key, body)
+        return Served(variant, body, "shelf", {"fetch": time.perf_counter() - began})
+
+    async def _fetch(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+        # Inside the flight: who looked before the shelf was filled, and came back after the
+        # flight had landed, would render once more.
+        ready = await self._ready(variant)
+        return ready or await self._make(variant, facts, priority)
+
+    async def _make(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+        level = source(variant.recipe, (facts.width, facts.height), facts.levels)
+        width, height = level or (facts.width, facts.height)
+        timings: dict[str, float] = {}
         try:
-            return await self._render(key, product_id, version, asked), False
-        finally:
-            self._rendering -= 1
+            # Before the fetch, so that who cannot be served is told at once.
+            with self._workers.admit(width * height, priority) as place:
+                async with _timed(timings, "fetch"):
+                    job = await self._job(variant, facts, level)
+                rendered = await place.run(job)
+                timings["queue"] = place.waited
+        except PictureError as error:
+            raise DamagedError(f"{variant.path}: {error}") from error
+        for step in ("decode", "transform", "encode"):
+            timings[step] = getattr(rendered.timings, step) / 1e9
+        self._memory.keep(variant.key, rendered.body)
+        async with _timed(timings, "store"):
+            await self._store(variant, rendered.body)
+        return Served(variant, rendered.body, "render", timings)
 
-    async def _render(self, key: str, product_id: int, version: str, asked: Recipe) -> bytes:
-        original = await self._shelves.original(original_key(product_id, version))
+    async def _job(
+        self, variant: Variant, facts: PictureFacts, level: tuple[int, int] | None
+    ) -> Job[Rendered]:
+        product, version = variant.product_id, facts.version
+        if level is not None:
+            body = await self._shelves.original(level_key(product, version, level))
+            if body is not None:
+                return Job(render_level, body, facts.width, facts.height, variant.recipe)
+        original = await self._shelves.original(original_key(product, version))
         if original is None:
-            raise NoPictureError(f"The original of product {product_id} is missing.")
-        body = await to_thread.run_sync(render, original, asked, limiter=self._renderers)
-        await self._shelves.keep_variant(key, body, asked.format.media_type, PUBLIC)
-        return body
+            raise NoPictureError(f"The original of product {product} is missing.")
+        return Job(render, original, variant.recipe)
+
+    async def _store(self, variant: Variant, body: bytes) -> None:
+        """Put it on the shelf; a slow or broken shelf keeps nobody from the answer."""
+        storing = self._run_behind(self._keep(variant, body))
+        await asyncio.wait({storing}, timeout=STORE_PATIENCE)
+
+    async def _keep(self, variant: Variant, body: bytes) -> None:
+        try:
+            await self._shelves.keep_variant(variant, body)
+        except ShelfError as error:
+            log.warning("variant %s was not stored: %s", variant.key, error)
+
+    def _upgrade(self, variant: Variant, facts: PictureFacts) -> None:
+        if variant.key in self._upgrading or len(self._upgrading) >= MOST_UPGRADES:
+            return
+        self._upgrading.add(variant.key)
+        self._run_behind(self._make_behind(variant, facts))
+
+    async def _make_behind(self, variant: Variant, facts: PictureFacts) -> None:
+        try:
+            await self.make(variant, facts)
+        except (OverloadedError, WorkerError, ShelfError, DamagedError, NoPictureError) as error:
+            # The next request for it tries again.
+            log.info("variant %s was not made behind: %s", variant.key, error)
+        finally:
+            self._upgrading.discard(variant.key)
+
+    def _run_behind(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+        return task
 
 
-@get("/products/{product_id:int}", summary="A product's picture", tags=["pictures"])
-async def product_picture(
-    request: Request[Any, Any, Any],
-    origin: NamedDependency[Origin],
-    product_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
-    w: Annotated[str | None, QueryParameter(description="width in pixels, 1 to 10000")] = None,
-    h: Annotated[str | None, QueryParameter(description="height in pixels, 1 to 10000")] = None,
-    q: Annotated[str | None, QueryParameter(description="quality, 1 to 100; 80 by default")] = None,
-) -> Response[bytes]:
-    """The picture of a product, filling a box of `w` x `h` pixels, as WebP where `Accept`
-    names it and as JPEG elsewhere. Sizes and qualities go up to the next of `cdn/ladder.json`.
-    """
-    given = {name: value for name, value in (("w", w), ("h", h), ("q", q)) if value is not None}
-    asked = recipe(given, request.headers.get("accept", ""))
-    version = await origin.version(product_id)
-    body, stored = await origin.variant(product_id, version, asked)
-    return Response(
-        body,
-        media_type=asked.format.media_type,
-        headers=picture_headers(product_id, version, asked, stored=stored),
-    )
+@asynccontextmanager
+async def _timed(timings: dict[str, float], step: str) -> AsyncIterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[step] = timings.get(step, 0.0) + time.perf_counter() - began

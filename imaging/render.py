@@ -1,80 +1,100 @@
-"""Decode, orient, convert, resize, encode: a picture in, a variant out, and no I/O."""
+"""A picture in, a variant out: parsed, decoded, transformed, encoded, without any I/O."""
 
-from io import BytesIO
+from time import perf_counter_ns
 
-from PIL import Image, ImageOps
+import msgspec
+from PIL import Image
 
-from cdn.address import Format, Recipe
-
-# Most of a decoder's past holes are in formats that no camera or phone writes.
-DECODED_FORMATS = ("JPEG", "PNG", "WEBP")
-MOST_PIXELS = 50_000_000
-# Shrinking by whole factors first, to no less than twice the target, costs no visible sharpness.
-_REDUCING_GAP = 2.0
-
-
-class UndecodableError(ValueError):
-    """The bytes are not a picture that may be decoded here."""
+from cdn.address import Fit, Format, Recipe
+from imaging import animation
+from imaging.develop import exposed, finished
+from imaging.encode import animated_webp, encoded
+from imaging.geometry import Plan, Size, plan
+from imaging.picture import Parsed
+from imaging.probe import parse
 
 
-def render(original: bytes, recipe: Recipe) -> bytes:
-    """The variant of `original` that `recipe` asks for, encoded, without any metadata.
+class Timings(msgspec.Struct, frozen=True):
+    """Where the time went, in nanoseconds."""
+
+    decode: int
+    transform: int
+    encode: int
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A variant, with the size in pixels that it came to have."""
+
+    body: bytes
+    width: int
+    height: int
+    timings: Timings
+
+
+def render(original: bytes, recipe: Recipe) -> Rendered:
+    """The variant of `original` that `recipe` asks for, without any metadata. Raises PictureError.
 
     A picture is never enlarged: a box larger than the picture shrinks, keeping its shape.
-    Raises UndecodableError.
     """
-    try:
-        with Image.open(BytesIO(original), formats=DECODED_FORMATS) as picture:
-            # Pillow only warns up to twice its own limit, so the header is judged here.
-            if picture.width * picture.height > MOST_PIXELS:
-                raise UndecodableError(f"more than {MOST_PIXELS} pixels")
-            upright = _upright(picture, recipe)
-            return _encode(_fit(upright, recipe), recipe)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UndecodableError(str(error)) from error
+    began = perf_counter_ns()
+    parsed = parse(original)
+    return _rendered(original, parsed, parsed.header.upright, recipe, began)
 
 
-def _upright(picture: Image.Image, recipe: Recipe) -> Image.Image:
-    """Decoded, turned as its EXIF orientation says, in RGB."""
-    # A JPEG is decoded at an eighth, a quarter or half of its size where that is enough. The
-    # box may lie on its side before the turn, so its longer side is asked of both.
-    longest = max(recipe.width or 0, recipe.height or 0)
-    if longest:
-        picture.draft("RGB", (round(longest * _REDUCING_GAP),) * 2)
-    return ImageOps.exif_transpose(picture).convert("RGB")
+def render_level(level: bytes, width: int, height: int, recipe: Recipe) -> Rendered:
+    """The same variant from a level of the pyramid of an original that is, upright, `width` x
+    `height` pixels. Raises PictureError.
+    """
+    began = perf_counter_ns()
+    return _rendered(level, parse(level), (width, height), recipe, began)
 
 
-def _fit(picture: Image.Image, recipe: Recipe) -> Image.Image:
-    """Filling the recipe's box from the middle of the picture, or shrunk to its one side."""
-    width, height = picture.size
-    asked_width = recipe.width or (recipe.height and round(recipe.height * width / height))
-    asked_height = recipe.height or (recipe.width and round(recipe.width * height / width))
-    if not asked_width or not asked_height:
-        return picture
-    shrink = min(1.0, width / asked_width, height / asked_height)
-    target = (max(1, round(asked_width * shrink)), max(1, round(asked_height * shrink)))
-    if target == picture.size:
-        return picture
-    scale = min(width / target[0], height / target[1])
-    crop = (target[0] * scale, target[1] * scale)
-    # Rounding may put an edge a hair outside the picture, which Pillow refuses.
-    left, top = max(0.0, (width - crop[0]) / 2), max(0.0, (height - crop[1]) / 2)
-    right, bottom = min(float(width), left + crop[0]), min(float(height), top + crop[1])
-    return picture.resize(
-        target,
-        Image.Resampling.LANCZOS,
-        box=(left, top, right, bottom),
-        reducing_gap=_REDUCING_GAP,
+def _rendered(body: bytes, parsed: Parsed, original: Size, recipe: Recipe, began: int) -> Rendered:
+    shown = plan(recipe, original)
+    moves = recipe.animated and recipe.format is Format.WEBP
+    if moves and animation.may_move(parsed.header, shown):
+        return _moving(body, parsed, shown, recipe)
+    picture, part = exposed(parsed, shown)
+    decoded_at = perf_counter_ns()
+    outcome = laid_out(finished(picture, part, parsed, shown), shown, recipe)
+    del picture  # as large as the original, and encoders take memory too
+    transformed_at = perf_counter_ns()
+    variant = encoded(outcome, recipe.format, recipe.quality)
+    timings = Timings(
+        decode=decoded_at - began,
+        transform=transformed_at - decoded_at,
+        encode=perf_counter_ns() - transformed_at,
     )
+    return Rendered(variant, *outcome.size, timings)
 
 
-def _encode(picture: Image.Image, recipe: Recipe) -> bytes:
-    # Pillow writes what it read beside the pixels (comment, EXIF, profile) unless it is dropped.
-    picture.info.clear()
-    encoded = BytesIO()
-    match recipe.format:
-        case Format.WEBP:
-            picture.save(encoded, "WEBP", quality=recipe.quality, method=2)
-        case Format.JPEG:
-            picture.save(encoded, "JPEG", quality=recipe.quality, optimize=True)
-    return encoded.getvalue()
+def _moving(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe) -> Rendered:
+    began = perf_counter_ns()
+    pictures, durations = [], []
+    for frame, milliseconds in animation.frames(body, parsed, shown):
+        # WebP's encoder wants the same bands of all of them.
+        pictures.append(laid_out(frame, shown, recipe).convert("RGBA"))
+        durations.append(milliseconds)
+    transformed_at = perf_counter_ns()
+    variant = animated_webp(pictures, durations, parsed.header.plays, recipe.quality)
+    timings = Timings(
+        # Frames are decoded and transformed by turns.
+        decode=transformed_at - began,
+        transform=0,
+        encode=perf_counter_ns() - transformed_at,
+    )
+    return Rendered(variant, *shown.canvas, timings)
+
+
+def laid_out(picture: Image.Image, shown: Plan, recipe: Recipe) -> Image.Image:
+    """On the background, where the format has no transparency or the box is to be filled."""
+    has_alpha = picture.mode in ("LA", "RGBA")
+    filled = recipe.format is Format.JPEG or recipe.fit is Fit.CONTAIN
+    if shown.canvas == shown.size and not (has_alpha and filled):
+        return picture
+    ground = Image.new("RGB", shown.canvas, f"#{recipe.background}")
+    left = (shown.canvas[0] - shown.size[0]) // 2
+    top = (shown.canvas[1] - shown.size[1]) // 2
+    mask = picture.getchannel("A") if has_alpha else None
+    ground.paste(picture.convert("RGB"), (left, top), mask)
+    return ground

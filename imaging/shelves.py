@@ -10,15 +10,27 @@ from anyio import CapacityLimiter, to_thread
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cdn.address import Variant, original_key, variants_prefix
+from cdn.freshness import stored
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import CreateBucketConfigurationTypeDef
+    from types_boto3_s3.type_defs import (
+        CreateBucketConfigurationTypeDef,
+        ObjectIdentifierTypeDef,
+    )
 
 T = TypeVar("T")
 
 CONNECTIONS: Final = 32
 MOST_ORIGINAL_BYTES: Final = 40_000_000
-_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+# How many keys one DeleteObjects takes (Amazon S3 API reference).
+_KEYS_AT_ONCE: Final = 1000
+_ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+# Somebody else stored the same variant at the same moment.
+_THERE_ALREADY: Final = frozenset(
+    {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+)
 
 
 class ShelfError(Exception):
@@ -35,6 +47,11 @@ class Store:
     secret_key: str | None
     originals: str
     variants: str
+
+
+def level_key(product_id: int, version: str, size: tuple[int, int]) -> str:
+    """The key of a level of an original's pyramid, beside the original."""
+    return f"{original_key(product_id, version)}-{size[0]}x{size[1]}"
 
 
 class Shelves:
@@ -62,7 +79,7 @@ class Shelves:
         )
 
     async def original(self, key: str) -> bytes | None:
-        """The bytes of an original, or None. Raises ShelfError."""
+        """The bytes of an original or of one of its levels, or None. Raises ShelfError."""
         return await self._run(partial(self._get, self._store.originals, key))
 
     async def variant(self, key: str) -> bytes | None:
@@ -70,13 +87,45 @@ class Shelves:
         return await self._run(partial(self._get, self._store.variants, key))
 
     async def keep_original(self, key: str, body: bytes, media_type: str) -> None:
-        """Store an original. Raises ShelfError."""
-        # Nothing but this application ever reads an original.
-        await self._run(partial(self._put, self._store.originals, key, body, media_type, "private"))
+        """Store an original or a level. Raises ShelfError."""
+        put = partial(
+            self._s3.put_object,
+            Bucket=self._store.originals,
+            Key=key,
+            Body=body,
+            ContentType=media_type,
+            # Nothing but this application ever reads one.
+            CacheControl="private",
+        )
+        await self._run(put)
 
-    async def keep_variant(self, key: str, body: bytes, media_type: str, caching: str) -> None:
-        """Store a variant with the headers it is served with. Raises ShelfError."""
-        await self._run(partial(self._put, self._store.variants, key, body, media_type, caching))
+    async def keep_variant(self, variant: Variant, body: bytes) -> bool:
+        """Store a variant with the headers it is served with; False if another host was first.
+
+        Raises ShelfError.
+        """
+        put = partial(
+            self._s3.put_object,
+            Bucket=self._store.variants,
+            Key=variant.key,
+            Body=body,
+            IfNoneMatch="*",
+            **stored(variant),
+        )
+        try:
+            await self._run(put)
+        except ShelfError as error:
+            if (
+                isinstance(error.__cause__, ClientError)
+                and _code(error.__cause__) in _THERE_ALREADY
+            ):
+                return False
+            raise
+        return True
+
+    async def clear(self, product_id: int, version: str) -> int:
+        """Delete every variant of one version; how many those were. Raises ShelfError."""
+        return await self._run(partial(self._clear, variants_prefix(product_id, version)))
 
     async def create_buckets(self) -> None:
         """Make the buckets where they are missing (the embedded store starts empty)."""
@@ -106,7 +155,7 @@ class Shelves:
         try:
             found = self._s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _ABSENT:
+            if _code(error) in _ABSENT:
                 return None
             raise
         with found["Body"] as body:
@@ -114,17 +163,30 @@ class Shelves:
                 raise ShelfError(f"{key} has {found['ContentLength']} bytes")
             return body.read()
 
-    def _put(self, bucket: str, key: str, body: bytes, media_type: str, caching: str) -> None:
-        self._s3.put_object(
-            Bucket=bucket, Key=key, Body=body, ContentType=media_type, CacheControl=caching
+    def _clear(self, prefix: str) -> int:
+        cleared = 0
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._store.variants,
+            Prefix=prefix,
+            PaginationConfig={"PageSize": _KEYS_AT_ONCE},
         )
+        for page in pages:
+            keys: list[ObjectIdentifierTypeDef] = [
+                {"Key": each["Key"]} for each in page.get("Contents", [])
+            ]
+            if keys:
+                self._s3.delete_objects(
+                    Bucket=self._store.variants, Delete={"Objects": keys, "Quiet": True}
+                )
+                cleared += len(keys)
+        return cleared
 
     def _create_bucket(self, bucket: str) -> None:
         region = self._store.region
         try:
             self._s3.head_bucket(Bucket=bucket)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _ABSENT:
+            if _code(error) not in _ABSENT:
                 raise
             # us-east-1 is the one region that must not be named.
             if region == "us-east-1":
@@ -132,3 +194,7 @@ class Shelves:
             else:
                 place: CreateBucketConfigurationTypeDef = {"LocationConstraint": region}  # type: ignore[typeddict-item]
                 self._s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])

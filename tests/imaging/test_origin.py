@@ -1,126 +1,366 @@
-"""A variant is rendered once, kept, and served from where it is kept."""
+"""A picture over HTTP: uploaded once, rendered once, kept, and answered by the book."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 from PIL import Image
 
-from cdn.address import original_key
-from cdn.freshness import PUBLIC
-from imaging import origin
-from imaging.render import render
+from bff.settings import Settings
+from cdn import freshness
+from cdn.address import Variant
+from imaging import origin as origin_module
 from imaging.shelves import Shelves
+from infra.demo.campus import PASSWORD
+from tests.serving import Proxy
 
-Upload = Callable[[bytes], Awaitable[int]]
+Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+Upload = Callable[[bytes], Awaitable[dict[str, object]]]
 
 
-def photograph(width: int = 1600, height: int = 1200) -> bytes:
+def photograph(width: int = 1600, height: int = 1200, grain: int = 40) -> bytes:
     body = BytesIO()
-    Image.effect_noise((width, height), 40).convert("RGB").save(body, "JPEG")
+    Image.effect_noise((width, height), grain).convert("RGB").save(body, "JPEG")
     return body.getvalue()
 
 
-@pytest.fixture
-def upload(connection: asyncpg.Connection, shelves: Shelves) -> Upload:
-    """Give the first product a picture; the product's id."""
+def opened(answer: httpx.Response) -> Image.Image:
+    return Image.open(BytesIO(answer.content))
 
-    async def upload(body: bytes) -> int:
-        version = hashlib.sha256(body).hexdigest()[:16]
-        await shelves.keep_original(original_key(1, version), body, "image/jpeg")
-        await connection.execute(
-            "UPDATE products SET picture_version = $1, picture_width = 1600,"
-            " picture_height = 1200 WHERE id = 1",
-            version,
-        )
-        return 1
+
+@pytest.fixture
+async def staff(client: httpx.AsyncClient) -> dict[str, str]:
+    """The counter of cafeteria 1, which product 1 is of."""
+    return await bearer(client, "staff1")
+
+
+async def bearer(client: httpx.AsyncClient, account: str) -> dict[str, str]:
+    credentials = {"email": f"{account}@campus.example", "password": PASSWORD}
+    answer = await client.post("/auth/login", json=credentials)
+    return {"authorization": f"Bearer {answer.json()['accessToken']}"}
+
+
+@pytest.fixture
+def upload(client: httpx.AsyncClient, staff: dict[str, str]) -> Upload:
+    """Give product 1 a picture; what the API answers."""
+
+    async def upload(body: bytes) -> dict[str, object]:
+        answer = await client.put("/api/products/1/picture", content=body, headers=staff)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     return upload
+
+
+async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> dict[str, int]:
+    async with asyncio.timeout(60):
+        while True:
+            answer = await client.get("/api/products/1/picture/preparation", headers=staff)
+            progress = dict(answer.json())
+            if progress["done"] == progress["total"]:
+                return progress
+            await asyncio.sleep(0.05)
 
 
 async def test_a_picture_comes_in_the_asked_size_and_format_and_then_from_the_shelf(
     client: httpx.AsyncClient, upload: Upload
 ) -> None:
-    url = f"/products/{await upload(photograph())}?w=300&h=300&q=80"
+    await upload(photograph())
+    url = "/products/1?w=300&h=300&q=80"
     for accept, media_type in (("image/webp,*/*", "image/webp"), ("*/*", "image/jpeg")):
         first = await client.get(url, headers={"accept": accept})
         again = await client.get(url, headers={"accept": accept})
         assert first.status_code == again.status_code == 200
         assert first.headers["content-type"] == again.headers["content-type"] == media_type
         assert first.headers["cache-status"] == "comanda-variants; fwd=miss; stored"
-        assert again.headers["cache-status"] == "comanda-variants; hit"
+        assert again.headers["cache-status"] == "comanda-memory; hit"
         assert first.content == again.content
-        with Image.open(BytesIO(again.content)) as picture:
-            assert picture.size == (300, 300)
-            assert picture.get_format_mimetype() == media_type
+        assert opened(again).size == (300, 300)
+        for step in ("queue", "fetch", "decode", "transform", "encode", "store"):
+            assert f"{step};dur=" in first.headers["server-timing"]
 
 
-async def test_caches_are_told_what_they_may_do(client: httpx.AsyncClient, upload: Upload) -> None:
-    url = f"/products/{await upload(photograph())}?w=64"
-    answer = await client.get(url, headers={"accept": "image/webp"})
-    plain = await client.get(url)
-    assert answer.headers["cache-control"] == PUBLIC
-    assert answer.headers["vary"] == "Accept"
-    assert answer.headers["cache-tag"] == "product-1"
-    assert answer.headers["etag"] != plain.headers["etag"]
-    assert "set-cookie" not in answer.headers
-
-
-async def test_a_new_picture_never_shows_an_old_variant(
+async def test_avif_is_answered_as_what_is_ready_until_it_is_made(
     client: httpx.AsyncClient, upload: Upload
 ) -> None:
-    url = f"/products/{await upload(photograph())}?w=64"
-    old = await client.get(url)
     await upload(photograph())
-    new = await client.get(url)
-    assert new.content != old.content
-    assert new.headers["etag"] != old.headers["etag"]
+    accept = {"accept": "image/avif,image/webp,*/*"}
+    first = await client.get("/products/1?w=256&h=256", headers=accept)
+    assert first.headers["content-type"] == "image/webp"
+    assert first.headers["cache-control"] == freshness.STAND_IN
+    later = first
+    for _ in range(600):
+        later = await client.get("/products/1?w=256&h=256", headers=accept)
+        if later.headers["content-type"] == "image/avif":
+            break
+        await asyncio.sleep(0.05)
+    assert later.headers["cache-control"] == freshness.UNVERSIONED
+    assert later.headers["etag"] != first.headers["etag"]
+    assert opened(later).size == (256, 256)
+
+
+async def test_who_names_avif_waits_for_it_and_who_refuses_it_never_gets_it(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(photograph())
+    named = await client.get("/products/1?w=200&fm=avif")
+    assert named.headers["content-type"] == "image/avif"
+    refused = await client.get(
+        "/products/1?w=200", headers={"accept": "image/avif;q=0, image/webp"}
+    )
+    assert refused.headers["content-type"] == "image/webp"
+
+
+async def test_a_versioned_address_is_immutable_and_an_old_one_shows_what_there_is(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    old = (await upload(photograph(grain=20)))["version"]
+    pinned = await client.get(f"/products/1?w=64&v={old}")
+    assert pinned.headers["cache-control"] == freshness.IMMUTABLE
+    await upload(photograph(grain=90))
+    shown = await client.get(f"/products/1?w=64&v={old}")
+    plain = await client.get("/products/1?w=64")
+    assert shown.content == plain.content != pinned.content
+    assert shown.headers["cache-control"] == freshness.UNVERSIONED
+
+
+async def test_the_canonical_path_is_the_same_picture_and_nothing_else_is(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    version = (await upload(photograph()))["version"]
+    plain = await client.get(f"/products/1?w=300&fm=webp&v={version}")
+    name = plain.headers["etag"].strip('"')
+    canonical = await client.get(f"/v/{name}")
+    assert canonical.status_code == 200
+    assert canonical.content == plain.content
+    for path in (name.replace("w300", "w301"), name.replace("w300", "w0300"), "1/x", "a/b/c"):
+        assert (await client.get(f"/v/{path}")).status_code == 404, path
+
+
+async def test_a_client_that_has_it_is_told_so_before_any_work(
+    client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(photograph())
+    first = await client.get("/products/1?w=300&fm=jpeg")
+    monkeypatch.setattr(origin_module.Origin, "serve", None)
+    monkeypatch.setattr(origin_module.Origin, "at_hand", None)
+    tag, modified = first.headers["etag"], first.headers["last-modified"]
+    for condition in (
+        {"if-none-match": tag},
+        {"if-none-match": f'"other", W/{tag}'},
+        {"if-none-match": "*"},
+        {"if-modified-since": modified},
+    ):
+        answer = await client.get("/products/1?w=300&fm=jpeg", headers=condition)
+        assert answer.status_code == 304, condition
+        assert answer.content == b""
+        assert answer.headers["etag"] == tag
+        assert answer.headers["cache-control"] == first.headers["cache-control"]
+
+
+async def test_head_is_get_without_the_body(client: httpx.AsyncClient, upload: Upload) -> None:
+    await upload(photograph())
+    for url in ("/products/1?w=128&fm=jpeg", "/products/1?w=128&fm=jpeg"):
+        head, get = await client.head(url), await client.get(url)
+        assert head.content == b""
+        volatile = {"server-timing", "cache-status"}
+        assert {n: v for n, v in head.headers.items() if n not in volatile} == {
+            n: v for n, v in get.headers.items() if n not in volatile
+        }
+        # HEAD has made it; GET did not make it again.
+        assert get.headers["cache-status"] == "comanda-memory; hit"
+
+
+async def test_a_part_of_a_picture_can_be_asked_for(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(photograph())
+    url = "/products/1?w=300&fm=jpeg"
+    whole = await client.get(url)
+    part = await client.get(url, headers={"range": "bytes=10-19"})
+    assert part.status_code == 206
+    assert part.content == whole.content[10:20]
+    assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
+    beyond = await client.get(url, headers={"range": f"bytes={len(whole.content)}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+    changed = await client.get(url, headers={"range": "bytes=0-9", "if-range": '"other"'})
+    assert (changed.status_code, changed.content) == (200, whole.content)
+
+
+async def test_what_a_browser_needs_to_know_is_on_every_picture(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(photograph())
+    answer = await client.get("/products/1?w=64")
+    headers = answer.headers
+    assert headers["vary"] == "Accept, Save-Data"
+    assert headers["cache-tag"] == "product-1"
+    assert headers["accept-ranges"] == "bytes"
+    assert headers["cross-origin-resource-policy"] == "cross-origin"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert "set-cookie" not in headers
 
 
 async def test_many_who_ask_at_once_cost_one_rendering(
     client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"/products/{await upload(photograph())}?w=200"
-    rendered: list[object] = []
+    await upload(photograph())
+    made: list[str] = []
+    make = origin_module.Origin._make
 
-    def counted(*arguments: object) -> bytes:
-        rendered.append(arguments)
-        return render(*arguments)  # type: ignore[arg-type]
+    async def counted(self: origin_module.Origin, variant: Variant, *others: object) -> object:
+        made.append(variant.recipe.file_name)
+        return await make(self, variant, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(origin, "render", counted)
-    answers = await asyncio.gather(*(client.get(url) for _ in range(40)))
+    monkeypatch.setattr(origin_module.Origin, "_make", counted)
+    url = "/products/1?w=200&h=96&q=80&fm=jpeg"
+    opened_name = "w200_h96_q80.jpeg"
+    answers = await asyncio.gather(*(client.get(url) for _ in range(100)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
-    assert len(rendered) == 1
+    # The upload is having its common variants made meanwhile; this is none of them.
+    assert [name for name in made if "h96" in name] == [opened_name]
 
 
-@pytest.mark.parametrize("product", ["2", "999999"])
-async def test_a_missing_picture_is_missing_for_a_minute_only(
-    client: httpx.AsyncClient, product: str
+async def test_an_upload_is_judged_and_the_old_picture_stays(
+    client: httpx.AsyncClient, upload: Upload, staff: dict[str, str]
 ) -> None:
-    answer = await client.get(f"/products/{product}?w=300")
+    before = await upload(photograph())
+    for body, status in (
+        (b"", 415),
+        (b"not a picture at all", 415),
+        (b"%PDF-1.7 " + b"x" * 100, 415),
+        (photograph()[:2000], 422),
+        (b"\xff\xd8\xff" + b"\0" * 40_000_001, 413),
+    ):
+        answer = await client.put("/api/products/1/picture", content=body, headers=staff)
+        assert answer.status_code == status, (body[:20], answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+    shown = (await client.get("/api/products?limit=1")).json()["data"][0]["picture"]
+    assert f"v={before['version']}" in shown["url"]
+
+
+async def test_an_upload_tells_what_a_page_needs_and_prepares_the_common_variants(
+    client: httpx.AsyncClient, upload: Upload, staff: dict[str, str]
+) -> None:
+    answer = await upload(photograph(800, 600))
+    assert (answer["width"], answer["height"]) == (800, 600)
+    assert str(answer["color"]).startswith("#")
+    assert answer["thumbhash"]
+    progress = await until_prepared(client, staff)
+    assert progress["total"] > 20
+    ready = await client.get(
+        f"/products/1?p=card&v={answer['version']}", headers={"accept": "image/avif"}
+    )
+    assert ready.headers["content-type"] == "image/avif"
+    assert ready.headers["cache-status"] in ("comanda-memory; hit", "comanda-variants; hit")
+
+
+async def test_a_new_picture_takes_the_old_variants_off_the_shelf(
+    client: httpx.AsyncClient, upload: Upload, staff: dict[str, str], shelves: Shelves
+) -> None:
+    await upload(photograph(800, 600, grain=20))
+    await until_prepared(client, staff)
+    old = (await client.get("/products/1?w=64&fm=jpeg")).headers["etag"].strip('"')
+    assert await shelves.variant(f"v/{old}") is not None
+    await upload(photograph(800, 600, grain=90))
+    assert await shelves.variant(f"v/{old}") is None
+
+
+async def test_a_removed_picture_is_missing_for_a_while_only(
+    client: httpx.AsyncClient, upload: Upload, staff: dict[str, str]
+) -> None:
+    await upload(photograph())
+    assert (await client.delete("/api/products/1/picture", headers=staff)).status_code == 204
+    answer = await client.get("/products/1?w=300")
     assert answer.status_code == 404
     assert answer.json()["type"] == "urn:comanda:problem:no-picture"
-    assert answer.headers["cache-control"] == "public, max-age=60"
+    assert answer.headers["cache-control"] == freshness.MISSING
+    assert (await client.get("/products/999999?w=300")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("account", "status"), [("student1", 403), ("staff5", 403), ("admin1", 200), (None, 401)]
+)
+async def test_only_the_products_counter_and_administrators_change_its_picture(
+    client: httpx.AsyncClient, account: str | None, status: int
+) -> None:
+    headers = await bearer(client, account) if account else {}
+    answer = await client.put(
+        "/api/products/1/picture", content=photograph(64, 64), headers=headers
+    )
+    assert answer.status_code == status
+    if status != 200:
+        removed = await client.delete("/api/products/1/picture", headers=headers)
+        assert removed.status_code == status
 
 
 async def test_nonsense_is_a_problem_that_names_the_parameter(client: httpx.AsyncClient) -> None:
     answer = await client.get("/products/1?w=wide")
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["errors"] == [
-        {"parameter": "w", "detail": "w='wide' is not a whole number from 1 to 10000"}
-    ]
+    (wrong,) = answer.json()["errors"]
+    assert wrong["parameter"] == "w"
+    assert "1 to 10000" in wrong["detail"]
 
 
 async def test_a_damaged_original_is_the_origins_fault_and_is_not_cached(
-    client: httpx.AsyncClient, upload: Upload
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, connection: asyncpg.Connection
 ) -> None:
-    product = await upload(photograph()[:3000])
-    answer = await client.get(f"/products/{product}?w=300")
+    await shelves.keep_original("products/1/broken", photograph()[:3000], "image/jpeg")
+    await connection.execute(
+        "UPDATE products SET picture_version = 'broken', picture_width = 9, picture_height = 9,"
+        " picture_uploaded_at = now() WHERE id = 1"
+    )
+    answer = await client.get("/products/1?w=300")
     assert answer.status_code == 502
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_without_the_store_what_is_in_memory_is_served_and_the_rest_is_unavailable(
+    settings: Settings, shelves: Shelves, serve: Serve
+) -> None:
+    endpoint = httpx.URL(str(settings.s3_endpoint))
+    proxy = Proxy(endpoint.host, int(endpoint.port or 80))
+    await proxy.up()
+    behind_it = msgspec.structs.replace(settings, s3_endpoint=f"http://127.0.0.1:{proxy.port}")
+    async with serve(behind_it) as client:
+        body = photograph()
+        staff = await bearer(client, "staff1")
+        assert (
+            await client.put("/api/products/1/picture", content=body, headers=staff)
+        ).status_code == 200
+        kept = await client.get("/products/1?w=300&fm=jpeg")
+        await until_prepared(client, staff)
+        await proxy.down()
+        again = await client.get("/products/1?w=300&fm=jpeg")
+        assert (again.status_code, again.content) == (200, kept.content)
+        cold = await client.get("/products/1?w=301&h=77&fm=jpeg")
+        assert cold.status_code == 503
+        assert int(cold.headers["retry-after"]) >= 1
+        assert "127.0.0.1" not in cold.text
+        upload = await client.put("/api/products/1/picture", content=photograph(), headers=staff)
+        assert upload.status_code == 503
+        await proxy.up()
+        assert (await client.get("/products/1?w=301&h=77&fm=jpeg")).status_code == 200
+        # The failed upload changed nothing.
+        assert (await client.get("/products/1?w=300&fm=jpeg")).content == kept.content
+    await proxy.down()
+
+
+async def test_the_second_process_finds_what_the_first_has_stored(
+    settings: Settings, client: httpx.AsyncClient, upload: Upload, serve: Serve
+) -> None:
+    await upload(photograph())
+    first = await client.get("/products/1?w=300&h=77&fm=webp")
+    async with serve(settings) as other:
+        second = await other.get("/products/1?w=300&h=77&fm=webp")
+    assert second.headers["cache-status"] == "comanda-variants; hit"
+    assert second.content == first.content

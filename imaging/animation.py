@@ -1,0 +1,45 @@
+"""An animation, frame by frame, as long as that stays within bounds."""
+
+from collections.abc import Iterator
+
+from PIL import Image
+
+from imaging.decode import decoder_errors, opened, uniform
+from imaging.develop import finished
+from imaging.geometry import Plan, stored
+from imaging.picture import LIMITS, Container, Header, Parsed
+
+_KEPT = (Container.GIF, Container.WEBP)
+# Encoding is most of the work: so many pixels take some two seconds.
+_MOST_OUTPUT_PIXELS = 40_000_000
+# Browsers show what claims to be shorter for a tenth of a second.
+_SHORTEST, _INSTEAD = 11, 100
+
+
+def may_move(header: Header, plan: Plan) -> bool:
+    """Whether every frame is rendered; otherwise the first one has to do."""
+    return (
+        header.animated
+        and header.container in _KEPT
+        and header.frames <= LIMITS.animated_frames
+        and header.frames * header.pixels <= LIMITS.animated_pixels
+        and header.frames * plan.canvas[0] * plan.canvas[1] <= _MOST_OUTPUT_PIXELS
+    )
+
+
+def frames(body: bytes, parsed: Parsed, plan: Plan) -> Iterator[tuple[Image.Image, int]]:
+    """Each frame as `plan` shows it, and for how many milliseconds. Raises PictureError."""
+    header = parsed.header
+    left, top, right, bottom = stored(plan.crop, header.orientation)
+    width, height = header.width, header.height
+    part = left * width, top * height, right * width, bottom * height
+    with decoder_errors():
+        moving = opened(header, body)
+    for number in range(header.frames):
+        with decoder_errors():
+            moving.seek(number)
+            moving.load()
+            frame = uniform(moving.copy())
+        milliseconds = int(moving.info.get("duration", 0))
+        shown = _INSTEAD if milliseconds < _SHORTEST else milliseconds
+        yield finished(frame, part, parsed, plan), shown

@@ -1,0 +1,212 @@
+"""An uploaded picture: judged, stored under its content's version, and its common variants made."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterable, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import msgspec
+
+from cdn.address import LADDER, Format, Variant, original_key, resolve, variants_prefix
+from cdn.freshness import product_tag
+from cdn.purge import Purger
+from imaging.facts import Facts, facts
+from imaging.origin import DamagedError, NoPictureError, Origin
+from imaging.picture import LIMITS, Kind, PictureError
+from imaging.pyramid import Level, levels
+from imaging.shelves import ShelfError, Shelves, level_key
+from imaging.workers import Job, OverloadedError, WorkerError, Workers
+
+log = logging.getLogger(__name__)
+
+# How long a sender may take for all of a picture: 40 MB in it are 5 Mbit/s.
+UPLOAD_SECONDS: Final = 60.0
+# Uploads held in memory at once, each of at most LIMITS.bytes.
+MOST_UPLOADS: Final = 4
+_MOST_PROGRESS: Final = 1024
+_VERSION_DIGITS: Final = 16
+_RETRY_SECONDS: Final = 0.5
+
+
+class NewPicture(msgspec.Struct, frozen=True):
+    """A stored picture; sizes in pixels and upright, `color` as #rrggbb."""
+
+    version: str
+    width: int
+    height: int
+    thumbhash: str
+    color: str
+    levels: tuple[tuple[int, int], ...]
+    uploaded_at: datetime
+
+
+class Progress(msgspec.Struct):
+    """How many of the common variants of a version are made."""
+
+    version: str
+    done: int
+    total: int
+
+
+class Gallery(Protocol):
+    """The port to whoever keeps which picture a product has."""
+
+    async def hang(self, product_id: int, picture: NewPicture | None) -> str | None:
+        """Give a product a picture, or none; the version of the one that it had."""
+
+
+class Intake:
+    """What happens to a picture between its sender and the first who looks at it."""
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        shelves: Shelves,
+        workers: Workers,
+        origin: Origin,
+        purger: Purger,
+    ) -> None:
+        self._gallery = gallery
+        self._shelves = shelves
+        self._workers = workers
+        self._origin = origin
+        self._purger = purger
+        self._uploads = asyncio.Semaphore(MOST_UPLOADS)
+        self._progress: OrderedDict[int, Progress] = OrderedDict()
+        self._behind: dict[int, asyncio.Task[None]] = {}
+
+    async def accept(self, product_id: int, chunks: AsyncIterable[bytes]) -> NewPicture:
+        """Take a product's new picture in place of the one it has.
+
+        Raises PictureError, and then the old one stays; OverloadedError, WorkerError, ShelfError.
+        """
+        if self._uploads.locked():
+            raise OverloadedError("Too many pictures are being uploaded.", retry_after=5)
+        async with self._uploads:
+            body = await _received(chunks)
+            picture = await self._stored(product_id, body)
+        old = await self._gallery.hang(product_id, picture)
+        await self._take_down(product_id, old if old != picture.version else None)
+        self._prepare(product_id, picture)
+        return picture
+
+    async def remove(self, product_id: int) -> None:
+        """Take a product's picture away."""
+        old = await self._gallery.hang(product_id, None)
+        await self._take_down(product_id, old)
+
+    def progress(self, product_id: int) -> Progress | None:
+        """How far the common variants of the last upload are, as far as this process made it."""
+        return self._progress.get(product_id)
+
+    async def close(self) -> None:
+        """Drop what is still being prepared: whoever asks for it first will have it made."""
+        for task in self._behind.values():
+            task.cancel()
+        await asyncio.gather(*self._behind.values(), return_exceptions=True)
+
+    async def _stored(self, product_id: int, body: bytes) -> NewPicture:
+        # Its header is judged in a process of its own too: strangers wrote it.
+        pixels = LIMITS.pixels // 2
+        found: Facts = await self._workers.run(Job(facts, body), pixels)
+        pyramid: list[Level] = await self._workers.run(
+            Job(levels, body), found.width * found.height
+        )
+        return await shelve(self._shelves, product_id, body, found, pyramid)
+
+    async def _take_down(self, product_id: int, old: str | None) -> None:
+        """The old variants go before the purge, or a cache could fetch one anew in between."""
+        if old is not None:
+            self._origin.forget(variants_prefix(product_id, old))
+            try:
+                await self._shelves.clear(product_id, old)
+            except ShelfError as error:
+                # Their keys carry the old version, so nobody is shown one; the bucket's
+                # lifecycle will take them.
+                log.warning("variants of product %d were not cleared: %s", product_id, error)
+        await self._purger.purge(product_tag(product_id))
+
+    def _prepare(self, product_id: int, picture: NewPicture) -> None:
+        """Make the common variants behind everybody who waits for one."""
+        before = self._behind.pop(product_id, None)
+        if before is not None:
+            before.cancel()
+        wanted = _common(product_id, picture)
+        self._progress[product_id] = progress = Progress(picture.version, 0, len(wanted))
+        while len(self._progress) > _MOST_PROGRESS:
+            self._progress.popitem(last=False)
+        task = asyncio.create_task(self._make_all(wanted, picture, progress))
+        self._behind[product_id] = task
+        task.add_done_callback(lambda done: self._done(product_id, done))
+
+    def _done(self, product_id: int, task: asyncio.Task[None]) -> None:
+        if self._behind.get(product_id) is task:
+            del self._behind[product_id]
+
+    async def _make_all(
+        self, wanted: Sequence[Variant], picture: NewPicture, progress: Progress
+    ) -> None:
+        for variant in wanted:
+            try:
+                await self._origin.make(variant, picture)
+            except (OverloadedError, WorkerError):
+                await asyncio.sleep(_RETRY_SECONDS)
+            except (ShelfError, DamagedError, NoPictureError) as error:
+                log.warning("variant %s was not prepared: %s", variant.key, error)
+            progress.done += 1
+
+
+async def shelve(
+    shelves: Shelves, product_id: int, body: bytes, found: Facts, pyramid: Sequence[Level]
+) -> NewPicture:
+    """Store a judged original and its levels; its facts. Raises ShelfError."""
+    # The version is the content: the same picture has the same variants for ever.
+    version = hashlib.sha256(body).hexdigest()[:_VERSION_DIGITS]
+    for level in pyramid:
+        key = level_key(product_id, version, (level.width, level.height))
+        await shelves.keep_original(key, level.body, level.format.media_type)
+    media_type = f"image/{found.header.container.lower()}"
+    await shelves.keep_original(original_key(product_id, version), body, media_type)
+    return NewPicture(
+        version=version,
+        width=found.width,
+        height=found.height,
+        thumbhash=found.thumbhash,
+        color=found.color,
+        levels=tuple((level.width, level.height) for level in pyramid),
+        uploaded_at=datetime.now(UTC),
+    )
+
+
+async def _received(chunks: AsyncIterable[bytes]) -> bytes:
+    """The whole body, refused as soon as it is too long or takes too long."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > LIMITS.bytes:
+                    raise PictureError(
+                        Kind.TOO_MANY_BYTES, f"A picture has at most {LIMITS.bytes:,} bytes."
+                    )
+    except TimeoutError:
+        raise PictureError(
+            Kind.BROKEN, f"The picture did not arrive within {UPLOAD_SECONDS:.0f} s."
+        ) from None
+    return bytes(body)
+
+
+def _common(product_id: int, picture: NewPicture) -> list[Variant]:
+    """What pages and apps will ask for first: presets and srcset, in every negotiated format."""
+    queries = [f"p={name}" for name in LADDER.presets]
+    queries += [f"w={width}" for width in LADDER.srcset]
+    wanted: dict[str, Variant] = {}
+    # The quick formats first: they stand in for AVIF until it is there.
+    for format_ in (Format.WEBP, Format.JPEG, Format.AVIF):
+        for query in queries:
+            variant = resolve(product_id, f"{query}&fm={format_}&v={picture.version}")
+            wanted.setdefault(variant.key, variant)
+    return list(wanted.values())

@@ -1,0 +1,33 @@
+"""The port to whoever knows which picture a product has: the catalogue."""
+
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+
+class PictureFacts(Protocol):
+    """What the catalogue keeps of a picture; sizes in pixels and upright."""
+
+    @property
+    def version(self) -> str:
+        """Names the content: another picture has another version."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def levels(self) -> Sequence[tuple[int, int]]:
+        """The sizes of the levels of its pyramid, which lie beside the original."""
+
+    @property
+    def uploaded_at(self) -> datetime: ...
+
+
+class Pictures(Protocol):
+    """Reads of the catalogue."""
+
+    def picture(self, product_id: int) -> Coroutine[Any, Any, PictureFacts | None]:
+        """The facts of a product's picture; None without product or without picture."""

@@ -1,0 +1,212 @@
+"""The routes that a CDN, or a phone without one, pulls pictures from."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
+from litestar.openapi.spec import Operation, Parameter, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.params import FromPath, PathParameter
+
+from cdn import freshness
+from cdn.address import Format, KeyRing, Variant, parse, resolve
+from cdn.conditions import UnsatisfiableRangeError, byte_range, range_applies, unchanged
+from cdn.negotiation import preferred
+from cdn.parameters import asked
+from imaging.origin import Origin, Served
+from imaging.pictures import PictureFacts
+
+T = TypeVar("T")
+AnyRequest = Request[Any, Any, Any]
+
+READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
+ProductId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+_STEPS: Final = ("queue", "fetch", "decode", "transform", "encode", "store")
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection: nobody reads the answer."""
+
+
+# Read from the raw query by `cdn.address`, so only described here.
+_QUERY: Final = {
+    "w": "width in pixels, 1 to 10000",
+    "h": "height in pixels, 1 to 10000",
+    "q": "quality, 1 to 100, or auto (the default)",
+    "fit": "cover (the default), contain, inside or fill",
+    "g": "what stays in view: c, n, ne, e, ... or a point like 0.3,0.7",
+    "dpr": "pixel ratio, 1 to 4",
+    "fm": "auto (the default, by Accept), avif, webp, jpeg or png",
+    "bg": "background, 3 or 6 hexadecimal digits",
+    "v": "version; with it the answer is immutable",
+    "p": "preset: thumb, card, detail or hero",
+    "anim": "1 keeps an animation moving, as WebP",
+    "s": "signature, for sizes off the ladder",
+}
+
+
+_TEXT: Final = Schema(type=OpenAPIType.STRING)
+
+
+@dataclass
+class _PictureOperation(Operation):
+    """The description of a picture's route, with the parameters that it reads by itself."""
+
+    def __post_init__(self) -> None:
+        described = [
+            Parameter(name=name, param_in="query", description=words, schema=_TEXT)
+            for name, words in _QUERY.items()
+        ]
+        self.parameters = [*(self.parameters or []), *described]
+
+
+@route(
+    "/products/{product_id:int}",
+    http_method=READ,
+    summary="A product's picture",
+    tags=["pictures"],
+    operation_class=_PictureOperation,
+)
+async def product_picture(
+    request: AnyRequest,
+    origin: NamedDependency[Origin],
+    keys: NamedDependency[KeyRing | None],
+    product_id: ProductId,
+) -> Response[bytes]:
+    """The picture of a product, in the best format that `Accept` names.
+
+    Sizes and qualities go up to the next of the ladder; unknown parameters are dropped. An AVIF
+    that is not ready yet is answered as WebP or JPEG, and made meanwhile.
+    """
+    # The raw query: a framework's decoding may differ from the edge function's.
+    query: bytes = request.scope["query_string"]
+    headers = request.headers
+    variant = resolve(
+        product_id,
+        query,
+        accept=",".join(headers.getall("accept", [])),
+        save_data=headers.get("save-data", ""),
+        keys=keys,
+    )
+    # Who names AVIF waits for it; who merely accepts it is answered with what is ready.
+    patient = asked(query).format is not None
+    return await _Answer(request, origin).to(variant, patient=patient)
+
+
+@route(
+    "/v/{path:path}", http_method=READ, summary="A variant by its canonical path", tags=["pictures"]
+)
+async def canonical_picture(
+    request: AnyRequest,
+    origin: NamedDependency[Origin],
+    keys: NamedDependency[KeyRing | None],
+    path: FromPath[str],
+) -> Response[bytes]:
+    """What the edge function makes of a picture's URL. Other paths are not found."""
+    variant = parse(f"/v{path}", keys)
+    return await _Answer(request, origin).to(variant, patient=False)
+
+
+class _Answer:
+    """One answer to one request, by RFC 9110: conditions before work, then ranges."""
+
+    def __init__(self, request: AnyRequest, origin: Origin) -> None:
+        self._request = request
+        self._origin = origin
+
+    async def to(self, asked_for: Variant, *, patient: bool) -> Response[bytes]:
+        facts = await self._origin.facts(asked_for.product_id)
+        # A page that still names an old version is given the picture that there is.
+        pinned = asked_for.version == facts.version
+        variant = asked_for.at(facts.version)
+        headers = freshness.picture(variant, pinned=pinned, modified=facts.uploaded_at)
+        if self._has(headers["ETag"], facts.uploaded_at):
+            return Response(b"", status_code=304, headers=freshness.not_modified(headers))
+        served = self._origin.at_hand(variant)
+        if served is None:
+            served = await self._unless_gone(self._served(variant, facts, patient=patient))
+        if served.variant != variant:
+            headers = freshness.stand_in(served.variant, modified=facts.uploaded_at)
+            if self._has(headers["ETag"], facts.uploaded_at):
+                return Response(b"", status_code=304, headers=freshness.not_modified(headers))
+        headers |= _trace(served)
+        return self._whole_or_part(served.body, headers, facts.uploaded_at)
+
+    async def _served(self, variant: Variant, facts: PictureFacts, *, patient: bool) -> Served:
+        if variant.recipe.format is Format.AVIF and not patient:
+            return await self._origin.serve_ready(variant, self._stand_ins(), facts)
+        return await self._origin.serve(variant, facts)
+
+    def _stand_ins(self) -> list[Format]:
+        """WebP for those who accept it, and JPEG for all."""
+        accept = ",".join(self._request.headers.getall("accept", []))
+        without_avif = ",".join(each for each in accept.split(",") if "avif" not in each.lower())
+        best = preferred(without_avif)
+        return [Format.JPEG] if best is Format.JPEG else [best, Format.JPEG]
+
+    def _has(self, etag: str, modified: datetime) -> bool:
+        headers = self._request.headers
+        tags = headers.getall("if-none-match", [])
+        return unchanged(
+            etag,
+            modified,
+            if_none_match=",".join(tags) if tags else None,
+            if_modified_since=headers.get("if-modified-since"),
+        )
+
+    def _whole_or_part(
+        self, body: bytes, headers: freshness.Headers, modified: datetime
+    ) -> Response[bytes]:
+        asked_range = self._request.headers.get("range")
+        applies = range_applies(self._request.headers.get("if-range"), headers["ETag"], modified)
+        status = 200
+        # A range has no meaning for HEAD (RFC 9110 14.2).
+        if asked_range and applies and self._request.method == HttpMethod.GET:
+            try:
+                part = byte_range(asked_range, len(body))
+            except UnsatisfiableRangeError as error:
+                refused = freshness.refused() | {"Content-Range": error.content_range}
+                return Response(b"", status_code=416, headers=refused)
+            if part is not None:
+                status, body = 206, body[part.slice]
+                headers = headers | {"Content-Range": part.content_range}
+        if self._request.method == HttpMethod.HEAD:
+            headers = headers | {"Content-Length": str(len(body))}
+            body = b""
+        media_type = headers.pop("Content-Type")
+        return Response(body, status_code=status, headers=headers, media_type=media_type)
+
+    async def _unless_gone(self, work: Awaitable[T]) -> T:
+        """What `work` gives; it is cancelled when the client closes the connection meanwhile."""
+        working = asyncio.ensure_future(work)
+        watching = asyncio.create_task(self._gone())
+        try:
+            await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise ClientGoneError
+        finally:
+            watching.cancel()
+            working.cancel()
+
+    async def _gone(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+
+def _trace(served: Served) -> freshness.Headers:
+    """Where it came from (RFC 9211), and what took how long (Server-Timing, milliseconds)."""
+    status = {
+        "memory": "comanda-memory; hit",
+        "shelf": "comanda-variants; hit",
+        "render": "comanda-variants; fwd=miss; stored",
+    }[served.origin]
+    steps = [
+        f"{step};dur={served.timings[step] * 1000:.1f}" for step in _STEPS if step in served.timings
+    ]
+    return {"Cache-Status": status} | ({"Server-Timing": ", ".join(steps)} if steps else {})

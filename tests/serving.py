@@ -1,0 +1,66 @@
+"""Servers of a test's own: a port for them, and the moment when they answer."""
+
+import asyncio
+import socket
+
+import httpx
+
+
+def free_port() -> int:
+    """A port that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until_healthy(url: str) -> None:
+    """Returns when the application at `url` answers; TimeoutError after half a minute."""
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        while True:
+            try:
+                await client.get(f"{url}/health")
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+class Proxy:
+    """A TCP proxy in front of a server, which a test can take down and bring back."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self.port = free_port()
+        self._server: asyncio.Server | None = None
+        self._pipes: set[asyncio.Task[None]] = set()
+
+    async def up(self) -> None:
+        """Take connections."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def down(self) -> None:
+        """Refuse connections, and cut those that there are."""
+        if self._server is not None:
+            self._server.close()
+            for pipe in list(self._pipes):
+                pipe.cancel()
+            await asyncio.gather(*self._pipes, return_exceptions=True)
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._target)
+        for source, sink in ((reader, back), (there, writer)):
+            pipe = asyncio.create_task(_pump(source, sink))
+            self._pipes.add(pipe)
+            pipe.add_done_callback(self._pipes.discard)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await source.read(65_536):
+            sink.write(chunk)
+            await sink.drain()
+    except OSError:
+        pass
+    finally:
+        sink.close()
