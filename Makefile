@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test check format lock clean ready
+.PHONY: help up down test check format lock clean ready bench-pictures
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -10,7 +10,7 @@ rooms := $(wildcard bff imaging cdn domain migrations infra tests benchmarks)
 ARGS ?=
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  ARGS="..." is handed on by up and test:  make up ARGS=--fresh, make test ARGS="-k orders"'
 
 up: ## set up what is missing, and serve (Ctrl-C stops all of it)
@@ -38,6 +38,9 @@ format: ready ## format, and mend what ruff can mend
 
 ready:
 	@sh infra/local/setup.sh test
+
+bench-pictures: ready ## pictures side by side with thumbor, IPX and nginx (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.pictures $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import boto3
 from litestar import Litestar, Request
 from litestar.di import Provide
 from redis.asyncio import Redis
@@ -11,15 +12,22 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from bff.edge.problems import HANDLERS
-from bff.routes import auth, documentation, health, menu, orders
+from bff.routes import auth, documentation, gallery, health, menu, orders, pictures
 from bff.settings import Settings, from_environment
+from cdn.address import KeyRing
+from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain.accounts import AccessTokens, Accounts, Principal
 from domain.cafeterias import Cafeterias
 from domain.catalogue import Catalogue
 from domain.database import Cluster, Limits
 from domain.orders import Orders
-from imaging.origin import Origin, product_picture
+from imaging.intake import Intake
+from imaging.memory import Memory
+from imaging.origin import Origin
+from imaging.routes import canonical_picture, product_picture
 from imaging.shelves import Shelves, Store
+from imaging.workers import Limits as WorkerLimits
+from imaging.workers import Workers
 
 MOST_BODY_BYTES = 64 * 1024
 
@@ -42,6 +50,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
     shelves = Shelves(store(settings))
     catalogue = Catalogue(cluster)
     tokens = AccessTokens(settings.token_secret)
+    workers = Workers(_worker_limits(settings))
+    origin = Origin(catalogue, shelves, workers, Memory(settings.picture_memory))
+    purger = _purger(settings)
+    intake = Intake(catalogue, shelves, workers, origin, purger)
     parts: dict[str, object] = {
         "cluster": cluster,
         "redis": redis,
@@ -50,7 +62,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "cafeterias": Cafeterias(cluster),
         "orders": Orders(cluster),
         "accounts": Accounts(cluster, tokens),
-        "origin": Origin(catalogue, shelves),
+        "origin": origin,
+        "intake": intake,
+        "keys": _key_ring(settings),
     }
 
     async def principal(request: Request[Any, Any, Any]) -> Principal:
@@ -58,9 +72,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await workers.start()
         try:
             yield
         finally:
+            await intake.close()
+            await origin.close()
+            await workers.close()
+            await purger.close()
             await cluster.close()
             await redis.aclose()
             shelves.close()
@@ -68,6 +87,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     return Litestar(
         route_handlers=[
             product_picture,
+            canonical_picture,
+            pictures.upload_picture,
+            pictures.remove_picture,
+            pictures.picture_preparation,
+            gallery.page(),
             menu.list_products,
             menu.list_categories,
             menu.list_cafeterias,
@@ -102,6 +126,26 @@ def store(settings: Settings) -> Store:
         originals=settings.s3_originals,
         variants=settings.s3_variants,
     )
+
+
+def _worker_limits(settings: Settings) -> WorkerLimits:
+    if settings.picture_processes is None:
+        return WorkerLimits()
+    return WorkerLimits(processes=settings.picture_processes)
+
+
+def _key_ring(settings: Settings) -> KeyRing | None:
+    if not settings.picture_keys:
+        return None
+    pairs = [key.split(":") for key in settings.picture_keys]
+    return KeyRing({name: bytes.fromhex(secret) for name, secret in pairs}, pairs[0][0])
+
+
+def _purger(settings: Settings) -> Purger:
+    if settings.cloudfront_distribution is None:
+        return RecordedPurges()
+    client = boto3.client("cloudfront", config=CLIENT_CONFIG)
+    return CloudFrontPurger(client, settings.cloudfront_distribution)
 
 
 def _constant(part: object) -> Provide:

@@ -9,6 +9,9 @@ from msgspec import Meta, Struct
 
 PREFIX = "COMANDA_"
 
+# Their values are separated by commas.
+_LISTS = frozenset({"replica_urls", "picture_keys"})
+
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
 
 
@@ -42,6 +45,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     s3_variants: Annotated[str, Meta(description="bucket of rendered variants")] = (
         "comanda-variants"
     )
+    picture_processes: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None,
+        Meta(description="processes that render pictures; empty for one a core"),
+    ] = None
+    picture_memory: Annotated[
+        int, Meta(ge=0, description="bytes of variants kept in memory, for one process")
+    ] = 64 * 1024 * 1024
+    picture_keys: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[a-z0-9]{1,16}:[0-9a-f]{64,}$")], ...],
+        Meta(
+            max_length=8,
+            description="keys of signed picture URLs, name:hex, the first one signs; may be empty",
+        ),
+    ] = ()
+    cloudfront_distribution: Annotated[
+        str | None, Meta(description="CloudFront distribution to purge; empty: purges are recorded")
+    ] = None
     token_secret: Annotated[
         str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
     ]
@@ -66,7 +86,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     for each in msgspec.structs.fields(Settings):
         text = environment.get(PREFIX + each.name.upper(), "").strip()
         if text:
-            given[each.name] = text.split(",") if each.name == "replica_urls" else text
+            given[each.name] = text.split(",") if each.name in _LISTS else text
         elif each.required:
             raise SettingsError(f"{PREFIX}{each.name.upper()} must be set (comanda settings)")
     try:

@@ -1,21 +1,49 @@
 """The menu: categories, products and the facts of their pictures."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from msgspec import Struct
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 
 from domain import model
 from domain.database import Cluster, Role
+from domain.errors import NotFoundError
 from domain.model.paging import Page, Window
 
 
 class Picture(Struct, frozen=True):
-    """The facts of a product's original: its content's version and its size in pixels."""
+    """The facts of a product's original, as seen: its content's version, and sizes in pixels.
+
+    `levels` are the sizes of the copies beside it; `color` is #rrggbb, `thumbhash` base64.
+    """
 
     version: str
     width: int
     height: int
+    color: str | None
+    thumbhash: str | None
+    levels: tuple[tuple[int, int], ...]
+    uploaded_at: datetime
+
+
+class PictureFacts(Protocol):
+    """The facts of an upload, from wherever pictures are judged."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def color(self) -> str | None: ...
+    @property
+    def thumbhash(self) -> str | None: ...
+    @property
+    def levels(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def uploaded_at(self) -> datetime: ...
 
 
 class Category(Struct, frozen=True):
@@ -45,6 +73,10 @@ _picture_columns: tuple[Any, ...] = (
     model.Product.picture_version,
     model.Product.picture_width,
     model.Product.picture_height,
+    model.Product.picture_color,
+    model.Product.picture_thumbhash,
+    model.Product.picture_levels,
+    model.Product.picture_uploaded_at,
 )
 _product_columns: tuple[Any, ...] = (
     model.Product.id,
@@ -58,12 +90,16 @@ _product_columns: tuple[Any, ...] = (
 )
 
 
-def _picture(version: str | None, width: int, height: int) -> Picture | None:
-    return None if version is None else Picture(version, width, height)
+def _picture(version: str | None, *facts: Any) -> Picture | None:
+    if version is None:
+        return None
+    width, height, color, thumbhash, levels, uploaded_at = facts
+    sizes = tuple((level[0], level[1]) for level in levels)
+    return Picture(version, width, height, color, thumbhash, sizes, uploaded_at)
 
 
 class Catalogue:
-    """Reads of the menu, from the replica that serves it."""
+    """The menu: reads from the replica that serves it, changes on the primary."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -105,3 +141,63 @@ class Catalogue:
         async with self._cluster.read(Role.MENU) as database:
             row = (await database.execute(statement)).one_or_none()
         return None if row is None else _picture(*row)
+
+    async def cafeteria_of(self, product_id: int) -> int:
+        """Whose product it is. Raises NotFoundError."""
+        statement = select(model.Product.cafeteria_id).where(model.Product.id == product_id)
+        async with self._cluster.read(Role.PRIMARY) as database:
+            found = await database.scalar(statement)
+        if found is None:
+            raise NotFoundError("product", product_id)
+        return found
+
+    async def hang(self, product_id: int, picture: PictureFacts | None) -> str | None:
+        """Give a product a picture, or none; the version of the one that it had.
+
+        Raises NotFoundError.
+        """
+        values = dict.fromkeys(_PICTURE_FACTS) if picture is None else _facts(picture)
+        async with self._cluster.transaction() as database:
+            # Locked, so that of two uploads each is told the version that it replaced.
+            row = (
+                await database.execute(
+                    select(model.Product.picture_version)
+                    .where(model.Product.id == product_id)
+                    .with_for_update()
+                )
+            ).one_or_none()
+            if row is None:
+                raise NotFoundError("product", product_id)
+            await database.execute(
+                update(model.Product)
+                .where(model.Product.id == product_id)
+                .values(
+                    **values,
+                    picture_levels=[] if picture is None else picture.levels,
+                    version=model.Product.version + 1,
+                    updated_at=func.now(),
+                )
+            )
+            await database.execute(
+                insert(model.OutboxEvent).values(
+                    kind="product:changed",
+                    payload={"productId": product_id},
+                    cache_tags=[f"product-{product_id}"],
+                )
+            )
+        old: str | None = row[0]
+        return old
+
+
+_PICTURE_FACTS = (
+    "picture_version",
+    "picture_width",
+    "picture_height",
+    "picture_color",
+    "picture_thumbhash",
+    "picture_uploaded_at",
+)
+
+
+def _facts(picture: PictureFacts) -> dict[str, object]:
+    return {name: getattr(picture, name.removeprefix("picture_")) for name in _PICTURE_FACTS}

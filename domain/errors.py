@@ -24,6 +24,10 @@ class CredentialsError(DomainError):
     """Who the caller is could not be established."""
 
 
+class ForbiddenError(DomainError):
+    """It is known who asks, and it is not theirs to do."""
+
+
 class UnavailableError(DomainError):
     """A part that is needed does not answer; the same request may succeed in `retry_after` s."""
 

@@ -9,12 +9,14 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from cdn.address import ParameterError
-from cdn.freshness import MISSING
+from cdn import freshness
+from cdn.address import AddressError, ParameterError, SignatureError
 from domain import errors
-from imaging.origin import NoPictureError, OverloadedError
-from imaging.render import UndecodableError
+from imaging.origin import DamagedError, NoPictureError
+from imaging.picture import Kind, PictureError
+from imaging.routes import ClientGoneError
 from imaging.shelves import ShelfError
+from imaging.workers import OverloadedError, WorkerError, WorkersUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +75,36 @@ def _parameter(_: Request[Any, Any, Any], error: ParameterError) -> Response[byt
     return problem("invalid-parameter", 400, "A parameter is wrong", str(error), errors=wrong)
 
 
+def _address(_: Request[Any, Any, Any], error: AddressError) -> Response[bytes]:
+    return problem("not-found", 404, "There is no such picture", str(error))
+
+
+def _signature(_: Request[Any, Any, Any], error: SignatureError) -> Response[bytes]:
+    return problem("bad-signature", 403, "The address is not signed for this", str(error))
+
+
 def _no_picture(_: Request[Any, Any, Any], error: NoPictureError) -> Response[bytes]:
-    headers = {"Cache-Control": MISSING}
+    headers = {"Cache-Control": freshness.MISSING}
     return problem("no-picture", 404, "There is no such picture", str(error), headers=headers)
 
 
-def _overloaded(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def _overloaded(_: Request[Any, Any, Any], error: OverloadedError) -> Response[bytes]:
     # 503 and never 429: a CDN serves what it has on the former only.
-    return problem("overloaded", 503, "Try again shortly", str(error), headers=_later(1))
+    return problem(
+        "overloaded", 503, "Try again shortly", str(error), headers=_later(error.retry_after)
+    )
+
+
+def _worker(_: Request[Any, Any, Any], error: WorkerError) -> Response[bytes]:
+    log.error("picture not rendered: %s", error)
+    seconds = error.retry_after if isinstance(error, WorkersUnavailableError) else 1
+    return problem(
+        "unavailable",
+        503,
+        "Try again shortly",
+        "The picture was not rendered.",
+        headers=_later(seconds),
+    )
 
 
 def _shelf(_: Request[Any, Any, Any], error: ShelfError) -> Response[bytes]:
@@ -94,9 +118,19 @@ def _shelf(_: Request[Any, Any, Any], error: ShelfError) -> Response[bytes]:
     )
 
 
-def _undecodable(_: Request[Any, Any, Any], error: UndecodableError) -> Response[bytes]:
-    log.error("stored original cannot be decoded: %s", error)
+def _damaged(_: Request[Any, Any, Any], error: DamagedError) -> Response[bytes]:
+    log.error("stored original cannot be rendered: %s", error)
     return problem("undecodable", 502, "The picture is damaged", "Its original is unreadable.")
+
+
+def _refused_picture(_: Request[Any, Any, Any], error: PictureError) -> Response[bytes]:
+    status = {Kind.TOO_MANY_BYTES: 413, Kind.UNSUPPORTED_FORMAT: 415, Kind.NOT_A_PICTURE: 415}
+    return problem(error.kind, status.get(error.kind, 422), "The picture is refused", str(error))
+
+
+def _gone(_: Request[Any, Any, Any], __: ClientGoneError) -> Response[bytes]:
+    # Nobody reads it; nginx's number for it tells the log what happened.
+    return Response(b"", status_code=499)
 
 
 def _validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
@@ -147,14 +181,20 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     ),
     errors.ConflictError: _domain("conflict", HTTPStatus.CONFLICT, "Not as things stand"),
     errors.CredentialsError: _domain("unauthenticated", HTTPStatus.UNAUTHORIZED, "Who is asking?"),
+    errors.ForbiddenError: _domain("forbidden", HTTPStatus.FORBIDDEN, "Not yours to do"),
     errors.UnavailableError: _domain(
         "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Try again shortly"
     ),
     ParameterError: _parameter,
     NoPictureError: _no_picture,
+    AddressError: _address,
+    SignatureError: _signature,
     OverloadedError: _overloaded,
+    WorkerError: _worker,
     ShelfError: _shelf,
-    UndecodableError: _undecodable,
+    DamagedError: _damaged,
+    PictureError: _refused_picture,
+    ClientGoneError: _gone,
     ValidationException: _validation,
     HTTPException: _http,
     Exception: _unforeseen,

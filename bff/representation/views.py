@@ -5,9 +5,13 @@ from datetime import datetime
 from msgspec import Struct
 
 from bff.representation.fields import Field, Resource
+from cdn.srcset import srcset
 from domain import cafeterias, catalogue, orders
 from domain.model import OrderStatus
 from domain.model.money import to_decimal
+
+# A dish fills the width of a phone, and a card of a third of it elsewhere.
+CARD_SIZES = "(max-width: 640px) 100vw, 33vw"
 
 
 class View(Struct, frozen=True, rename="camel"):
@@ -15,11 +19,17 @@ class View(Struct, frozen=True, rename="camel"):
 
 
 class PictureView(View, frozen=True):
-    """Where a product's picture is, and the size of its original in pixels."""
+    """What an `<img>` needs, so that no client makes up a URL: sources for every width, the
+    original's size in pixels for its place in the layout, and a blur (ThumbHash, base64) and
+    the main colour (#rrggbb) to show until it comes."""
 
     url: str
+    srcset: str
+    sizes: str
     width: int
     height: int
+    thumbhash: str | None
+    color: str | None
 
 
 class ProductView(View, frozen=True):
@@ -109,9 +119,6 @@ ORDER_FIELDS = Resource(
 
 def product(row: catalogue.Product) -> ProductView:
     """A product, its picture under the URL that every size is asked of."""
-    picture = None
-    if row.picture is not None:
-        picture = PictureView(f"/products/{row.id}", row.picture.width, row.picture.height)
     return ProductView(
         id=row.id,
         cafeteria_id=row.cafeteria_id,
@@ -121,7 +128,21 @@ def product(row: catalogue.Product) -> ProductView:
         price=to_decimal(row.price_minor),
         stock=row.stock,
         is_available=row.is_available,
-        picture=picture,
+        picture=None if row.picture is None else picture(row.id, row.picture),
+    )
+
+
+def picture(product_id: int, facts: catalogue.Picture) -> PictureView:
+    """A product's picture in every width there is of it."""
+    sources = srcset(product_id, facts.version, facts.width, facts.height, sizes=CARD_SIZES)
+    return PictureView(
+        url=sources.url,
+        srcset=sources.srcset,
+        sizes=sources.sizes,
+        width=sources.width,
+        height=sources.height,
+        thumbhash=facts.thumbhash,
+        color=facts.color,
     )
 
 

@@ -1,6 +1,19 @@
 """What can be ordered, and the facts of its picture."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text, text
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt
@@ -38,6 +51,9 @@ class Product(Base):
     picture_height: Mapped[int | None] = mapped_column(Integer)
     picture_color: Mapped[str | None] = mapped_column(Text)
     picture_thumbhash: Mapped[str | None] = mapped_column(Text)
+    # The sizes of the copies beside the original, as [[width, height], ...].
+    picture_levels: Mapped[Any] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    picture_uploaded_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
@@ -47,7 +63,8 @@ class Product(Base):
         CheckConstraint("price_minor BETWEEN 0 AND 100000000", name="price"),
         CheckConstraint("stock >= 0", name="never_oversold"),
         CheckConstraint(
-            "num_nulls(picture_version, picture_width, picture_height) IN (0, 3)"
+            "num_nulls(picture_version, picture_width, picture_height, picture_uploaded_at)"
+            " IN (0, 4)"
             " AND (picture_version IS NULL OR picture_width > 0 AND picture_height > 0)",
             name="picture_is_whole",
         ),

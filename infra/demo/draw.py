@@ -1,13 +1,15 @@
 """Draws the demo's pictures and puts them where uploads go."""
 
-import hashlib
 import random
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
-from cdn.address import original_key
 from domain import model
+from domain.catalogue import Catalogue
 from domain.database import Cluster, Role
+from imaging.facts import facts
+from imaging.intake import shelve
+from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
 
@@ -35,19 +37,6 @@ async def draw_missing(
     for product_id, slug in rows:
         width, height = random.Random(product_id).choice(SIZES)
         body = draw_jpeg(slug, product_id, (width, height))
-        # The version is the content: the same picture has the same variants for ever.
-        version = hashlib.sha256(body).hexdigest()[:16]
-        await shelves.keep_original(original_key(product_id, version), body, "image/jpeg")
-        async with cluster.transaction() as database:
-            await database.execute(
-                update(model.Product)
-                .where(model.Product.id == product_id)
-                .values(
-                    picture_version=version,
-                    picture_width=width,
-                    picture_height=height,
-                    version=model.Product.version + 1,
-                    updated_at=func.now(),
-                )
-            )
+        picture = await shelve(shelves, product_id, body, facts(body), levels(body))
+        await Catalogue(cluster).hang(product_id, picture)
     return len(rows)

@@ -34,12 +34,16 @@ async def test_a_product_has_a_price_in_decimals_and_says_where_its_picture_is(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     await connection.execute(
-        "UPDATE products SET price_minor = 1205, picture_version = 'v', picture_width = 4000,"
-        " picture_height = 3000 WHERE id = 1"
+        "UPDATE products SET price_minor = 1205, picture_version = 'v7', picture_width = 900,"
+        " picture_height = 600, picture_uploaded_at = now(), picture_color = '#aa5500' WHERE id = 1"
     )
     first, second = (await client.get("/api/products?limit=2")).json()["data"]
     assert first["price"] == "12.05"
-    assert first["picture"] == {"url": "/products/1", "width": 4000, "height": 3000}
+    picture = first["picture"]
+    assert (picture["width"], picture["height"], picture["color"]) == (900, 600, "#aa5500")
+    assert picture["url"] == "/products/1?v=v7&w=640"
+    assert picture["srcset"].split(", ")[-1] == "/products/1?v=v7&w=1080 900w"
+    assert picture["sizes"]
     assert second["picture"] is None
 
 

@@ -179,7 +179,7 @@ async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
     for accept, format_ in (("image/webp", "WEBP"), ("image/jpeg", "JPEG")):
         for _ in range(2):
             answer = comanda.get("/products/1?w=320&h=200&q=80", Accept=accept)
-        assert answer.headers["cache-status"] == "comanda-variants; hit"
+        assert answer.headers["cache-status"] == "comanda-memory; hit"
         with Image.open(BytesIO(answer.content)) as picture:
             assert (picture.size, picture.format) == ((320, 200), format_)
 
@@ -198,8 +198,10 @@ async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
     running.wait()
     assert comanda.wait_until_alone() == []
 
-    # The same token opens the same order in the same data.
+    # The same token opens the same order in the same data, and the variants are on the shelf.
     again = comanda.up()
+    stored = comanda.get("/products/1?w=320&h=200&q=80", Accept="image/webp")
+    assert stored.headers["cache-status"] == "comanda-variants; hit"
     assert comanda.get(f"/api/orders/{order['id']}", **bearer).json() == order
     assert comanda.run("status")[0] == 0
 

@@ -1,0 +1,1 @@
+"""Figures beside the peers' and the floor's, each by one command."""

@@ -1,0 +1,1 @@
+"""What a picture costs, here and at other picture servers, at equal quality."""

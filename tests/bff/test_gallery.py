@@ -1,0 +1,161 @@
+"""The gallery in a real browser: the right width and format, and nothing that shifts."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from bff.settings import Settings
+from domain.catalogue import Catalogue
+from domain.database import Cluster
+from imaging.facts import facts
+from imaging.intake import shelve
+from imaging.pyramid import levels
+from imaging.shelves import Shelves
+from infra.demo.pictures import draw_jpeg
+from tests.serving import free_port, until_healthy
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium with its driver: apt-get install chromium-driver"
+)
+DISHES = 6
+# The candidates of an original 1600 pixels wide.
+OFFERED = (160, 320, 480, 640, 800, 1080, 1600)
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+
+@pytest.fixture
+async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
+    """The URL of a real server whose first dishes have pictures."""
+    cluster = Cluster(settings.database_url, [])
+    for product_id in range(1, DISHES + 1):
+        body = draw_jpeg("salads", product_id, (1600, 1200))
+        picture = await shelve(shelves, product_id, body, facts(body), levels(body))
+        await Catalogue(cluster).hang(product_id, picture)
+    await cluster.close()
+    port = free_port()
+    environment = {
+        "COMANDA_DATABASE_URL": settings.database_url,
+        "COMANDA_REPLICA_URLS": "",
+        "COMANDA_REDIS_URL": settings.redis_url,
+        "COMANDA_S3_ORIGINALS": settings.s3_originals,
+        "COMANDA_S3_VARIANTS": settings.s3_variants,
+    }
+    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
+    server = await asyncio.create_subprocess_exec(
+        *command,
+        *("--port", str(port)),
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await until_healthy(url)
+        yield f"{url}/gallery"
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+@contextmanager
+def browser(width: int, density: int) -> Iterator[webdriver.Chrome]:
+    """A headless Chromium whose window is `width` CSS pixels at `density` pixels each."""
+    profile = Path(tempfile.mkdtemp(prefix="comanda-browser-"))
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    # The driver is named, or Selenium would look for one on the internet.
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    try:
+        driver.set_script_timeout(60)
+        screen = {
+            "width": width,
+            "height": 900,
+            "deviceScaleFactor": density,
+            "mobile": width < 700,
+        }
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        yield driver
+    finally:
+        driver.quit()
+        shutil.rmtree(profile, ignore_errors=True)
+
+
+WATCH_SHIFTS = """
+window.shift = 0; window.errors = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+const told = (event) => window.errors.push(String(event.message || event.target.src));
+addEventListener("error", told, true);
+"""
+ALL_LOADED = """
+const resolve = arguments[arguments.length - 1];
+const look = () => {
+  const images = [...document.querySelectorAll(".dish img")];
+  for (const image of images) image.loading = "eager";
+  const told = images.filter((image) => image.complete && image.dataset.format);
+  if (images.length && told.length === images.length) resolve(images.length);
+  else setTimeout(look, 50);
+};
+look();
+"""
+SHOWN = """
+return [...document.querySelectorAll(".dish img")].map((image) => ({
+  asked: Number(new URL(image.currentSrc).searchParams.get("w")),
+  wanted: image.clientWidth * devicePixelRatio,
+  natural: image.naturalWidth,
+  format: image.dataset.format,
+  blurred: image.parentElement.style.backgroundImage.startsWith("url(\\"data:image/png"),
+}))
+"""
+
+
+@needs_browser
+@pytest.mark.parametrize("density", [1, 2, 3])
+@pytest.mark.parametrize("width", [390, 1200])
+async def test_the_browser_picks_the_width_it_needs_and_nothing_shifts(
+    gallery: str, width: int, density: int
+) -> None:
+    def look() -> tuple[int, list[dict[str, object]], float, list[str]]:
+        with browser(width, density) as page:
+            watch = {"source": WATCH_SHIFTS}
+            page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
+            page.get(gallery)
+            loaded = page.execute_async_script(ALL_LOADED)
+            shift, errors = page.execute_script("return [window.shift, window.errors]")
+            return loaded, page.execute_script(SHOWN), shift, errors
+
+    loaded, shown, shift, errors = await asyncio.to_thread(look)
+    assert loaded == DISHES
+    # `sizes` says 100vw or 33vw: the candidate that covers it at this density.
+    slot = (width if width <= 640 else width * 0.33) * density
+    expected = next((size for size in OFFERED if size >= slot), OFFERED[-1])
+    for each in shown:
+        assert each["asked"] == expected, each
+        assert each["format"] in ("avif", "webp")
+        assert each["blurred"]
+    assert (shift, errors) == (0, [])
