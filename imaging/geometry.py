@@ -74,12 +74,13 @@ def _crop(original: Size, size: Size, focus: tuple[int, int]) -> Box:
     """The largest part with the shape of `size` that has the focus as near its middle as it can."""
     width, height = original
     scale = min(width / size[0], height / size[1])
-    part = size[0] * scale / width, size[1] * scale / height
+    # A side may round to a hair more than the whole of it, and an end to a hair beyond.
+    part = min(1.0, size[0] * scale / width), min(1.0, size[1] * scale / height)
     left, top = (
         min(max(percent / 100 - side / 2, 0.0), 1.0 - side)
         for percent, side in zip(focus, part, strict=True)
     )
-    return left, top, left + part[0], top + part[1]
+    return left, top, min(1.0, left + part[0]), min(1.0, top + part[1])
 
 
 def stored(crop: Box, orientation: int) -> Box:
