@@ -43,9 +43,12 @@ ORDERS = click.option(
 
 
 def say(message: str) -> None:
-    """A line of progress, at once even into a pipe."""
-    click.echo(message)
-    sys.stdout.flush()
+    """A line of progress, at once even into a pipe; who stopped reading stops nothing."""
+    try:
+        click.echo(message)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def explained(command: Callable[..., None]) -> Callable[..., None]:

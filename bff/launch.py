@@ -28,7 +28,7 @@ from migrations.runner import migrate
 
 Say = Callable[[str], None]
 
-FIRST_PICTURE = "/products/1?w=300&h=300&q=80"
+PICTURE = "/products/{}?w=300&h=300&q=80"
 # What an application is given to come up and the first picture to be drawn.
 PATIENCE = 120.0
 PAINTERS = os.cpu_count() or 1
@@ -82,9 +82,11 @@ def up(launch: Launch, say: Say) -> None:
             for share in range(PAINTERS):
                 drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(PAINTERS)]
                 stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
-        status = _first_picture(stack, launch.url + FIRST_PICTURE)
+        database = environment["COMANDA_DATABASE_URL"]
+        picture = launch.url + PICTURE.format(asyncio.run(loader.first_product(database)))
+        status = _first_picture(stack, picture)
         say(f"First picture after {time.monotonic() - began:.1f} s (Cache-Status: {status})")
-        say(_summary(launch, addresses.environment()))
+        say(_summary(launch, addresses.environment(), picture))
         if stack.wait_for_replicas() and stack.streaming:
             say(f"{len(stack.streaming)} replicas stream after {time.monotonic() - began:.1f} s")
         stack.supervise()
@@ -182,7 +184,7 @@ def _first_picture(stack: Stack, url: str) -> str:
     )
 
 
-def _summary(launch: Launch, addresses: Mapping[str, str]) -> str:
+def _summary(launch: Launch, addresses: Mapping[str, str], picture: str) -> str:
     """What runs, where, and what to try."""
     url = launch.url
     replicas = addresses.get("COMANDA_REPLICA_URLS", "").split(",")
@@ -199,7 +201,7 @@ def _summary(launch: Launch, addresses: Mapping[str, str]) -> str:
     login = f'{{"email": "student1@{campus.DOMAIN}", "password": "{campus.PASSWORD}"}}'
     return (
         f"\nRunning\n{where}\n\nTry\n"
-        f"  curl -s '{url}{FIRST_PICTURE}' -o picture.jpeg\n"
+        f"  curl -s '{picture}' -o picture.jpeg\n"
         f"  curl -s '{url}/api/products?limit=2'\n"
         f"  curl -s {url}/auth/login -H 'content-type: application/json' -d '{login}'\n\n"
         "Ctrl-C stops all of it; a new `comanda up` finds its data again.\n"

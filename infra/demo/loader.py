@@ -60,6 +60,11 @@ async def is_loaded(database_url: str) -> bool:
     return bool(await _ask(database_url, question, MARKER))
 
 
+async def first_product(database_url: str) -> int:
+    """The id of the first dish; ids go on after a load that was broken off, so it may not be 1."""
+    return int(await _ask(database_url, "SELECT coalesce(min(id), 1) FROM products"))
+
+
 async def missing_pictures(database_url: str) -> int:
     """How many products have no picture yet."""
     question = "SELECT count(*) FROM products WHERE picture_version IS NULL"

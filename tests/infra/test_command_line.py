@@ -227,6 +227,25 @@ def test_a_port_in_use_is_said_before_anything_starts() -> None:
         assert list(comanda.data.iterdir()) == []
 
 
+def test_a_load_that_was_broken_off_is_done_again_and_nobody_need_read_what_is_said() -> None:
+    with command_line(None) as comanda:
+        loading = comanda.start(
+            comanda.output, "up", "--orders", "200000", "--port", str(comanda.port)
+        )
+        while "Loading the demo" not in comanda.output.read_text():
+            assert loading.poll() is None
+            time.sleep(0.02)
+        time.sleep(1.0)
+        loading.kill()
+        loading.wait()
+        assert comanda.wait_until_alone() == []
+        # The ids go on where the broken load had come to: the first dish is not number 1.
+        again = comanda.up()
+        assert comanda.get("/api/products?limit=1").json()["pagination"]["total"] == 200
+        again.send_signal(signal.SIGTERM)
+        assert again.wait(60) == 0
+
+
 def test_down_stops_a_stack_of_another_terminal() -> None:
     with command_line(None) as comanda:
         running = comanda.up()
