@@ -22,7 +22,7 @@ down: ## stop a Comanda that runs from here
 
 test: check ## set up what is missing, run the checks and every test
 	@echo 'Pictures, on stock Pillow'
-	@PYTHONPATH='$(stock)' $(bin)/pytest -q tests/imaging
+	@PYTHONPATH='$(stock)' $(bin)/pytest -n 2 -q tests/imaging
 	@echo 'Everything, on the engine that was set up'
 	@$(bin)/pytest -n 2 --dist loadgroup $(ARGS)
 

@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from bff.app import store
 from bff.launch import Launch, saved_environment
@@ -18,7 +20,7 @@ from bff.launch import up as launch_up
 from bff.settings import SettingsError, described, from_environment
 from domain.database import Cluster
 from imaging import engine
-from imaging.shelves import Shelves
+from imaging.shelves import ShelfError, Shelves
 from infra.demo import loader
 from infra.demo.draw import draw_missing
 from infra.local import control
@@ -60,6 +62,9 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             command(*arguments, **options)
         except (StackError, SettingsError, loader.AlreadyLoadedError) as error:
             raise click.ClickException(str(error)) from error
+        except (OSError, SQLAlchemyError, asyncpg.PostgresError, ShelfError) as error:
+            advice = "Is the server that COMANDA_* names up, and are the credentials right?"
+            raise click.ClickException(f"{type(error).__name__}: {error}\n{advice}") from error
 
     return run
 

@@ -31,7 +31,9 @@ Say = Callable[[str], None]
 PICTURE = "/products/{}?w=300&h=300&q=80"
 # What an application is given to come up and the first picture to be drawn.
 PATIENCE = 120.0
-PAINTERS = os.cpu_count() or 1
+PAINTERS = min(4, os.cpu_count() or 1)
+# Whatever proxy the environment names, it does not know our own loopback.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -78,19 +80,30 @@ def up(launch: Launch, say: Say) -> None:
         say("Schema is at its newest version")
         # The application comes up while the demo is loaded, and the first dish is drawn.
         stack.add("application", _server(launch), environment, url=launch.url)
-        if asyncio.run(_load_demo(environment, launch.orders, say)):
-            for share in range(PAINTERS):
-                drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(PAINTERS)]
-                stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
-        database = environment["COMANDA_DATABASE_URL"]
-        picture = launch.url + PICTURE.format(asyncio.run(loader.first_product(database)))
-        status = _first_picture(stack, picture)
-        say(f"First picture after {time.monotonic() - began:.1f} s (Cache-Status: {status})")
+        if given.database_url:
+            # Somebody's own database: it is served as it is, and gets no demo accounts.
+            picture = None
+            _wait_for(stack, f"{launch.url}/health")
+            say(f"Serving the given database after {time.monotonic() - began:.1f} s")
+        else:
+            picture = _serve_demo(stack, launch, environment, say)
+            answer = _wait_for(stack, picture)
+            say(f"First picture after {time.monotonic() - began:.1f} s (Cache-Status: {answer})")
         say(_summary(launch, addresses.environment(), picture))
         if stack.wait_for_replicas() and stack.streaming:
             say(f"{len(stack.streaming)} replicas stream after {time.monotonic() - began:.1f} s")
         stack.supervise()
         say("Stopping")
+
+
+def _serve_demo(stack: Stack, launch: Launch, environment: dict[str, str], say: Say) -> str:
+    """Load the demo and have its pictures drawn; the URL of the first of them."""
+    if asyncio.run(_load_demo(environment, launch.orders, say)):
+        for share in range(PAINTERS):
+            drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(PAINTERS)]
+            stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
+    database = environment["COMANDA_DATABASE_URL"]
+    return launch.url + PICTURE.format(asyncio.run(loader.first_product(database)))
 
 
 async def _make_ready(environment: Mapping[str, str]) -> None:
@@ -164,13 +177,13 @@ def _require_port(host: str, port: int) -> None:
             ) from error
 
 
-def _first_picture(stack: Stack, url: str) -> str:
-    """Wait until the application serves a picture; its Cache-Status. Raises StackError."""
+def _wait_for(stack: Stack, url: str) -> str:
+    """Wait until the application answers at `url`; its Cache-Status. Raises StackError."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         stack.poll()
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own URL
+            with _DIRECT.open(url, timeout=10) as answer:
                 return str(answer.headers["Cache-Status"])
         except urllib.error.HTTPError as error:
             # 404: not drawn yet, and worth another look.
@@ -179,12 +192,12 @@ def _first_picture(stack: Stack, url: str) -> str:
             pass
         time.sleep(0.03)
     raise StackError(
-        f"No picture came from {url} within {PATIENCE:.0f} s.",
+        f"Nothing came from {url} within {PATIENCE:.0f} s.",
         "Look at what the application printed above, then try again.",
     )
 
 
-def _summary(launch: Launch, addresses: Mapping[str, str], picture: str) -> str:
+def _summary(launch: Launch, addresses: Mapping[str, str], picture: str | None) -> str:
     """What runs, where, and what to try."""
     url = launch.url
     replicas = addresses.get("COMANDA_REPLICA_URLS", "").split(",")
@@ -199,6 +212,8 @@ def _summary(launch: Launch, addresses: Mapping[str, str], picture: str) -> str:
     ]
     where = "\n".join(f"  {name:<15} {place}" for name, place in rows)
     login = f'{{"email": "student1@{campus.DOMAIN}", "password": "{campus.PASSWORD}"}}'
+    if picture is None:
+        return f"\nRunning\n{where}\n\nCtrl-C stops all that was started.\n"
     return (
         f"\nRunning\n{where}\n\nTry\n"
         f"  curl -s '{picture}' -o picture.jpeg\n"

@@ -12,7 +12,6 @@ _READABLE: Final = re.compile(r"[\t !#-~]*")
 _WEIGHT: Final = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
-@lru_cache(maxsize=1024)
 def preferred(accept: str, *, animated: bool = False) -> Format:
     """The format of the highest weight, the ladder's order deciding between equals.
 
@@ -22,6 +21,12 @@ def preferred(accept: str, *, animated: bool = False) -> Format:
     acceptable, for a picture in a format that was not asked for beats none at all (406).
     Several Accept lines are to be joined by commas (RFC 9110 5.3).
     """
+    # Before the cache, or it would keep whatever anybody sends.
+    return _preferred("" if len(accept) > LADDER.limits.accept_bytes else accept, animated)
+
+
+@lru_cache(maxsize=1024)
+def _preferred(accept: str, animated: bool) -> Format:
     weights = _weights(accept)
     choice, highest = Format.JPEG, 0.0
     for candidate in LADDER.formats:
@@ -35,7 +40,7 @@ def preferred(accept: str, *, animated: bool = False) -> Format:
 
 def _weights(accept: str) -> dict[str, float]:
     """Media range -> weight; of a range that is named twice, the lower."""
-    if len(accept) > LADDER.limits.accept_bytes or not _READABLE.fullmatch(accept):
+    if not _READABLE.fullmatch(accept):
         return {}
     weights: dict[str, float] = {}
     for element in accept.lower().split(","):

@@ -71,6 +71,8 @@ class Shelves:
                 read_timeout=5,
                 retries={"mode": "standard", "total_max_attempts": 2},
                 max_pool_connections=CONNECTIONS,
+                # A named endpoint is near; a proxy of the environment does not know it.
+                proxies={} if store.endpoint else None,
                 s3={"addressing_style": "path" if store.endpoint else "auto"},
                 # Stores beside AWS know Content-MD5 and ETag, not all of the newer checksums.
                 request_checksum_calculation="when_required",

@@ -148,6 +148,11 @@ def _validation(_: Request[Any, Any, Any], error: ValidationException) -> Respon
     )
 
 
+def _unreadable(_: Request[Any, Any, Any], __: Exception) -> Response[bytes]:
+    """Bytes that are no UTF-8, or nested deeper than anybody means."""
+    return problem("invalid-request", 400, "The request is malformed", "The body is no JSON.")
+
+
 def _camel(name: str) -> str:
     """A parameter as the caller wrote it; Litestar tells our own name for it."""
     first, *others = name.split("_")
@@ -196,6 +201,8 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     PictureError: _refused_picture,
     ClientGoneError: _gone,
     ValidationException: _validation,
+    UnicodeDecodeError: _unreadable,
+    RecursionError: _unreadable,
     HTTPException: _http,
     Exception: _unforeseen,
 }

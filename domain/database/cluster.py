@@ -15,6 +15,9 @@ from domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
+# SQLSTATE classes and codes that say "later": connection, resources, operator, locks, conflicts.
+_PASSING = ("08", "53", "57", "55P03", "40001", "40P01")
+
 
 class Role(StrEnum):
     """What a read is for; each role has a node of its own and the primary behind it."""
@@ -61,6 +64,8 @@ class Cluster:
         connection = await self._first_that_answers(self._chains[role])
         try:
             yield connection
+        except DBAPIError as error:
+            raise _translated(error) from error
         finally:
             await connection.close()
 
@@ -74,6 +79,8 @@ class Cluster:
         try:
             async with connection.begin():
                 yield connection
+        except DBAPIError as error:
+            raise _translated(error) from error
         finally:
             await connection.close()
 
@@ -110,6 +117,8 @@ def _engine(url: str, limits: Limits, *, read_only: bool) -> AsyncEngine:
         pool_size=limits.connections,
         # An overflow connection is closed on return: a queue costs less than a connect.
         max_overflow=0,
+        # What people typed does not belong into a log of errors.
+        hide_parameters=True,
         pool_use_lifo=True,
         pool_timeout=limits.pool_timeout,
         # Reads need no BEGIN, hence no ROLLBACK when their connection comes back.
@@ -117,6 +126,15 @@ def _engine(url: str, limits: Limits, *, read_only: bool) -> AsyncEngine:
         pool_reset_on_return=None if read_only else "rollback",
         connect_args={"timeout": limits.connect_timeout, "server_settings": settings},
     )
+
+
+def _translated(error: DBAPIError) -> Exception:
+    """A node that was lost or is overwhelmed is unavailable; anything else is as it is."""
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if error.connection_invalidated or state.startswith(_PASSING):
+        log.warning("database: %s", error.orig)
+        return UnavailableError("The database could not answer just now.")
+    return error
 
 
 async def _answers(engine: AsyncEngine) -> bool:

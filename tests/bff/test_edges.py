@@ -37,6 +37,17 @@ async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> 
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize("body", [b'{"email": "\xff"}', b"[" * 30_000])
+async def test_a_body_that_nobody_can_read_is_the_callers_error(
+    client: httpx.AsyncClient, body: bytes
+) -> None:
+    answer = await client.post(
+        "/auth/login", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
 async def test_broken_json_is_the_callers_error(client: httpx.AsyncClient) -> None:
     answer = await client.post(
         "/auth/login", content=b"{", headers={"content-type": "application/json"}

@@ -70,3 +70,16 @@ async def test_a_failing_commit_is_not_acknowledged(
     with pytest.raises(DBAPIError, match="stays as it is"):
         await change()
     assert not await connection.fetchval("SELECT bool_and(position = 9) FROM categories")
+
+
+async def test_a_connection_that_is_lost_half_way_is_unavailable(
+    cluster: Cluster, connection: asyncpg.Connection
+) -> None:
+    async def lose() -> None:
+        async with cluster.transaction() as database:
+            backend = await database.scalar(text("SELECT pg_backend_pid()"))
+            await connection.execute("SELECT pg_terminate_backend($1)", backend)
+            await database.execute(text("SELECT 1"))
+
+    with pytest.raises(UnavailableError):
+        await lose()
