@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.database import DatabaseAddressError, dsn
+
 PREFIX = "COMANDA_"
 
 # Their values are separated by commas.
@@ -90,6 +92,19 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         elif each.required:
             raise SettingsError(f"{PREFIX}{each.name.upper()} must be set (comanda settings)")
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"a COMANDA_* setting is wrong: {error}") from error
+    _check_databases(settings)
+    return settings
+
+
+def _check_databases(settings: Settings) -> None:
+    named = [("DATABASE_URL", settings.database_url)]
+    named += [("REPLICA_URLS", url) for url in settings.replica_urls]
+    for name, url in named:
+        try:
+            dsn(url)
+        except DatabaseAddressError as error:
+            # From nobody: the text of the URL holds a password.
+            raise SettingsError(f"{PREFIX}{name} is wrong: {error}") from None

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from domain.database.address import DRIVER, dsn
 
 # Any constant will do, as long as it is the same in every process: "comanda" in hexadecimal.
 LOCK = 0x636F6D616E6461
@@ -33,8 +35,9 @@ async def roll_back(database_url: str, revision: str) -> None:
 
 
 async def _run(database_url: str, step: Callable[[Config], None]) -> None:
-    url = make_url(database_url).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = create_async_engine(
+        DRIVER, connect_args={"dsn": dsn(database_url)}, poolclass=NullPool
+    )
     try:
         async with engine.connect() as connection:
             # A session lock, not a transaction's: migrations commit one by one beneath it.

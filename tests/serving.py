@@ -26,13 +26,16 @@ async def until_healthy(url: str) -> None:
 
 
 class Proxy:
-    """A TCP proxy in front of a server, which a test can take down and bring back."""
+    """A TCP proxy in front of a server, which a test can take down and bring back, or freeze by
+    clearing `thaw`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self.port = free_port()
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
+        self.thaw = asyncio.Event()
+        self.thaw.set()
 
     async def up(self) -> None:
         """Take connections."""
@@ -50,14 +53,19 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(*self._target)
         for source, sink in ((reader, back), (there, writer)):
-            pipe = asyncio.create_task(_pump(source, sink))
+            pipe = asyncio.create_task(pump(source, sink, self.thaw))
             self._pipes.add(pipe)
             pipe.add_done_callback(self._pipes.discard)
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def pump(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, thaw: asyncio.Event | None = None
+) -> None:
+    """Hand on what comes until it ends, while `thaw` is set."""
     try:
         while chunk := await source.read(65_536):
+            if thaw is not None:
+                await thaw.wait()
             sink.write(chunk)
             await sink.drain()
     except OSError:

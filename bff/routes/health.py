@@ -35,7 +35,7 @@ async def ready(
 ) -> Response[Readiness]:
     """200 while the primary answers, else 503; every dependency is told apart."""
     database, has_redis, has_shelves = await asyncio.gather(
-        cluster.ping(), _redis_answers(redis), shelves.ping()
+        cluster.ping(PATIENCE), _redis_answers(redis), _shelves_answer(shelves)
     )
     up = {**database, "redis": has_redis, "object-store": has_shelves}
     status = "ready" if all(up.values()) else "degraded" if up["primary"] else "down"
@@ -44,6 +44,14 @@ async def ready(
         status_code=200 if up["primary"] else 503,
         headers={"Cache-Control": "no-store"},
     )
+
+
+async def _shelves_answer(shelves: Shelves) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await shelves.ping()
+    except TimeoutError:
+        return False
 
 
 async def _redis_answers(redis: Redis) -> bool:

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 from pwdlib import PasswordHash
 
+from domain.database import dsn
 from domain.model import Role
 from infra.demo import campus, history
 
@@ -33,7 +34,7 @@ async def load(database_url: str, orders: int, report: Report) -> None:
     if not 0 <= orders <= MOST_ORDERS:
         raise ValueError(f"--orders must be 0 to {MOST_ORDERS}")
     began = time.monotonic()
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(dsn(database_url))
     try:
         async with connection.transaction():
             # Two loaders at once: the second waits here and then finds the marker.
@@ -75,7 +76,7 @@ async def missing_pictures(database_url: str) -> int:
 
 
 async def _ask(database_url: str, question: str, *arguments: object) -> Any:
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(dsn(database_url))
     try:
         return await connection.fetchval(question, *arguments)
     finally:

@@ -1,6 +1,7 @@
 """Reads go to their role's node, and never write."""
 
 import os
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.database import Cluster, Limits, Role
 from domain.errors import UnavailableError
+from tests.serving import Proxy
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 QUICK = Limits(connect_timeout=0.5, pool_timeout=0.5)
@@ -38,6 +40,42 @@ async def test_a_dead_primary_is_unavailable_and_not_a_crash() -> None:
     with pytest.raises(UnavailableError):
         async with cluster.transaction():
             pass
+    await cluster.close()
+
+
+async def test_a_frozen_node_is_unavailable_and_not_waited_for(database: str) -> None:
+    place = urlsplit(database)
+    proxy = Proxy(str(place.hostname), int(place.port or 5432))
+    await proxy.up()
+    url = database.replace(f":{place.port}/", f":{proxy.port}/")
+    limits = Limits(connect_timeout=0.5, pool_timeout=0.5, statement_timeout=0.5)
+    cluster = Cluster(url, [url], limits)
+    one = text("SELECT 1")
+    try:
+        async with cluster.read(Role.MENU) as reading, cluster.transaction() as writing:
+            await reading.execute(one)
+            await writing.execute(one)
+        proxy.thaw.clear()
+        with pytest.raises(UnavailableError):
+            async with cluster.read(Role.MENU) as reading:
+                await reading.execute(one)
+        with pytest.raises(UnavailableError):
+            async with cluster.transaction() as writing:
+                await writing.execute(one)
+        assert await cluster.ping(0.2) == {"primary": False, "replica-1": False}
+        proxy.thaw.set()
+        async with cluster.read(Role.MENU) as reading, cluster.transaction() as writing:
+            assert await reading.scalar(one) == await writing.scalar(one) == 1
+    finally:
+        await cluster.close()
+        await proxy.down()
+
+
+async def test_a_statement_that_takes_too_long_is_cut_off(database: str) -> None:
+    cluster = Cluster(database, [], Limits(statement_timeout=0.1))
+    with pytest.raises(UnavailableError):
+        async with cluster.read(Role.MENU) as reading:
+            await reading.execute(text("SELECT pg_sleep(60)"))
     await cluster.close()
 
 
