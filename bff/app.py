@@ -24,6 +24,7 @@ from domain.orders import Orders
 from imaging.intake import Intake
 from imaging.memory import Memory
 from imaging.origin import Origin
+from imaging.ready import Shortcut
 from imaging.routes import canonical_picture, product_picture
 from imaging.shelves import Shelves, Store
 from imaging.workers import Limits as WorkerLimits
@@ -84,7 +85,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await redis.aclose()
             shelves.close()
 
-    return Litestar(
+    application = Litestar(
         route_handlers=[
             product_picture,
             canonical_picture,
@@ -114,6 +115,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
+    application.asgi_handler = Shortcut(application.asgi_handler, origin.answers)
+    return application
 
 
 def store(settings: Settings) -> Store:

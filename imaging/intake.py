@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from cdn.address import LADDER, Format, Variant, original_key, resolve, variants_prefix
+from cdn.address import LADDER, Format, Variant, original_key, resolve
 from cdn.freshness import product_tag
 from cdn.purge import Purger
 from imaging.facts import Facts, facts
@@ -120,7 +120,7 @@ class Intake:
     async def _take_down(self, product_id: int, old: str | None) -> None:
         """The old variants go before the purge, or a cache could fetch one anew in between."""
         if old is not None:
-            self._origin.forget(variants_prefix(product_id, old))
+            self._origin.forget(product_id, old)
             try:
                 await self._shelves.clear(product_id, old)
             except ShelfError as error:

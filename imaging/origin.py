@@ -3,17 +3,19 @@
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from cdn.address import Format, Variant, original_key
+from cdn.address import Format, Variant, original_key, variants_prefix
 from imaging.flights import Flights
 from imaging.memory import Memory
 from imaging.picture import PictureError
 from imaging.pictures import PictureFacts, Pictures
 from imaging.pyramid import source
+from imaging.ready import Answers
 from imaging.render import Rendered, render, render_level
 from imaging.shelves import ShelfError, Shelves, level_key
 from imaging.workers import Job, OverloadedError, Priority, WorkerError, Workers
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 MOST_FLIGHTS: Final = 2048
 # Upgrades to AVIF that wait for their turn; more are left to a later request.
 MOST_UPGRADES: Final = 256
+# So long, in seconds, what a URL says of its version is believed without asking the catalogue
+# again: another process may have taken that picture down meanwhile.
+TRUST: Final = 5.0
+MOST_TRUSTED: Final = 4096
 # An answer waits so long for the shelf to take the variant; then it is stored behind it.
 STORE_PATIENCE: Final = 0.25
 
@@ -46,6 +52,13 @@ class Served:
     timings: dict[str, float] = field(default_factory=dict)
 
 
+class Known(NamedTuple):
+    """The facts of a product's picture, and until when (monotonic clock) they are believed."""
+
+    facts: PictureFacts
+    until: float
+
+
 class Origin:
     """One flight a variant in this process; between processes the conditional PUT decides."""
 
@@ -56,20 +69,32 @@ class Origin:
         self._shelves = shelves
         self._workers = workers
         self._memory = memory
+        self.answers = Answers(memory)
+        self._known: OrderedDict[int, Known] = OrderedDict()
         self._flights: Flights[tuple[str, Priority], Served] = Flights(MOST_FLIGHTS)
         self._lookups: Flights[int, PictureFacts | None] = Flights(MOST_FLIGHTS)
         self._behind: set[asyncio.Task[None]] = set()
         self._upgrading: set[str] = set()
 
-    async def facts(self, product_id: int) -> PictureFacts:
+    async def facts(self, product_id: int, version: str | None) -> Known:
         """The facts of a product's picture; a crowd that asks for it at once asks once.
 
-        Raises NoPictureError.
+        Who names its version is told what was known a moment ago, for a version never changes;
+        who does not is told what is so now. Raises NoPictureError.
         """
+        known = self._known.get(product_id)
+        if known and known.facts.version == version and time.monotonic() < known.until:
+            return known
+        began = time.monotonic()
         found = await self._lookups.fly(product_id, lambda: self._pictures.picture(product_id))
         if found is None:
+            self._known.pop(product_id, None)
             raise NoPictureError(f"There is no picture of product {product_id}.")
-        return found
+        known = self._known[product_id] = Known(found, began + TRUST)
+        self._known.move_to_end(product_id)
+        if len(self._known) > MOST_TRUSTED:
+            self._known.popitem(last=False)
+        return known
 
     def at_hand(self, variant: Variant) -> Served | None:
         """The variant if it is in memory."""
@@ -108,9 +133,10 @@ class Origin:
         """Have a variant on the shelf, behind everybody who waits for one. Raises as `serve`."""
         await self._fly(variant, facts, Priority.BACKGROUND)
 
-    def forget(self, prefix: str) -> None:
+    def forget(self, product_id: int, version: str) -> None:
         """Drop from memory what is no longer to be served."""
-        self._memory.forget(prefix)
+        self._known.pop(product_id, None)
+        self._memory.forget(variants_prefix(product_id, version))
 
     async def close(self) -> None:
         """Give what is being stored a moment, and drop the rest."""

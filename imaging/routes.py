@@ -120,7 +120,7 @@ class _Answer:
         self._origin = origin
 
     async def to(self, asked_for: Variant, *, patient: bool) -> Response[bytes]:
-        facts = await self._origin.facts(asked_for.product_id)
+        facts, until = await self._origin.facts(asked_for.product_id, asked_for.version)
         # A page that still names an old version is given the picture that there is.
         pinned = asked_for.version == facts.version
         variant = asked_for.at(facts.version)
@@ -134,6 +134,10 @@ class _Answer:
             headers = freshness.stand_in(served.variant, modified=facts.uploaded_at)
             if self._has(headers["ETag"], facts.uploaded_at):
                 return Response(b"", status_code=304, headers=freshness.not_modified(headers))
+        elif pinned:
+            again = Served(variant, served.body, "memory")
+            ready = headers | _trace(again) | {"Content-Length": str(len(served.body))}
+            self._origin.answers.keep(self._request.scope, variant.key, ready, until)
         headers |= _trace(served)
         return self._whole_or_part(served.body, headers, facts.uploaded_at)
 

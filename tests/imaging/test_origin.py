@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 from PIL import Image
+from sqlalchemy import make_url
 
 from bff.settings import Settings
 from cdn import freshness
@@ -127,6 +128,42 @@ async def test_a_versioned_address_is_immutable_and_an_old_one_shows_what_there_
     plain = await client.get("/products/1?w=64")
     assert shown.content == plain.content != pinned.content
     assert shown.headers["cache-control"] == freshness.UNVERSIONED
+
+
+async def test_the_very_same_request_is_answered_the_same_and_asks_no_database(
+    settings: Settings, shelves: Shelves, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin_module, "TRUST", 600.0)
+    database = make_url(settings.database_url)
+    proxy = Proxy(str(database.host), int(database.port or 5432))
+    await proxy.up()
+    through = database.set(host="127.0.0.1", port=proxy.port)
+    behind_it = msgspec.structs.replace(
+        settings, database_url=through.render_as_string(hide_password=False), replica_urls=()
+    )
+    async with serve(behind_it) as client:
+        staff = await bearer(client, "staff1")
+        uploaded = await client.put("/api/products/1/picture", content=photograph(), headers=staff)
+        path = f"/products/1?w=64&fm=webp&v={uploaded.json()['version']}"
+        await client.get(path)
+        first = await client.get(path)
+        await proxy.down()
+        second = await client.get(path)
+        assert (second.status_code, second.content) == (200, first.content)
+        assert second.headers == first.headers
+        part = await client.get(path, headers={"range": "bytes=0-9"})
+        assert part.content == first.content[:10]
+        assert (await client.get("/products/1?w=64&fm=webp")).status_code == 503
+        await proxy.up()
+        # The pools find out which of their connections were cut.
+        for _ in range(9):
+            removed = await client.delete("/api/products/1/picture", headers=staff)
+            if removed.status_code != 503:
+                break
+        assert removed.status_code == 204
+        # Whoever takes it down here is believed at once.
+        assert (await client.get(path)).status_code == 404
+    await proxy.down()
 
 
 async def test_the_canonical_path_is_the_same_picture_and_nothing_else_is(

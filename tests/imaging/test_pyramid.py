@@ -44,7 +44,7 @@ def photograph() -> bytes:
 @pytest.fixture(scope="module")
 def pyramid(photograph: bytes) -> dict[tuple[int, int], bytes]:
     made = {(level.width, level.height): level.body for level in levels(photograph)}
-    assert list(made) == [(2048, 1536), (1024, 768)]
+    assert list(made) == [(1440, 1080), (720, 540)]
     return made
 
 
@@ -71,19 +71,19 @@ def test_a_variant_of_a_level_loses_next_to_nothing(
 
 
 HUGE = (6000, 4000)
-SIZES = [(2048, 1365), (1024, 683)]
+SIZES = [(1440, 960), (720, 480)]
 
 
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
         (recipe(32), SIZES[1]),
-        (recipe(585), SIZES[1]),
-        (recipe(586), SIZES[0]),
-        (recipe(1170), SIZES[0]),
-        (recipe(1171), None),
-        (recipe(390, 390), SIZES[1]),
-        (recipe(391, 391), SIZES[0]),
+        (recipe(411), SIZES[1]),
+        (recipe(412), SIZES[0]),
+        (recipe(822), SIZES[0]),
+        (recipe(823), None),
+        (recipe(274, 274), SIZES[1]),
+        (recipe(275, 275), SIZES[0]),
         (recipe(100, 1000), None),
         (Recipe(None, None, Fit.COVER, CENTRE, 80, Format.WEBP, WHITE), None),
         # The levels keep colour at half resolution, these keep it whole.
@@ -101,13 +101,13 @@ def test_the_smallest_level_that_will_do_is_chosen(
 @pytest.mark.parametrize(
     ("container", "width", "height", "changes", "expected"),
     [
-        (Container.JPEG, 4000, 3000, {}, [(2048, 1536), (1024, 768)]),
-        (Container.JPEG, 4000, 3000, {"orientation": 6}, [(1536, 2048), (768, 1024)]),
-        (Container.JPEG, 3000, 2000, {}, [(1024, 683)]),
-        (Container.JPEG, 1632, 1224, {}, []),
+        (Container.JPEG, 4000, 3000, {}, [(1440, 1080), (720, 540)]),
+        (Container.JPEG, 4000, 3000, {"orientation": 6}, [(1080, 1440), (540, 720)]),
+        (Container.JPEG, 2400, 1600, {}, [(720, 480)]),
+        (Container.JPEG, 1200, 900, {}, []),
         # What cannot be decoded small is worth a copy earlier.
-        (Container.JPEG, 1632, 1224, {"progressive": True}, [(1024, 768)]),
-        (Container.PNG, 1632, 1224, {}, [(1024, 768)]),
+        (Container.JPEG, 1200, 900, {"progressive": True}, [(720, 540)]),
+        (Container.PNG, 1200, 900, {}, [(720, 540)]),
         (Container.PNG, 800, 600, {}, []),
         (Container.GIF, 4000, 3000, {"frames": 2}, []),
     ],
@@ -128,8 +128,8 @@ def test_a_level_is_upright_and_has_no_secrets() -> None:
     body = encoded(oriented(upright, 6), exif=exif(6), icc_profile=profiles.display_p3())
     (level,) = levels(body)
     copy = decoded(level.body)
-    assert (level.format, level.width, level.height) == (Format.JPEG, 1024, 614)
-    assert copy.size == (1024, 614)
+    assert (level.format, level.width, level.height) == (Format.JPEG, 720, 432)
+    assert copy.size == (720, 432)
     assert not {"exif", "icc_profile"} & set(copy.info)
     lossless = recipe(300, 300, Format.PNG)
     from_level = decoded(render_level(level.body, 2000, 1200, lossless).body)
