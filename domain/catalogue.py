@@ -136,11 +136,19 @@ class Catalogue:
         return Page(products, total or 0)
 
     async def picture(self, product_id: int) -> Picture | None:
-        """The facts of a product's picture; None without product or without picture."""
+        """The facts of a product's picture; None without product or without picture.
+
+        Of the primary: a replica that lags would tell a CDN of the old picture after the purge.
+        """
         statement = select(*_picture_columns).where(model.Product.id == product_id)
-        async with self._cluster.read(Role.MENU) as database:
+        async with self._cluster.read(Role.PRIMARY) as database:
             row = (await database.execute(statement)).one_or_none()
         return None if row is None else _picture(*row)
+
+    async def hanging(self, product_id: int) -> str | None:
+        """The version of the picture that a product has now, if any."""
+        picture = await self.picture(product_id)
+        return None if picture is None else picture.version
 
     async def cafeteria_of(self, product_id: int) -> int:
         """Whose product it is. Raises NotFoundError."""

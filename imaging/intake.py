@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -29,6 +30,8 @@ MOST_UPLOADS: Final = 4
 _MOST_PROGRESS: Final = 1024
 _VERSION_DIGITS: Final = 16
 _RETRY_SECONDS: Final = 0.5
+# Longer than a process believes what it knew (origin.TRUST) and a rendering may take.
+SWEEP_SECONDS: Final = 30.0
 
 
 class NewPicture(msgspec.Struct, frozen=True):
@@ -57,6 +60,9 @@ class Gallery(Protocol):
     async def hang(self, product_id: int, picture: NewPicture | None) -> str | None:
         """Give a product a picture, or none; the version of the one that it had."""
 
+    async def hanging(self, product_id: int) -> str | None:
+        """The version of the picture that a product has now."""
+
 
 class Intake:
     """What happens to a picture between its sender and the first who looks at it."""
@@ -77,6 +83,8 @@ class Intake:
         self._uploads = asyncio.Semaphore(MOST_UPLOADS)
         self._progress: OrderedDict[int, Progress] = OrderedDict()
         self._behind: dict[int, asyncio.Task[None]] = {}
+        self._sweeps: set[asyncio.Task[None]] = set()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, product_id: int, chunks: AsyncIterable[bytes]) -> NewPicture:
         """Take a product's new picture in place of the one it has.
@@ -87,16 +95,25 @@ class Intake:
             raise OverloadedError("Too many pictures are being uploaded.", retry_after=5)
         async with self._uploads:
             body = await _received(chunks)
-            picture = await self._stored(product_id, body)
-        old = await self._gallery.hang(product_id, picture)
-        await self._take_down(product_id, old if old != picture.version else None)
+            async with self._turn(product_id):
+                picture = await self._stored(product_id, body)
+                old = await self._gallery.hang(product_id, picture)
+                await self._stop_preparing(product_id)
+                await self._take_down(product_id, old if old != picture.version else None)
         self._prepare(product_id, picture)
         return picture
 
     async def remove(self, product_id: int) -> None:
-        """Take a product's picture away."""
-        old = await self._gallery.hang(product_id, None)
-        await self._take_down(product_id, old)
+        """Take a product's picture away, for good: its original is deleted too."""
+        async with self._turn(product_id):
+            old = await self._gallery.hang(product_id, None)
+            await self._stop_preparing(product_id)
+            self._progress.pop(product_id, None)
+            await self._take_down(product_id, old)
+
+    def _turn(self, product_id: int) -> asyncio.Lock:
+        """One change of a product's picture at a time, or one would take down what another hung."""
+        return self._turns.setdefault(product_id, asyncio.Lock())
 
     def progress(self, product_id: int) -> Progress | None:
         """How far the common variants of the last upload are, as far as this process made it."""
@@ -104,9 +121,10 @@ class Intake:
 
     async def close(self) -> None:
         """Drop what is still being prepared: whoever asks for it first will have it made."""
-        for task in self._behind.values():
+        tasks = [*self._behind.values(), *self._sweeps]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._behind.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _stored(self, product_id: int, body: bytes) -> NewPicture:
         # Its header is judged in a process of its own too: strangers wrote it.
@@ -121,19 +139,43 @@ class Intake:
         """The old variants go before the purge, or a cache could fetch one anew in between."""
         if old is not None:
             self._origin.forget(product_id, old)
-            try:
-                await self._shelves.clear(product_id, old)
-            except ShelfError as error:
-                # Their keys carry the old version, so nobody is shown one; the bucket's
-                # lifecycle will take them.
-                log.warning("variants of product %d were not cleared: %s", product_id, error)
+            await self._clear(product_id, old)
+            self._sweep_later(product_id, old)
         await self._purger.purge(product_tag(product_id))
 
-    def _prepare(self, product_id: int, picture: NewPicture) -> None:
-        """Make the common variants behind everybody who waits for one."""
+    def _sweep_later(self, product_id: int, old: str) -> None:
+        task = asyncio.create_task(self._sweep(product_id, old))
+        self._sweeps.add(task)
+        task.add_done_callback(self._sweeps.discard)
+
+    async def _sweep(self, product_id: int, old: str) -> None:
+        """Once more, when no process can believe in the old version or be rendering it."""
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            async with self._turn(product_id):
+                if await self._gallery.hanging(product_id) != old:
+                    self._origin.forget(product_id, old)
+                    await self._clear(product_id, old)
+                    await self._purger.purge(product_tag(product_id))
+        except Exception:
+            log.exception("product %d was not swept once more", product_id)
+
+    async def _clear(self, product_id: int, old: str) -> None:
+        try:
+            await self._shelves.clear(product_id, old)
+        except ShelfError as error:
+            # Their keys carry the old version, so nobody is shown one; the bucket's lifecycle
+            # will take them.
+            log.warning("variants of product %d were not cleared: %s", product_id, error)
+
+    async def _stop_preparing(self, product_id: int) -> None:
         before = self._behind.pop(product_id, None)
         if before is not None:
             before.cancel()
+            await asyncio.gather(before, return_exceptions=True)
+
+    def _prepare(self, product_id: int, picture: NewPicture) -> None:
+        """Make the common variants behind everybody who waits for one."""
         wanted = _common(product_id, picture)
         self._progress[product_id] = progress = Progress(picture.version, 0, len(wanted))
         while len(self._progress) > _MOST_PROGRESS:

@@ -30,6 +30,8 @@ MOST_UPGRADES: Final = 256
 # again: another process may have taken that picture down meanwhile.
 TRUST: Final = 5.0
 MOST_TRUSTED: Final = 4096
+# Variants that are being stored behind their answers; more are left to who renders them again.
+MOST_STORING: Final = 256
 # An answer waits so long for the shelf to take the variant; then it is stored behind it.
 STORE_PATIENCE: Final = 0.25
 
@@ -116,17 +118,17 @@ class Origin:
         `others` are the formats that may stand in, the best first; the first one that is ready
         does, and where none is, the first is rendered. Raises as `serve` does.
         """
-        ready = await self._ready(variant)
-        if ready is not None:
-            return ready
-        stand_ins = [variant.instead(each) for each in others]
-        for each in stand_ins:
-            ready = await self._ready(each)
-            if ready is not None:
-                break
-        else:
-            ready = await self.serve(stand_ins[0], facts)
-        self._upgrade(variant, facts)
+        wanted = [variant, *(variant.instead(each) for each in others)]
+        try:
+            ready = await self._first_ready(wanted) or await self.serve(wanted[1], facts)
+        except ShelfError:
+            # The store is away; what is in memory is not.
+            at_hand = next(filter(None, map(self.at_hand, wanted)), None)
+            if at_hand is None:
+                raise
+            return at_hand
+        if ready.variant != variant:
+            self._upgrade(variant, facts)
         return ready
 
     async def make(self, variant: Variant, facts: PictureFacts) -> None:
@@ -151,6 +153,12 @@ class Origin:
         return await self._flights.fly(
             (variant.key, priority), lambda: self._fetch(variant, facts, priority)
         )
+
+    async def _first_ready(self, variants: list[Variant]) -> Served | None:
+        for each in variants:
+            if (ready := await self._ready(each)) is not None:
+                return ready
+        return None
 
     async def _ready(self, variant: Variant) -> Served | None:
         if (at_hand := self.at_hand(variant)) is not None:
@@ -203,6 +211,9 @@ class Origin:
 
     async def _store(self, variant: Variant, body: bytes) -> None:
         """Put it on the shelf; a slow or broken shelf keeps nobody from the answer."""
+        if len(self._behind) >= MOST_STORING + MOST_UPGRADES:
+            log.warning("variant %s was not stored: too many are waiting", variant.key)
+            return
         storing = self._run_behind(self._keep(variant, body))
         await asyncio.wait({storing}, timeout=STORE_PATIENCE)
 

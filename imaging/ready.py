@@ -19,7 +19,7 @@ _VARYING: Final = frozenset({b"accept", b"save-data"})
 _CONDITIONS: Final = frozenset(
     {b"if-none-match", b"if-modified-since", b"range", b"if-range", b"if-match"}
 )
-_PLACES: Final = ("/products/", "/v/")
+_PLACES: Final = (b"/products/", b"/v/")
 
 Question = tuple[bytes, ...]
 """All of a request that its answer depends on."""
@@ -64,8 +64,13 @@ class Answers:
         return {"type": "http.response.start", "status": 200, "headers": [*answer.headers]}, body
 
 
+def raw_path(scope: HTTPScope) -> str:
+    """The path as it was sent: decoded, many spellings would be one."""
+    return scope["raw_path"].decode("latin-1")
+
+
 def _question(scope: HTTPScope) -> Question | None:
-    parts = [scope["path"].encode(), scope["query_string"]]
+    parts = [scope["raw_path"], scope["query_string"]]
     for name, value in scope["headers"]:
         if name in _VARYING:
             parts += (name, value)
@@ -85,7 +90,7 @@ class Shortcut:
         if (
             scope["type"] == ScopeType.HTTP
             and scope["method"] == HttpMethod.GET
-            and scope["path"].startswith(_PLACES)
+            and scope["raw_path"].startswith(_PLACES)
             and (ready := self._answers.get(scope)) is not None
         ):
             start, body = ready

@@ -14,12 +14,13 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, PathParameter
 
 from cdn import freshness
-from cdn.address import Format, KeyRing, Variant, parse, resolve
+from cdn.address import AddressError, Format, KeyRing, Variant, parse, product_in, resolve
 from cdn.conditions import UnsatisfiableRangeError, byte_range, range_applies, unchanged
 from cdn.negotiation import preferred
 from cdn.parameters import asked
 from imaging.origin import Origin, Served
 from imaging.pictures import PictureFacts
+from imaging.ready import raw_path
 
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
@@ -86,11 +87,13 @@ async def product_picture(
     # The raw query: a framework's decoding may differ from the edge function's.
     query: bytes = request.scope["query_string"]
     headers = request.headers
+    if product_in(raw_path(request.scope)) is None:
+        raise AddressError("This is not how a product's picture is spelled.")
     variant = resolve(
         product_id,
         query,
         accept=",".join(headers.getall("accept", [])),
-        save_data=headers.get("save-data", ""),
+        save_data=",".join(headers.getall("save-data", [])),
         keys=keys,
     )
     # Who names AVIF waits for it; who merely accepts it is answered with what is ready.
@@ -105,10 +108,10 @@ async def canonical_picture(
     request: AnyRequest,
     origin: NamedDependency[Origin],
     keys: NamedDependency[KeyRing | None],
-    path: FromPath[str],
+    path: FromPath[str],  # noqa: ARG001
 ) -> Response[bytes]:
     """What the edge function makes of a picture's URL. Other paths are not found."""
-    variant = parse(f"/v{path}", keys)
+    variant = parse(raw_path(request.scope), keys)
     return await _Answer(request, origin).to(variant, patient=False)
 
 

@@ -1,5 +1,6 @@
 """Where pictures are kept: originals and variants, in two S3 buckets."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ import boto3
 from anyio import CapacityLimiter, to_thread
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from cdn.address import Variant, original_key, variants_prefix
 from cdn.freshness import stored
@@ -23,7 +25,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECTIONS: Final = 32
+# Of those, for what is put there: many slow writes must leave reads their connections.
+WRITERS: Final = 8
+# Seconds, waiting for a connection and trying again included. A variant that comes later is
+# of no use: whoever asked for it has gone.
+READ_PATIENCE: Final = 4.0
+WRITE_PATIENCE: Final = 30.0
 MOST_ORIGINAL_BYTES: Final = 40_000_000
+MOST_VARIANT_BYTES: Final = 100_000_000
 # How many keys one DeleteObjects takes (Amazon S3 API reference).
 _KEYS_AT_ONCE: Final = 1000
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -59,7 +68,8 @@ class Shelves:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._threads = CapacityLimiter(CONNECTIONS)
+        self._readers = CapacityLimiter(CONNECTIONS - WRITERS)
+        self._writers = CapacityLimiter(WRITERS)
         self._s3: S3Client = boto3.client(
             "s3",
             endpoint_url=store.endpoint,
@@ -82,11 +92,11 @@ class Shelves:
 
     async def original(self, key: str) -> bytes | None:
         """The bytes of an original or of one of its levels, or None. Raises ShelfError."""
-        return await self._run(partial(self._get, self._store.originals, key))
+        return await self._read(partial(self._get, self._store.originals, key, MOST_ORIGINAL_BYTES))
 
     async def variant(self, key: str) -> bytes | None:
         """The bytes of a stored variant, or None. Raises ShelfError."""
-        return await self._run(partial(self._get, self._store.variants, key))
+        return await self._read(partial(self._get, self._store.variants, key, MOST_VARIANT_BYTES))
 
     async def keep_original(self, key: str, body: bytes, media_type: str) -> None:
         """Store an original or a level. Raises ShelfError."""
@@ -99,13 +109,14 @@ class Shelves:
             # Nothing but this application ever reads one.
             CacheControl="private",
         )
-        await self._run(put)
+        await self._write(put)
 
     async def keep_variant(self, variant: Variant, body: bytes) -> bool:
-        """Store a variant with the headers it is served with; False if another host was first.
-
-        Raises ShelfError.
+        """Store a variant with the headers it is served with; False if another host was first,
+        or if it is larger than what is read back. Raises ShelfError.
         """
+        if len(body) > MOST_VARIANT_BYTES:
+            return False
         put = partial(
             self._s3.put_object,
             Bucket=self._store.variants,
@@ -115,7 +126,7 @@ class Shelves:
             **stored(variant),
         )
         try:
-            await self._run(put)
+            await self._write(put)
         except ShelfError as error:
             if (
                 isinstance(error.__cause__, ClientError)
@@ -126,19 +137,27 @@ class Shelves:
         return True
 
     async def clear(self, product_id: int, version: str) -> int:
-        """Delete every variant of one version; how many those were. Raises ShelfError."""
-        return await self._run(partial(self._clear, variants_prefix(product_id, version)))
+        """Delete every variant of one version, and its original with the levels; how many
+        objects those were. Raises ShelfError.
+        """
+        cleared = 0
+        for bucket, prefix in (
+            (self._store.variants, variants_prefix(product_id, version)),
+            (self._store.originals, original_key(product_id, version)),
+        ):
+            cleared += await self._write(partial(self._clear, bucket, prefix))
+        return cleared
 
     async def create_buckets(self) -> None:
         """Make the buckets where they are missing (the embedded store starts empty)."""
         for bucket in (self._store.originals, self._store.variants):
-            await self._run(partial(self._create_bucket, bucket))
+            await self._write(partial(self._create_bucket, bucket))
 
     async def ping(self) -> bool:
         """Whether both buckets answer."""
         try:
             for bucket in (self._store.originals, self._store.variants):
-                await self._run(partial(self._s3.head_bucket, Bucket=bucket))
+                await self._read(partial(self._s3.head_bucket, Bucket=bucket))
         except ShelfError:
             return False
         return True
@@ -147,13 +166,13 @@ class Shelves:
         """Close the connections."""
         self._s3.close()
 
-    async def _run(self, call: Callable[[], T]) -> T:
-        try:
-            return await to_thread.run_sync(call, limiter=self._threads)
-        except (BotoCoreError, ClientError) as error:
-            raise ShelfError(str(error)) from error
+    async def _read(self, call: Callable[[], T]) -> T:
+        return await _in_time(call, self._readers, READ_PATIENCE)
 
-    def _get(self, bucket: str, key: str) -> bytes | None:
+    async def _write(self, call: Callable[[], T]) -> T:
+        return await _in_time(call, self._writers, WRITE_PATIENCE)
+
+    def _get(self, bucket: str, key: str, most_bytes: int) -> bytes | None:
         try:
             found = self._s3.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -161,14 +180,17 @@ class Shelves:
                 return None
             raise
         with found["Body"] as body:
-            if found["ContentLength"] > MOST_ORIGINAL_BYTES:
+            # Something in between may answer 200 with a page of its own.
+            if not found["ContentType"].startswith("image/") or not found["ContentLength"]:
+                raise ShelfError(f"{key} is no picture but {found['ContentType']}")
+            if found["ContentLength"] > most_bytes:
                 raise ShelfError(f"{key} has {found['ContentLength']} bytes")
             return body.read()
 
-    def _clear(self, prefix: str) -> int:
+    def _clear(self, bucket: str, prefix: str) -> int:
         cleared = 0
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._store.variants,
+            Bucket=bucket,
             Prefix=prefix,
             PaginationConfig={"PageSize": _KEYS_AT_ONCE},
         )
@@ -177,9 +199,7 @@ class Shelves:
                 {"Key": each["Key"]} for each in page.get("Contents", [])
             ]
             if keys:
-                self._s3.delete_objects(
-                    Bucket=self._store.variants, Delete={"Objects": keys, "Quiet": True}
-                )
+                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
                 cleared += len(keys)
         return cleared
 
@@ -196,6 +216,18 @@ class Shelves:
             else:
                 place: CreateBucketConfigurationTypeDef = {"LocationConstraint": region}  # type: ignore[typeddict-item]
                 self._s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+
+
+async def _in_time(call: Callable[[], T], threads: CapacityLimiter, seconds: float) -> T:
+    """What `call` returns; a thread that hangs is left to end by its own timeouts."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await to_thread.run_sync(call, limiter=threads, abandon_on_cancel=True)
+    except TimeoutError as error:
+        raise ShelfError(f"the object store did not answer within {seconds:g} s") from error
+    # urllib3's own errors reach us from a body that breaks off.
+    except (BotoCoreError, ClientError, HTTPError, OSError) as error:
+        raise ShelfError(str(error)) from error
 
 
 def _code(error: ClientError) -> str:
