@@ -7,13 +7,14 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from domain.database.address import DRIVER, dsn
 
 # Any constant will do, as long as it is the same in every process: "comanda" in hexadecimal.
 LOCK = 0x636F6D616E6461
+_PAUSE = 0.2
 
 
 def configuration(connection: Connection | None = None) -> Config:
@@ -40,10 +41,21 @@ async def _run(database_url: str, step: Callable[[Config], None]) -> None:
     )
     try:
         async with engine.connect() as connection:
-            # A session lock, not a transaction's: migrations commit one by one beneath it.
-            await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
-            await connection.commit()
+            await _wait_for_turn(connection)
             await connection.run_sync(lambda sync: step(configuration(sync)))
             await connection.commit()
     finally:
         await asyncio.shield(engine.dispose())
+
+
+async def _wait_for_turn(connection: AsyncConnection) -> None:
+    """Take a session's lock, not a transaction's: migrations commit one by one beneath it.
+
+    Tried again and again, for who waits inside pg_advisory_lock() holds a snapshot, which an
+    index that is built concurrently waits for in its turn: a deadlock.
+    """
+    attempt = text("SELECT pg_try_advisory_lock(:lock)")
+    while not await connection.scalar(attempt, {"lock": LOCK}):
+        await connection.commit()
+        await asyncio.sleep(_PAUSE)
+    await connection.commit()

@@ -1,5 +1,7 @@
 """The migrated schema is the models', and its constraints say what the domain says."""
 
+import asyncio
+
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -50,6 +52,34 @@ async def test_migrations_run_down_and_up_again(empty_database: str) -> None:
     await connection.close()
 
 
+async def test_processes_that_start_together_migrate_once_and_none_fails(
+    database: str,
+) -> None:
+    # From below an index that is built concurrently: it waits for whoever holds a snapshot.
+    await roll_back(database, "0002")
+    await asyncio.gather(*(migrate(database) for _ in range(4)))
+    connection = await asyncpg.connect(database)
+    valid = await connection.fetchval(
+        "SELECT indisvalid FROM pg_index"
+        " WHERE indexrelid = 'ix_orders_cafeteria_id_created_at'::regclass"
+    )
+    await connection.close()
+    assert valid
+
+
+async def test_an_index_that_was_broken_off_is_built_again(database: str) -> None:
+    await roll_back(database, "0002")
+    connection = await asyncpg.connect(database)
+    # What a killed CREATE INDEX CONCURRENTLY leaves: the name, and no use.
+    await connection.execute("CREATE INDEX ix_orders_cafeteria_id_created_at ON orders (id)")
+    await migrate(database)
+    built = await connection.fetchval(
+        "SELECT pg_get_indexdef('ix_orders_cafeteria_id_created_at'::regclass)"
+    )
+    await connection.close()
+    assert "(cafeteria_id, created_at DESC, id DESC)" in built
+
+
 @pytest.mark.parametrize(
     ("statement", "constraint"),
     [
@@ -71,6 +101,11 @@ async def test_migrations_run_down_and_up_again(empty_database: str) -> None:
          " FROM users", "ck_transactions_order_is_known"),
         ("UPDATE transactions SET amount_minor = amount_minor", "append_only"),
         ("DELETE FROM transactions", "append_only"),
+        ("TRUNCATE transactions", "append_only"),
+        ("TRUNCATE users CASCADE", "append_only"),
+        ("UPDATE cafeterias SET time_zone = 'Mars/Olympus' WHERE id = 1", "known_time_zone"),
+        ("INSERT INTO cafeterias (name, location, time_zone) VALUES ('x', 'x', 'europe/madrid')",
+         "known_time_zone"),
         ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
          " VALUES (1, 1, '20:00', '22:00')", "ex_opening_intervals_overlap"),
         ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
