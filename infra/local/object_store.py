@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from infra.local.failure import wheel_missing
-from infra.local.object_store_process import HEALTH
+from infra.local.object_store_process import DIRECTORY, HEALTH, RESERVE
 from infra.local.ports import LOOPBACK, Ports
 from infra.local.process import Command, clean_environment
 from infra.local.supervisor import Server
@@ -19,15 +19,24 @@ _PROBE_SECONDS = 0.25
 class ObjectStore(Server):
     """An S3 endpoint on loopback that knows one pair of keys.
 
-    Objects, their metadata and the buckets are on disk when a PUT is answered; a bucket's
-    configuration (lifecycle, CORS) only after an orderly end, so set it at every start.
+    An object and its metadata are in their files when a PUT is answered with success, so a kill
+    loses none; they are not flushed, so a power cut may. A PUT that would leave less than
+    `reserve` bytes free, or whose file cannot be written, is answered with 507. A bucket's
+    configuration (lifecycle, CORS) is written at an orderly end only: set it at every start.
     """
 
     role = "s3"
     title = "The object store"
 
     def __init__(
-        self, directory: Path, log: Path, ports: Ports, access_key: str, secret_key: str
+        self,
+        directory: Path,
+        log: Path,
+        ports: Ports,
+        access_key: str,
+        secret_key: str,
+        *,
+        reserve: int,
     ) -> None:
         if find_spec("ministack") is None:
             raise wheel_missing("ministack")
@@ -35,6 +44,7 @@ class ObjectStore(Server):
         self._log = log
         self.ports = ports
         self._keys = access_key, secret_key
+        self._reserve = reserve
         self.port: int = ports.take(self.role)
 
     @property
@@ -60,7 +70,8 @@ class ObjectStore(Server):
             "BIND_HOST": LOOPBACK,
             "GATEWAY_PORT": str(self.port),
             "S3_PERSIST": "1",
-            "S3_DATA_DIR": str(self._directory / "data"),
+            DIRECTORY: str(self._directory / "data"),
+            RESERVE: str(self._reserve),
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self._directory / "state"),
             "TMPDIR": str(self._directory / "tmp"),

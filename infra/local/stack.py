@@ -38,6 +38,7 @@ class Limits:
     fresh_bytes: int = 700 * _MEGABYTE  # four nodes, their WAL, and what the slots may keep
     warm_bytes: int = 200 * _MEGABYTE
     low_bytes: int = 100 * _MEGABYTE  # below this it warns while it runs
+    reserve_bytes: int = 64 * _MEGABYTE  # below this the object store takes nothing more
     start_seconds: float = 120.0  # a crashed database may first have to replay its WAL
 
 
@@ -168,6 +169,7 @@ class Stack:
             ports,
             secrets.s3_access_key,
             secrets.s3_secret_key,
+            reserve=self._limits.reserve_bytes,
         )
         self._supervisor.launch(store)
         return store
