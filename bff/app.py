@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
+from bff.edge.requests import ApiRequest
 from bff.routes import auth, documentation, gallery, health, menu, orders, pictures
 from bff.settings import Settings, from_environment
 from cdn.address import KeyRing
@@ -85,7 +87,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await redis.aclose()
             shelves.close()
 
-    application = Litestar(
+    app = Litestar(
         route_handlers=[
             product_picture,
             canonical_picture,
@@ -109,14 +111,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "principal": Provide(principal),
         },
         exception_handlers=HANDLERS,
-        openapi_config=documentation.OPENAPI,
+        openapi_config=documentation.openapi(),
+        request_class=ApiRequest,
         lifespan=[lifespan],
         request_max_body_size=MOST_BODY_BYTES,
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
-    application.asgi_handler = Shortcut(application.asgi_handler, origin.answers)
-    return application
+    app.asgi_handler = Shortcut(Methods(app), origin.answers)
+    return app
 
 
 def store(settings: Settings) -> Store:

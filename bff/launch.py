@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bff.app import store
+from bff.edge.protocol import OPTIONS
 from bff.settings import Settings, from_environment
 from domain.database import Cluster
 from imaging.shelves import Shelves
@@ -152,8 +153,7 @@ def _environment(data: Path, addresses: Mapping[str, str]) -> dict[str, str]:
 def _server(launch: Launch) -> list[str]:
     command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
     command += ["--host", launch.host, "--port", str(launch.port)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--ws", "none"]
-    command += ["--no-access-log", "--no-server-header", "--log-level", "warning"]
+    command += [*OPTIONS, "--no-access-log", "--no-server-header", "--log-level", "warning"]
     return [*command, "--timeout-graceful-shutdown", "10"]
 
 

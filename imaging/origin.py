@@ -39,6 +39,10 @@ STORE_PATIENCE: Final = 0.25
 class NoPictureError(Exception):
     """There is no such product, or it has no picture."""
 
+    def __init__(self, product_id: int) -> None:
+        super().__init__(f"There is no picture of product {product_id}.")
+        self.product_id = product_id
+
 
 class DamagedError(Exception):
     """The stored original cannot be rendered any more."""
@@ -91,7 +95,7 @@ class Origin:
         found = await self._lookups.fly(product_id, lambda: self._pictures.picture(product_id))
         if found is None:
             self._known.pop(product_id, None)
-            raise NoPictureError(f"There is no picture of product {product_id}.")
+            raise NoPictureError(product_id)
         known = self._known[product_id] = Known(found, began + TRUST)
         self._known.move_to_end(product_id)
         if len(self._known) > MOST_TRUSTED:
@@ -206,7 +210,7 @@ class Origin:
                 return Job(render_level, body, facts.width, facts.height, variant.recipe)
         original = await self._shelves.original(original_key(product, version))
         if original is None:
-            raise NoPictureError(f"The original of product {product} is missing.")
+            raise NoPictureError(product)
         return Job(render, original, variant.recipe)
 
     async def _store(self, variant: Variant, body: bytes) -> None:

@@ -2,8 +2,11 @@
 
 import asyncio
 import socket
+import sys
 
 import httpx
+
+from bff.edge.protocol import OPTIONS
 
 
 def free_port() -> int:
@@ -11,6 +14,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def uvicorn(port: int) -> list[str]:
+    """The command that serves the application at `port`, as `comanda up` does."""
+    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
+    return [*command, "--port", str(port), *OPTIONS, "--no-access-log", "--log-level", "warning"]
 
 
 async def until_healthy(url: str) -> None:

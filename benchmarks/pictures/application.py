@@ -12,6 +12,7 @@ import asyncpg
 
 from benchmarks.pictures.peers import Peer, wait_for
 from bff.app import store
+from bff.edge.protocol import OPTIONS
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
 from domain.database import Cluster
@@ -42,8 +43,8 @@ def start(name: str, port: int, given: Mapping[str, str], memory: int | None) ->
     if memory is not None:
         settings["COMANDA_PICTURE_MEMORY"] = str(memory)
     command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop"]
-    command += ["--http", "httptools", "--ws", "none", "--no-access-log", "--no-server-header"]
+    command += ["--host", "127.0.0.1", "--port", str(port), *OPTIONS]
+    command += ["--no-access-log", "--no-server-header"]
     process = subprocess.Popen([*command, "--log-level", "warning"], env=settings)
     peer = Peer(name, port, process)
     wait_for(peer, "/health")

@@ -8,12 +8,16 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 
+from bff.edge import kinds
+from bff.edge.kinds import Kind
 from cdn import freshness
 from cdn.address import AddressError, ParameterError, SignatureError
 from domain import errors
 from imaging.origin import DamagedError, NoPictureError
-from imaging.picture import Kind, PictureError
+from imaging.picture import Kind as Refusal
+from imaging.picture import PictureError
 from imaging.routes import ClientGoneError
 from imaging.shelves import ShelfError
 from imaging.workers import OverloadedError, WorkerError, WorkersUnavailableError
@@ -22,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 Headers = dict[str, str]
+# Where a wrong parameter makes the address wrong, in Litestar's words.
+_ADDRESS = ("query", "path")
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,98 +40,105 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: list[dict[str, str]] = []
 
 
+def details(kind: Kind, detail: str = "", errors: list[dict[str, str]] | None = None) -> bytes:
+    """A problem as JSON."""
+    return msgspec.json.encode(Problem(kind.type, kind.title, kind.status, detail, errors or []))
+
+
 def problem(
-    kind: str,
-    status: int,
-    title: str,
+    kind: Kind,
     detail: str = "",
     *,
     errors: list[dict[str, str]] | None = None,
     headers: Headers | None = None,
 ) -> Response[bytes]:
-    """The response for a problem; `kind` is the last part of its `type`."""
-    details = Problem(f"urn:comanda:problem:{kind}", title, status, detail, errors or [])
+    """The response for a problem; `detail` is for whoever asked."""
     return Response(
-        msgspec.json.encode(details),
-        status_code=status,
+        details(kind, detail, errors),
+        status_code=kind.status,
         media_type=MEDIA_TYPE,
         # An error is nobody's fresh answer, unless its kind says so.
         headers={"Cache-Control": "no-store"} | (headers or {}),
     )
 
 
+def declared(*several: Kind) -> dict[int, ResponseSpec]:
+    """What a route's description says of the problems that it may answer, by status."""
+    words: dict[int, list[str]] = {}
+    for kind in several:
+        words.setdefault(kind.status, []).append(f"{kind.title} (`{kind.type}`)")
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            description="; ".join(each),
+            media_type=MEDIA_TYPE,
+        )
+        for status, each in words.items()
+    }
+
+
 def _later(seconds: int) -> Headers:
     return {"Retry-After": str(seconds)}
 
 
-def _domain(kind: str, status: HTTPStatus, title: str) -> Callable[..., Response[bytes]]:
+def _domain(kind: Kind) -> Callable[..., Response[bytes]]:
     def handle(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         headers: Headers = {}
         if isinstance(error, errors.UnavailableError):
             headers = _later(error.retry_after)
         if isinstance(error, errors.CredentialsError):
             headers = {"WWW-Authenticate": 'Bearer realm="comanda"'}
-        return problem(kind, status, title, str(error), headers=headers)
+        return problem(kind, str(error), headers=headers)
 
     return handle
 
 
 def _parameter(_: Request[Any, Any, Any], error: ParameterError) -> Response[bytes]:
     wrong = [{"parameter": error.parameter, "detail": str(error)}]
-    return problem("invalid-parameter", 400, "A parameter is wrong", str(error), errors=wrong)
+    return problem(kinds.INVALID_PARAMETER, str(error), errors=wrong, headers=freshness.refused())
 
 
 def _address(_: Request[Any, Any, Any], error: AddressError) -> Response[bytes]:
-    return problem("not-found", 404, "There is no such picture", str(error))
+    return problem(kinds.NOT_FOUND, str(error))
 
 
 def _signature(_: Request[Any, Any, Any], error: SignatureError) -> Response[bytes]:
-    return problem("bad-signature", 403, "The address is not signed for this", str(error))
+    return problem(kinds.BAD_SIGNATURE, str(error), headers=freshness.refused())
 
 
 def _no_picture(_: Request[Any, Any, Any], error: NoPictureError) -> Response[bytes]:
-    headers = {"Cache-Control": freshness.MISSING}
-    return problem("no-picture", 404, "There is no such picture", str(error), headers=headers)
+    # With its tag, so that the purge after an upload takes this answer away too.
+    return problem(kinds.NO_PICTURE, str(error), headers=freshness.missing(error.product_id))
 
 
 def _overloaded(_: Request[Any, Any, Any], error: OverloadedError) -> Response[bytes]:
     # 503 and never 429: a CDN serves what it has on the former only.
-    return problem(
-        "overloaded", 503, "Try again shortly", str(error), headers=_later(error.retry_after)
-    )
+    return problem(kinds.OVERLOADED, str(error), headers=freshness.unavailable(error.retry_after))
 
 
 def _worker(_: Request[Any, Any, Any], error: WorkerError) -> Response[bytes]:
     log.error("picture not rendered: %s", error)
     seconds = error.retry_after if isinstance(error, WorkersUnavailableError) else 1
     return problem(
-        "unavailable",
-        503,
-        "Try again shortly",
-        "The picture was not rendered.",
-        headers=_later(seconds),
+        kinds.UNAVAILABLE, "The picture was not rendered.", headers=freshness.unavailable(seconds)
     )
 
 
 def _shelf(_: Request[Any, Any, Any], error: ShelfError) -> Response[bytes]:
     log.error("object store: %s", error)
-    return problem(
-        "unavailable",
-        503,
-        "Try again shortly",
-        "The object store does not answer.",
-        headers=_later(2),
-    )
+    return problem(kinds.UNAVAILABLE, "The object store does not answer.", headers=_later(2))
 
 
 def _damaged(_: Request[Any, Any, Any], error: DamagedError) -> Response[bytes]:
     log.error("stored original cannot be rendered: %s", error)
-    return problem("undecodable", 502, "The picture is damaged", "Its original is unreadable.")
+    return problem(kinds.UNDECODABLE, "Its original is unreadable.")
 
 
 def _refused_picture(_: Request[Any, Any, Any], error: PictureError) -> Response[bytes]:
-    status = {Kind.TOO_MANY_BYTES: 413, Kind.UNSUPPORTED_FORMAT: 415, Kind.NOT_A_PICTURE: 415}
-    return problem(error.kind, status.get(error.kind, 422), "The picture is refused", str(error))
+    if error.kind is Refusal.TOO_MANY_BYTES:
+        return problem(kinds.BODY_TOO_LARGE, str(error))
+    return problem(kinds.BY_NAME[error.kind], str(error))
 
 
 def _gone(_: Request[Any, Any, Any], __: ClientGoneError) -> Response[bytes]:
@@ -134,15 +147,15 @@ def _gone(_: Request[Any, Any, Any], __: ClientGoneError) -> Response[bytes]:
 
 
 def _validation(_: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    told = error.extra if isinstance(error.extra, list) else []
+    told = [each for each in told if isinstance(each, Mapping)]
     wrong = [
         {"parameter": _camel(str(each.get("key", "body"))), "detail": str(each.get("message", ""))}
-        for each in (error.extra if isinstance(error.extra, list) else [])
-        if isinstance(each, Mapping)
+        for each in told
     ]
+    in_address = bool(told) and all(each.get("source") in _ADDRESS for each in told)
     return problem(
-        "invalid-request",
-        400,
-        "The request is malformed",
+        kinds.INVALID_PARAMETER if in_address else kinds.INVALID_REQUEST,
         "; ".join(f"{each['parameter']}: {each['detail']}" for each in wrong) or error.detail,
         errors=wrong,
     )
@@ -150,7 +163,7 @@ def _validation(_: Request[Any, Any, Any], error: ValidationException) -> Respon
 
 def _unreadable(_: Request[Any, Any, Any], __: Exception) -> Response[bytes]:
     """Bytes that are no UTF-8, or nested deeper than anybody means."""
-    return problem("invalid-request", 400, "The request is malformed", "The body is no JSON.")
+    return problem(kinds.INVALID_REQUEST, "The body is no JSON.")
 
 
 def _camel(name: str) -> str:
@@ -160,36 +173,29 @@ def _camel(name: str) -> str:
 
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    status = HTTPStatus(error.status_code)
-    kind = status.phrase.lower().replace(" ", "-")
+    kind = kinds.of_status(error.status_code)
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # A server's own words stay in its log.
+        return _unforeseen(request, error)
     headers = {
         name: value for name, value in (error.headers or {}).items() if name != "content-type"
     }
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # A server's own words stay in its log.
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    detail = error.detail if status < HTTPStatus.INTERNAL_SERVER_ERROR else ""
-    return problem(
-        kind, status, status.phrase, "" if detail == status.phrase else detail, headers=headers
-    )
+    says_more = error.detail != HTTPStatus(error.status_code).phrase
+    return problem(kind, error.detail if says_more else "", headers=headers)
 
 
 def _unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem("internal", 500, "Something went wrong on our side")
+    return problem(kinds.INTERNAL)
 
 
 HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
-    errors.NotFoundError: _domain("not-found", HTTPStatus.NOT_FOUND, "There is no such thing"),
-    errors.InvalidError: _domain(
-        "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "That cannot be asked"
-    ),
-    errors.ConflictError: _domain("conflict", HTTPStatus.CONFLICT, "Not as things stand"),
-    errors.CredentialsError: _domain("unauthenticated", HTTPStatus.UNAUTHORIZED, "Who is asking?"),
-    errors.ForbiddenError: _domain("forbidden", HTTPStatus.FORBIDDEN, "Not yours to do"),
-    errors.UnavailableError: _domain(
-        "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Try again shortly"
-    ),
+    errors.NotFoundError: _domain(kinds.NOT_FOUND),
+    errors.InvalidError: _domain(kinds.UNPROCESSABLE),
+    errors.ConflictError: _domain(kinds.CONFLICT),
+    errors.CredentialsError: _domain(kinds.UNAUTHENTICATED),
+    errors.ForbiddenError: _domain(kinds.FORBIDDEN),
+    errors.UnavailableError: _domain(kinds.UNAVAILABLE),
     ParameterError: _parameter,
     NoPictureError: _no_picture,
     AddressError: _address,

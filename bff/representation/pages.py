@@ -40,7 +40,8 @@ def window(page: int, limit: int) -> Window:
     """The rows of a page; ValidationException for one that lies too deep."""
     if page * limit > DEEPEST_ROW:
         message = f"page x limit is {page * limit}, at most {DEEPEST_ROW} can be read by page"
-        raise ValidationException(extra=[{"key": "page", "message": message}])
+        wrong = {"key": "page", "message": message, "source": "query"}
+        raise ValidationException(extra=[wrong])
     return Window(limit=limit, offset=(page - 1) * limit)
 
 

@@ -9,6 +9,8 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
 
+from bff.edge import kinds
+from bff.edge.problems import declared
 from bff.representation.views import View
 from domain.accounts import AccessTokens, Accounts, Principal
 from domain.errors import CredentialsError
@@ -42,7 +44,19 @@ class SessionView(View, frozen=True):
     user: UserView
 
 
-@post("/auth/login", summary="Log in", tags=["auth"], status_code=HTTP_200_OK)
+@post(
+    "/auth/login",
+    summary="Log in",
+    tags=["auth"],
+    status_code=HTTP_200_OK,
+    responses=declared(
+        kinds.INVALID_REQUEST,
+        kinds.UNAUTHENTICATED,
+        kinds.BODY_TOO_LARGE,
+        kinds.UNSUPPORTED_MEDIA_TYPE,
+        kinds.UNAVAILABLE,
+    ),
+)
 async def login(data: JSONBody[Login], accounts: NamedDependency[Accounts]) -> SessionView:
     """An access token for the account; 401 when the address or the password is wrong."""
     session = await accounts.login(data.email, data.password)

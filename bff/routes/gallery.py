@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from litestar.router import Router
-from litestar.static_files import create_static_files_router
 
 import bff
+from bff.routes import static
 
 
 def page() -> Router:
     """`/gallery`: srcset and ThumbHash placeholders, with what the browser chose."""
-    directory = Path(bff.__file__).parent / "gallery"
-    return create_static_files_router(
-        path="/gallery", directories=[directory], html_mode=True, include_in_schema=False
-    )
+    return static.pages("/gallery", Path(bff.__file__).parent / "gallery")

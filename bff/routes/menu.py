@@ -7,6 +7,8 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from bff.edge import kinds
+from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
 from domain.cafeterias import Cafeterias
@@ -16,9 +18,10 @@ CategoryId = Annotated[
     int | None,
     QueryParameter(name="categoryId", ge=1, le=2**63 - 1, description="of this category only"),
 ]
+PROBLEMS = declared(kinds.INVALID_PARAMETER, kinds.UNAVAILABLE)
 
 
-@get("/api/products", summary="The products of the menu", tags=["menu"])
+@get("/api/products", summary="The products of the menu", tags=["menu"], responses=PROBLEMS)
 async def list_products(
     catalogue: NamedDependency[Catalogue],
     category_id: CategoryId = None,
@@ -30,7 +33,7 @@ async def list_products(
     return listing([views.product(row) for row in found.rows], found.total, page, limit)
 
 
-@get("/api/categories", summary="The sections of the menu", tags=["menu"])
+@get("/api/categories", summary="The sections of the menu", tags=["menu"], responses=PROBLEMS)
 async def list_categories(
     catalogue: NamedDependency[Catalogue], page: PageNumber = 1, limit: PageLimit = 100
 ) -> Listing[views.CategoryView]:
@@ -41,7 +44,12 @@ async def list_categories(
     return listing([views.category(row) for row in shown], len(rows), page, limit)
 
 
-@get("/api/cafeterias", summary="The cafeterias and whether they are open", tags=["menu"])
+@get(
+    "/api/cafeterias",
+    summary="The cafeterias and whether they are open",
+    tags=["menu"],
+    responses=PROBLEMS,
+)
 async def list_cafeterias(
     cafeterias: NamedDependency[Cafeterias], page: PageNumber = 1, limit: PageLimit = 100
 ) -> Listing[views.CafeteriaView]:

@@ -6,6 +6,8 @@ from litestar import Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
 
+from bff.edge import kinds
+from bff.edge.problems import declared
 from bff.representation.views import View
 from cdn.srcset import srcset
 from domain.accounts import Principal
@@ -17,6 +19,13 @@ from imaging.picture import LIMITS
 
 ProductId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 BEARER = [{"bearer": list[str]()}]
+PROBLEMS = (
+    kinds.INVALID_PARAMETER,
+    kinds.UNAUTHENTICATED,
+    kinds.FORBIDDEN,
+    kinds.NOT_FOUND,
+    kinds.UNAVAILABLE,
+)
 
 
 class UploadedView(View, frozen=True):
@@ -45,6 +54,7 @@ class PreparationView(View, frozen=True):
     summary="Upload a product's picture",
     tags=["pictures"],
     security=BEARER,
+    responses=declared(*PROBLEMS, kinds.BODY_TOO_LARGE, *kinds.REFUSED_PICTURES, kinds.OVERLOADED),
     # Streamed, and measured while it comes; the framework's own limit is for JSON.
     request_max_body_size=LIMITS.bytes + 1,
 )
@@ -76,6 +86,7 @@ async def upload_picture(
     summary="Remove a product's picture",
     tags=["pictures"],
     security=BEARER,
+    responses=declared(*PROBLEMS),
 )
 async def remove_picture(
     product_id: ProductId,
@@ -93,6 +104,7 @@ async def remove_picture(
     summary="How far the variants of an upload are",
     tags=["pictures"],
     security=BEARER,
+    responses=declared(*PROBLEMS),
 )
 async def picture_preparation(
     product_id: ProductId,

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bff.settings import Settings, SettingsError, described, from_environment
+from imaging.shelves import Shelves
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -17,7 +18,12 @@ Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
     ("method", "url", "status", "kind"),
     [
         ("GET", "/nothing", 404, "not-found"),
+        ("GET", "/schema/nothing", 404, "not-found"),
         ("GET", "/products/one", 404, "not-found"),
+        ("GET", "/products/1?w=wide", 400, "invalid-parameter"),
+        ("GET", "/api/products?limit=0", 400, "invalid-parameter"),
+        ("GET", "/api/products?page=1000&limit=100", 400, "invalid-parameter"),
+        ("GET", "/api/orders/0", 401, "unauthenticated"),
         ("DELETE", "/health", 405, "method-not-allowed"),
         ("POST", "/auth/login", 400, "invalid-request"),
     ],
@@ -33,8 +39,12 @@ async def test_every_error_is_problem_details(
 
 
 async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/auth/login", content=b'{"email": "' + b"x" * 70_000 + b'"}')
+    body = b'{"email": "' + b"x" * 70_000 + b'"}'
+    answer = await client.post(
+        "/auth/login", content=body, headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:comanda:problem:body-too-large"
 
 
 @pytest.mark.parametrize("body", [b'{"email": "\xff"}', b"[" * 30_000])
@@ -75,13 +85,38 @@ async def test_the_application_is_ready_when_its_parts_answer(client: httpx.Asyn
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "down"),
+    [
+        ({"redis_url": "redis://127.0.0.1:1"}, "redis"),
+        ({"s3_endpoint": "http://127.0.0.1:1"}, "object-store"),
+        ({"replica_urls": ("postgresql://nobody@127.0.0.1:1/nothing",)}, "replica-1"),
+    ],
+)
+async def test_without_a_part_that_has_a_fallback_it_is_ready_but_degraded(
+    settings: Settings, shelves: Shelves, serve: Serve, changes: dict[str, object], down: str
+) -> None:
+    async with serve(msgspec.structs.replace(settings, **changes)) as client:
+        answer = await client.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    dependencies = answer.json()["dependencies"]
+    assert [name for name, state in dependencies.items() if state == "down"] == [down]
+    assert dependencies["primary"] == "up"
+
+
 async def test_without_its_database_it_lives_but_is_not_ready(
-    settings: Settings, serve: Serve
+    settings: Settings, shelves: Shelves, serve: Serve
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
     async with serve(msgspec.structs.replace(settings, database_url=nowhere)) as client:
         assert (await client.get("/health")).status_code == 200
-        assert (await client.get("/ready")).status_code == 503
+        answer = await client.get("/ready")
+        assert answer.status_code == 503
+        assert answer.json() == {
+            "status": "down",
+            "dependencies": {"primary": "down", "redis": "up", "object-store": "up"},
+        }
         menu = await client.get("/api/products")
         assert menu.status_code == 503
         assert menu.headers["retry-after"] == "2"
@@ -149,3 +184,86 @@ def test_a_wrong_setting_is_named(changes: dict[str, str], named: str) -> None:
     assert from_environment(good).replica_urls == ()
     with pytest.raises(SettingsError, match=named):
         from_environment(good | changes)
+
+
+NO_FILES = (
+    "%00",
+    "..%00/",
+    "a" * 5_000,
+    "a/" * 2_500,
+    "index.html/x",
+    "../app.py",
+    "%2e%2e/app.py",
+)
+
+
+@pytest.mark.parametrize("page", ["/docs", "/gallery"])
+async def test_a_page_that_no_file_can_be_is_not_found(
+    client: httpx.AsyncClient, page: str
+) -> None:
+    for path in NO_FILES:
+        answer = await client.get(f"{page}/{path}")
+        assert answer.status_code == 404, path
+        assert answer.json()["type"] == "urn:comanda:problem:not-found"
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("/api/orders", "GET, HEAD, OPTIONS, POST"),
+        ("/api/products", "GET, HEAD, OPTIONS"),
+        ("/auth/login", "OPTIONS, POST"),
+        ("/products/1", "GET, HEAD, OPTIONS"),
+        ("/docs", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_what_can_be_done_is_told_to_who_asks_and_to_who_is_refused(
+    client: httpx.AsyncClient, url: str, allowed: str
+) -> None:
+    asked = await client.options(url)
+    assert (asked.status_code, asked.headers["allow"]) == (204, allowed)
+    for method in ("PATCH", "BREW"):
+        refused = await client.request(method, url)
+        assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+        assert refused.json()["type"] == "urn:comanda:problem:method-not-allowed"
+
+
+@pytest.mark.parametrize(
+    "url", ["/api/products?limit=2", "/api/products?limit=0", "/health", "/schema/openapi.json"]
+)
+async def test_head_is_get_without_its_content(client: httpx.AsyncClient, url: str) -> None:
+    got, head = await client.get(url), await client.head(url)
+    assert head.status_code == got.status_code
+    assert head.headers == got.headers
+    assert head.content == b""
+    assert head.headers["content-length"] == str(len(got.content))
+
+
+async def test_head_where_nothing_can_be_got_is_refused(client: httpx.AsyncClient) -> None:
+    assert (await client.head("/auth/login")).status_code == 405
+    assert (await client.head("/nothing")).status_code == 404
+
+
+LOGIN = b'{"email": "student1@campus.example", "password": "comanda"}'
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;"]
+)
+async def test_json_is_taken_by_its_name(client: httpx.AsyncClient, media_type: str) -> None:
+    headers = {"content-type": media_type}
+    answer = await client.post("/auth/login", content=LOGIN, headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "media_type", [None, "", "text/plain", "application/x-www-form-urlencoded", ";", 'a/b; c="\\']
+)
+async def test_json_by_another_name_or_none_is_refused(
+    client: httpx.AsyncClient, media_type: str | None
+) -> None:
+    headers = {} if media_type is None else {"content-type": media_type}
+    answer = await client.post("/auth/login", content=LOGIN, headers=headers)
+    assert answer.status_code == 415
+    assert answer.json()["type"] == "urn:comanda:problem:unsupported-media-type"
+    assert answer.headers["accept"] == "application/json"

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.serving import free_port, until_healthy
+from tests.serving import free_port, until_healthy, uvicorn
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -62,10 +61,8 @@ async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
         "COMANDA_S3_ORIGINALS": settings.s3_originals,
         "COMANDA_S3_VARIANTS": settings.s3_variants,
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
     server = await asyncio.create_subprocess_exec(
-        *command,
-        *("--port", str(port)),
+        *uvicorn(port),
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

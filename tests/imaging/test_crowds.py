@@ -5,7 +5,6 @@ import os
 import random
 import statistics
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -22,7 +21,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.serving import free_port, until_healthy
+from tests.serving import free_port, until_healthy, uvicorn
 
 PRODUCTS = 10
 CROWD = 1000
@@ -44,10 +43,8 @@ async def server(settings: Settings) -> AsyncIterator[str]:
         "COMANDA_S3_VARIANTS": settings.s3_variants,
         "COMANDA_PICTURE_PROCESSES": "1",
     }
-    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
     process = await asyncio.create_subprocess_exec(
-        *command,
-        *("--port", str(port), "--log-level", "warning"),
+        *uvicorn(port),
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
     )

@@ -14,7 +14,8 @@ from sqlalchemy import make_url
 
 from bff.settings import Settings
 from cdn import freshness
-from cdn.address import Variant
+from cdn.address import Variant, original_key, resolve
+from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging.shelves import Shelves
 from infra.demo.campus import PASSWORD
@@ -323,6 +324,57 @@ async def test_a_removed_picture_is_missing_for_a_while_only(
     assert (await client.get("/products/999999?w=300")).status_code == 404
 
 
+async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_of_it(
+    client: httpx.AsyncClient,
+    upload: Upload,
+    staff: dict[str, str],
+    shelves: Shelves,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake_module, "SWEEP_SECONDS", 0.1)
+    version = str((await upload(photograph()))["version"])
+    late = resolve(1, f"w=777&fm=webp&v={version}")
+    assert (await client.delete("/api/products/1/picture", headers=staff)).status_code == 204
+    # Another process was rendering it, and stores it after that.
+    await shelves.keep_variant(late, b"late")
+    progress = await client.get("/api/products/1/picture/preparation", headers=staff)
+    assert progress.status_code == 404
+    async with asyncio.timeout(30):
+        while await shelves.variant(late.key) is not None:
+            pass
+    assert await shelves.original(original_key(1, version)) is None
+    assert await shelves.clear(1, version) == 0
+
+
+async def test_what_is_missing_is_purged_by_the_upload_that_brings_it(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/products/1")
+    assert answer.status_code == 404
+    assert answer.headers["cache-tag"] == "product-1"
+
+
+@pytest.mark.parametrize(
+    "alias", ["/products/%31", "/products/01", "/products/1_0", "//products/1"]
+)
+async def test_a_picture_has_one_spelling(
+    client: httpx.AsyncClient, upload: Upload, alias: str
+) -> None:
+    await upload(photograph())
+    assert (await client.get("/products/1?w=64&fm=webp")).status_code == 200
+    assert (await client.get(f"http://comanda.test{alias}?w=64&fm=webp")).status_code == 404
+
+
+async def test_a_store_that_lies_is_a_store_that_is_away(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+) -> None:
+    version = str((await upload(photograph()))["version"])
+    await shelves.keep_original(original_key(1, version), b"<h1>Maintenance</h1>", "text/html")
+    answer = await client.get("/products/1?w=2000&fm=png")
+    assert answer.status_code == 503
+    assert answer.headers["cache-control"] == "no-store"
+
+
 @pytest.mark.parametrize(
     ("account", "status"), [("student1", 403), ("staff5", 403), ("admin1", 200), (None, 401)]
 )
@@ -375,10 +427,14 @@ async def test_without_the_store_what_is_in_memory_is_served_and_the_rest_is_una
             await client.put("/api/products/1/picture", content=body, headers=staff)
         ).status_code == 200
         kept = await client.get("/products/1?w=300&fm=jpeg")
+        shown = await client.get("/products/1?w=300&h=33&fm=jpeg")
         await until_prepared(client, staff)
         await proxy.down()
         again = await client.get("/products/1?w=300&fm=jpeg")
         assert (again.status_code, again.content) == (200, kept.content)
+        browser = {"accept": "image/avif,image/jpeg"}
+        stand_in = await client.get("/products/1?w=300&h=33", headers=browser)
+        assert (stand_in.status_code, stand_in.content) == (200, shown.content)
         cold = await client.get("/products/1?w=301&h=77&fm=jpeg")
         assert cold.status_code == 503
         assert int(cold.headers["retry-after"]) >= 1

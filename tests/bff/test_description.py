@@ -1,0 +1,168 @@
+"""The OpenAPI document: valid, and true of what the operations answer."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import httpx
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from bff.routes.documentation import PICTURES
+from infra.demo.campus import PASSWORD
+
+Document = dict[str, Any]
+PROBLEM = "application/problem+json"
+JSON = {"content-type": "application/json"}
+# Told of all operations in one place: none of them says it again.
+OF_ALL = {405, 408, 414, 431, 500}
+IN_PATH = {
+    "{product_id}": ["0", "1", "999999", str(2**63)],
+    "{order_id}": ["0", "1", "999999", str(2**63)],
+    "{path}": ["nothing", "%00"],
+}
+QUERIES = [
+    "",
+    "page=0",
+    "limit=101",
+    "page=1000&limit=100",
+    "categoryId=0",
+    "fields=none",
+    "fields=" + "a" * 600,
+    "w=wide",
+    "w=301&s=none." + "0" * 43,
+]
+BODIES: list[tuple[bytes, dict[str, str]]] = [
+    (b"", {}),
+    (b"{", JSON),
+    (b"{}", JSON),
+    (b"{}", {"content-type": "text/plain"}),
+    (b'{"email": "nobody@campus.example", "password": "wrong"}', JSON),
+    (b'{"cafeteriaId": 1, "items": [{"productId": 999999, "quantity": 1}]}', JSON),
+    (
+        b'{"cafeteriaId": 1, "items": ['
+        + b'{"productId": 1, "quantity": 99},' * 9
+        + b'{"productId": 1, "quantity": 99}]}',
+        JSON,
+    ),
+    (b"[" + b"0," * 40_000 + b"0]", JSON),
+]
+# What takes more than a wrong request: tests of their own provoke it.
+ELSEWHERE = {
+    # Uploads of pictures (tests/imaging).
+    ("put", "/api/products/{product_id}/picture", 413),
+    ("put", "/api/products/{product_id}/picture", 422),
+    # A dish that is sold out (test_orders).
+    ("post", "/api/orders", 409),
+    # Signatures and ranges (tests/imaging).
+    ("get", "/v/{path}", 403),
+    ("head", "/v/{path}", 403),
+    ("get", "/products/{product_id}", 416),
+    ("get", "/v/{path}", 416),
+}
+
+
+@pytest.fixture
+async def document(client: httpx.AsyncClient) -> Document:
+    answer = await client.get("/schema/openapi.json")
+    return dict(answer.json())
+
+
+@pytest.fixture
+async def callers(client: httpx.AsyncClient) -> list[dict[str, str]]:
+    """Nobody, somebody with a token of their own making, a student and an administrator."""
+    headers = [{}, {"authorization": "Bearer none"}]
+    for account in ("student1", "admin1"):
+        credentials = {"email": f"{account}@campus.example", "password": PASSWORD}
+        answer = await client.post("/auth/login", json=credentials)
+        headers.append({"authorization": f"Bearer {answer.json()['accessToken']}"})
+    return headers
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
+    """Method, path and description of each."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
+def test_it_is_openapi(document: Document) -> None:
+    assert document["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_operation_declares_its_problems_by_one_schema(document: Document) -> None:
+    for method, path, operation in operations(document):
+        declared = operation["responses"]
+        assert "default" in declared, (method, path)
+        for status, response in declared.items():
+            if status == "default" or (status >= "400" and status != "416"):
+                schema = response["content"][PROBLEM]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}, (method, path, status)
+
+
+def test_a_secured_operation_declares_who_is_refused(document: Document) -> None:
+    for method, path, operation in operations(document):
+        if "security" in operation:
+            assert "401" in operation["responses"], (method, path)
+
+
+def test_parameters_are_described_and_those_of_lists_are_bounded(document: Document) -> None:
+    for method, path, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            where = (method, path, parameter["name"])
+            if parameter["in"] != "path":
+                assert parameter["description"], where
+            if parameter["in"] == "query" and path not in PICTURES:
+                schemas = [parameter["schema"], *parameter["schema"].get("oneOf", [])]
+                bounds = {"maximum", "maxLength"}
+                assert any(bounds & set(schema) for schema in schemas), where
+
+
+@pytest.mark.parametrize("path", PICTURES)
+def test_a_picture_is_declared_as_it_is_answered(document: Document, path: str) -> None:
+    answers = document["paths"][path]["get"]["responses"]
+    formats = {"image/jpeg", "image/webp", "image/avif", "image/png"}
+    assert set(answers["200"]["content"]) == set(answers["206"]["content"]) == formats
+    assert {"ETag", "Cache-Control", "Vary", "Last-Modified"} <= set(answers["200"]["headers"])
+    assert "Content-Range" in answers["206"]["headers"]
+    assert "content" not in answers["304"]
+    head = document["paths"][path]["head"]
+    assert {"206", "416"}.isdisjoint(head["responses"])
+    assert "Range" not in {each["name"] for each in head["parameters"]}
+
+
+def addresses(path: str) -> list[str]:
+    """A path with each of the values in place of its parameter, some of them wrong."""
+    for name, values in IN_PATH.items():
+        if name in path:
+            return [path.replace(name, value) for value in values]
+    return [path]
+
+
+async def test_a_wrong_request_is_answered_as_declared(
+    client: httpx.AsyncClient, document: Document, callers: list[dict[str, str]]
+) -> None:
+    provoked = set()
+    for method, path, operation in operations(document):
+        bodies = BODIES if method in ("post", "put") else BODIES[:1]
+        who = callers if "security" in operation else callers[:1]
+        queries = QUERIES if method in ("get", "head") else QUERIES[:1]
+        declared = {int(status) for status in operation["responses"] if status != "default"}
+        for url, query, (body, named), caller in product(addresses(path), queries, bodies, who):
+            answer = await client.request(
+                method, f"{url}?{query}", content=body, headers={**caller, **named}
+            )
+            asked = (method, url, query, body[:60], answer.status_code)
+            assert answer.status_code in declared, asked
+            assert answer.status_code not in OF_ALL, asked
+            if answer.is_error:
+                assert answer.headers["content-type"] == PROBLEM, asked
+                provoked.add((method, path, answer.status_code))
+    expected = {
+        (method, path, int(status))
+        for method, path, operation in operations(document)
+        for status in operation["responses"]
+        if "400" <= status < "500"
+    }
+    assert expected - provoked == ELSEWHERE
