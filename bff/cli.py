@@ -17,29 +17,31 @@ from sqlalchemy.exc import SQLAlchemyError
 from bff.app import store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
-from bff.settings import SettingsError, described, from_environment
+from bff.settings import SettingsError, database_url, described, from_environment
 from domain.database import Cluster
 from imaging import engine
 from imaging.shelves import ShelfError, Shelves
 from infra.demo import loader
 from infra.demo.draw import draw_missing
 from infra.local import control
-from infra.local.failure import StackError
+from infra.local.failure import FREE_SPACE, StackError
 from migrations.runner import migrate
 
+DATA_VARIABLE = "COMANDA_DATA"
+DATA_DEFAULT = ".comanda"
 DATA = click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".comanda"),
-    envvar="COMANDA_DATA",
+    default=DATA_DEFAULT,
+    envvar=DATA_VARIABLE,
     show_default=True,
     help="Directory of the embedded stack.",
 )
 ORDERS = click.option(
     "--orders",
     type=click.IntRange(0, loader.MOST_ORDERS),
-    default=20_000,
-    show_default=True,
+    default=None,
+    show_default=str(loader.ORDERS),
     help="Orders of history in the demo campus.",
 )
 
@@ -62,6 +64,8 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             command(*arguments, **options)
         except (StackError, SettingsError, loader.AlreadyLoadedError) as error:
             raise click.ClickException(str(error)) from error
+        except asyncpg.DiskFullError as error:
+            raise click.ClickException(f"{error}\n{FREE_SPACE}") from error
         except (OSError, SQLAlchemyError, asyncpg.PostgresError, ShelfError) as error:
             advice = "Is the server that COMANDA_* names up, and are the credentials right?"
             raise click.ClickException(f"{type(error).__name__}: {error}\n{advice}") from error
@@ -82,7 +86,7 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option("--fresh", is_flag=True, help="Delete what is there and start over.")
 @explained
-def up(data: Path, orders: int, host: str, port: int, fresh: bool) -> None:
+def up(data: Path, orders: int | None, host: str, port: int, fresh: bool) -> None:
     """Start everything on this machine: servers, schema, demo campus and application.
 
     Servers named by COMANDA_DATABASE_URL (and COMANDA_REPLICA_URLS), COMANDA_REDIS_URL or
@@ -107,6 +111,7 @@ def down(data: Path) -> None:
 
 @main.command()
 @DATA
+@explained
 def status(data: Path) -> None:
     """What runs under the data directory, and whether the replicas stream."""
     found = control.status(data)
@@ -127,16 +132,17 @@ def status(data: Path) -> None:
 @DATA
 @ORDERS
 @explained
-def demo(data: Path, orders: int) -> None:
+def demo(data: Path, orders: int | None) -> None:
     """Load the demo campus into an empty database (of the running stack, or COMANDA_*)."""
-    settings = from_environment(_environment(data))
+    database = database_url(_environment(data))
+    count = loader.ORDERS if orders is None else orders
 
     async def run() -> None:
-        await migrate(settings.database_url)
-        await loader.load(settings.database_url, orders, say)
+        await migrate(database)
+        await loader.load(database, count, say)
 
     asyncio.run(run())
-    say(f"Loaded, with {orders:,} orders.")
+    say(f"Loaded, with {count:,} orders.")
 
 
 @main.command(hidden=True)
@@ -166,7 +172,7 @@ def draw(share: int, of: int) -> None:
 @explained
 def migrate_command(data: Path) -> None:
     """Bring the database's schema to its newest version."""
-    asyncio.run(migrate(from_environment(_environment(data)).database_url))
+    asyncio.run(migrate(database_url(_environment(data))))
 
 
 @main.command()
@@ -185,14 +191,11 @@ def doctor() -> None:
 @main.command()
 def settings() -> None:
     """Every environment variable, what it means and its default."""
-    for name, meaning, default in described():
+    ours = (DATA_VARIABLE, "directory of the embedded stack, for the command line", DATA_DEFAULT)
+    for name, meaning, default in (*described(), ours):
         say(f"{name:<30} {meaning} [{default}]")
 
 
 def _environment(data: Path) -> Mapping[str, str]:
     """The environment, completed by what the stack under `data` told its application."""
     return {**saved_environment(data), **os.environ}
-
-
-if __name__ == "__main__":
-    main()

@@ -9,10 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 
 from bff.app import store
 from bff.edge.protocol import OPTIONS
@@ -21,18 +25,23 @@ from domain.database import Cluster
 from imaging.shelves import Shelves
 from infra.demo import campus, loader
 from infra.demo.draw import draw_missing
+from infra.local import control
 from infra.local.addresses import Given
-from infra.local.failure import StackError
+from infra.local.failure import FREE_SPACE, StackError
 from infra.local.private_file import write_private
 from infra.local.stack import Stack
 from migrations.runner import migrate
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 PICTURE = "/products/{}?w=300&h=300&q=80"
 # What an application is given to come up and the first picture to be drawn.
 PATIENCE = 120.0
+_LOOK_SECONDS = 0.1
 PAINTERS = min(4, os.cpu_count() or 1)
+# What a listener on every address can be reached at.
+_LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 # Whatever proxy the environment names, it does not know our own loopback.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -44,14 +53,14 @@ class Launch:
     data: Path
     host: str
     port: int
-    orders: int
+    orders: int | None  # None: nobody asked, and what is there will do
     fresh: bool
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds the application."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
-        return f"http://{host}:{self.port}"
+        host = _LOOPBACKS.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def environment_file(data: Path) -> Path:
@@ -71,19 +80,22 @@ def saved_environment(data: Path) -> dict[str, str]:
 def up(launch: Launch, say: Say) -> None:
     """Run everything until SIGINT or SIGTERM. Raises StackError with what to do about it."""
     began = time.monotonic()
+    control.require_none(launch.data)
     _require_port(launch.host, launch.port)
     say(f"Comanda starts under {launch.data}")
     given = Given.from_environment(os.environ)
     with Stack(launch.data, say, fresh=launch.fresh, given=given) as stack:
         addresses = stack.start()
         environment = _environment(launch.data, addresses.environment())
-        asyncio.run(_make_ready(environment))
+        asyncio.run(_watched(stack, _make_ready(environment)))
         say("Schema is at its newest version")
         # The application comes up while the demo is loaded, and the first dish is drawn.
         stack.add("application", _server(launch), environment, url=launch.url)
         if given.database_url:
             # Somebody's own database: it is served as it is, and gets no demo accounts.
             picture = None
+            if launch.orders is not None:
+                say("--orders counts for our own database only; into a given one: comanda demo")
             _wait_for(stack, f"{launch.url}/health")
             say(f"Serving the given database after {time.monotonic() - began:.1f} s")
         else:
@@ -99,9 +111,9 @@ def up(launch: Launch, say: Say) -> None:
 
 def _serve_demo(stack: Stack, launch: Launch, environment: dict[str, str], say: Say) -> str:
     """Load the demo and have its pictures drawn; the URL of the first of them."""
-    if asyncio.run(_load_demo(environment, launch.orders, say)):
+    if asyncio.run(_watched(stack, _load_demo(stack, launch, environment, say))):
         for share in range(PAINTERS):
-            drawing = [sys.executable, "-m", "bff.cli", "draw", str(share), str(PAINTERS)]
+            drawing = [sys.executable, "-m", "bff", "draw", str(share), str(PAINTERS)]
             stack.add(f"drawing-{share + 1}", drawing, environment, finite=True)
     database = environment["COMANDA_DATABASE_URL"]
     return launch.url + PICTURE.format(asyncio.run(loader.first_product(database)))
@@ -114,12 +126,53 @@ async def _make_ready(environment: Mapping[str, str]) -> None:
     await migrate(settings.database_url)
 
 
-async def _load_demo(environment: Mapping[str, str], orders: int, say: Say) -> bool:
+async def _watched(stack: Stack, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, while the servers it needs are looked after.
+
+    Raises StackError when one cannot be kept running, or when `work` fails with its server.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            stack.poll()
+            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+        return task.result()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+        full = isinstance(error, asyncpg.DiskFullError)
+        if not full:
+            await _find_the_crashed(stack)
+        raise StackError(
+            f"The database failed while it was made ready: {error}",
+            FREE_SPACE if full else "Nothing was half done: start again with the same command.",
+        ) from error
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _find_the_crashed(stack: Stack) -> None:
+    """Its connections are gone a moment before a server is known to have ended."""
+    for _ in range(round(1 / _LOOK_SECONDS)):
+        stack.poll()
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _load_demo(
+    stack: Stack, launch: Launch, environment: Mapping[str, str], say: Say
+) -> bool:
     """Load the demo where it is missing; whether any of its pictures is still to be drawn."""
     settings = from_environment(environment)
-    if not await loader.is_loaded(settings.database_url):
+    held = await loader.loaded_orders(settings.database_url)
+    if held is None:
+        orders = loader.ORDERS if launch.orders is None else launch.orders
+        stack.require_space(orders * loader.BYTES_AN_ORDER, f"{orders:,} orders of history")
         say(f"Loading the demo campus with {orders:,} orders")
         await loader.load(settings.database_url, orders, say)
+    elif launch.orders is not None:
+        say(
+            f"The demo campus is here already, with {held:,} orders, and stays as it is. "
+            f"To load it anew, and lose what is here: comanda up --fresh --orders {launch.orders}"
+        )
     missing = await loader.missing_pictures(settings.database_url)
     if missing:
         say(f"Drawing {missing} pictures; the rest of them behind what follows")
@@ -158,23 +211,33 @@ def _server(launch: Launch) -> list[str]:
 
 
 def _require_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        # As the server will: what is only waiting to close does not count as taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise StackError(
-                    f"{host}:{port} cannot be used: {error.strerror}.",
-                    "Choose another address: comanda up --host 127.0.0.1 --port 8000",
-                ) from error
+    if not host.strip():
+        raise StackError("--host is empty.", "Name an address, or leave --host out.")
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            _try_port(socket.AddressFamily(family), socket.SocketKind(kind), address)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise StackError(
                 f"Port {port} of {host} is in use.",
                 f"Choose another: comanda up --port {port + 1} (in the Makefile's words: "
                 f'make up ARGS="--port {port + 1}"), or end the program that has it.',
             ) from error
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
+        raise StackError(
+            f"{host}:{port} cannot be used: {why}.",
+            "Choose another address: comanda up --host 127.0.0.1 --port 8000",
+        ) from error
+
+
+def _try_port(family: socket.AddressFamily, kind: socket.SocketKind, address: Any) -> None:
+    with socket.socket(family, kind) as probe:
+        # As the server will: what is only waiting to close does not count as taken, and
+        # IPv6 leaves IPv4 alone.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(address)
 
 
 def _wait_for(stack: Stack, url: str) -> str:

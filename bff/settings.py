@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from domain.database import DatabaseAddressError, dsn
 
 PREFIX = "COMANDA_"
+_DATABASE = f"{PREFIX}DATABASE_URL"
 
 # Their values are separated by commas.
 _LISTS = frozenset({"replica_urls", "picture_keys"})
@@ -79,6 +80,15 @@ def described() -> list[tuple[str, str, str]]:
     return rows
 
 
+def database_url(environment: Mapping[str, str] = os.environ) -> str:
+    """The one setting of what only needs the database. Raises SettingsError."""
+    url = environment.get(_DATABASE, "").strip()
+    if not url:
+        raise SettingsError(f"{_DATABASE} must be set (comanda settings)")
+    _check_database(_DATABASE, url)
+    return url
+
+
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from `COMANDA_*` variables; an empty variable counts as not set.
 
@@ -95,16 +105,15 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"a COMANDA_* setting is wrong: {error}") from error
-    _check_databases(settings)
+    _check_database(_DATABASE, settings.database_url)
+    for url in settings.replica_urls:
+        _check_database(f"{PREFIX}REPLICA_URLS", url)
     return settings
 
 
-def _check_databases(settings: Settings) -> None:
-    named = [("DATABASE_URL", settings.database_url)]
-    named += [("REPLICA_URLS", url) for url in settings.replica_urls]
-    for name, url in named:
-        try:
-            dsn(url)
-        except DatabaseAddressError as error:
-            # From nobody: the text of the URL holds a password.
-            raise SettingsError(f"{PREFIX}{name} is wrong: {error}") from None
+def _check_database(variable: str, url: str) -> None:
+    try:
+        dsn(url)
+    except DatabaseAddressError as error:
+        # From nobody: the text of the URL holds a password.
+        raise SettingsError(f"{variable} is wrong: {error}") from None

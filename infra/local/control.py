@@ -8,7 +8,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 from infra.local import ledger, replication
-from infra.local.data_directory import DataDirectory
+from infra.local.data_directory import DataDirectory, in_use
 from infra.local.failure import StackError
 from infra.local.ledger import Entry, Record
 from infra.local.postgres import Psql, installed_postgres
@@ -38,8 +38,19 @@ class Status:
     replication: tuple[Standing, ...]  # empty when the primary does not answer us
 
 
+def require_none(data_dir: Path | str) -> None:
+    """Raise StackError, with who and where, when a stack runs in `data_dir`."""
+    data = Path(data_dir).absolute()
+    supervisor = ledger.read(data).supervisor
+    if supervisor is not None and supervisor.identity.is_alive():
+        raise in_use(data)
+
+
 def status(data_dir: Path | str) -> Status:
-    """How the stack in `data_dir` is. Never raises: what cannot be read is left out."""
+    """How the stack in `data_dir` is; what does not answer is left out.
+
+    Raises StackError when the directory is another user's.
+    """
     data = Path(data_dir).absolute()
     record = ledger.read(data)
     entries = (*([record.supervisor] if record.supervisor else []), *record.processes)

@@ -80,7 +80,7 @@ class DataDirectory:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise _in_use(self.path) from error
+            raise in_use(self.path) from error
         self._lock = descriptor
 
     def close(self) -> None:
@@ -102,14 +102,15 @@ class DataDirectory:
         write_private(file, json.dumps(asdict(made)))
         return made
 
-    def require_space(self, where: Path, needed: int) -> None:
-        """Raise StackError unless `needed` bytes are free in `where`."""
+    def require_space(self, where: Path, needed: int, what: str = "") -> None:
+        """Raise StackError unless `needed` bytes are free in `where`; `what` needs them too."""
         free = shutil.disk_usage(where).free
         if free < needed:
             raise StackError(
-                f"{where} has {free // 1_000_000} MB free; the stack needs "
-                f"{needed // 1_000_000} MB.",
-                "Free some space, or choose a data directory on another disk.",
+                f"{where} has {free // 1_000_000:,} MB free; the stack "
+                f"{f'with {what} ' if what else ''}needs {needed // 1_000_000:,} MB.",
+                "Free some space, or choose a data directory on another disk"
+                f"{', or ask for less' if what else ''}.",
             )
 
     def free_bytes(self) -> int:
@@ -144,7 +145,8 @@ class DataDirectory:
         )
 
 
-def _in_use(data: Path) -> StackError:
+def in_use(data: Path) -> StackError:
+    """Another supervisor has `data`; the error says which, as far as it is known."""
     record = ledger.read(data)
     who = f"process {record.supervisor.pid}" if record.supervisor else "another process"
     where = f" at {record.url}" if record.url else ""

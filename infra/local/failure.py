@@ -9,13 +9,13 @@ TAIL_LINES = 8
 LINE_CHARACTERS = 300
 TAIL_BYTES = 16_384
 
-_FREE_SPACE = "The disk is full: free some space and start again; nothing was deleted."
+FREE_SPACE = "The disk is full: free some space and start again; nothing was deleted."
 _OWNER = "Run as the user who owns the data directory, or choose another directory."
 
 # What servers write when they give up, and the way out. The first match wins.
 _CAUSES = (
-    ("No space left on device", _FREE_SPACE),
-    ("Disk quota exceeded", _FREE_SPACE),
+    ("No space left on device", FREE_SPACE),
+    ("Disk quota exceeded", FREE_SPACE),
     ("Cannot allocate memory", "There is too little memory: close something and start again."),
     ("Permission denied", _OWNER),
     ("Read-only file system", "The file system is read-only: choose another data directory."),
@@ -66,7 +66,7 @@ def system_failed(error: OSError) -> StackError:
     where = f" ({error.filename})" if error.filename else ""
     message = f"{error.strerror or error}{where}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StackError(message, _FREE_SPACE)
+        return StackError(message, FREE_SPACE)
     if error.errno in (errno.EACCES, errno.EPERM):
         return StackError(message, _OWNER)
     return StackError(message, "Choose another data directory.")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
 
+from infra.local.account import foreign
+from infra.local.failure import StackError, system_failed
 from infra.local.private_file import write_private
 from infra.local.process import Child, Identity
 
@@ -81,7 +85,10 @@ class Ledger:
 
 
 def read(data: Path) -> Record:
-    """The record in `data`; an empty one when there is none or it is damaged."""
+    """The record in `data`; an empty one when there is none or it is damaged.
+
+    Raises StackError when it is another user's, who may well run a stack there.
+    """
     try:
         found = json.loads((data / _FILE).read_text("utf-8"))
         supervisor = found["supervisor"]
@@ -90,8 +97,18 @@ def read(data: Path) -> Record:
             url=found["url"],
             processes=tuple(Entry(**each) for each in found["processes"]),
         )
+    except PermissionError as error:
+        raise _closed(data / _FILE, error) from error
     except (OSError, ValueError, KeyError, TypeError):
         return Record()
+
+
+def _closed(path: Path, error: PermissionError) -> StackError:
+    """The nearest part of `path` that we may look at says whose it is."""
+    for part in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return system_failed(error) if part.stat().st_uid == os.geteuid() else foreign(part)
+    return system_failed(error)
 
 
 def forget(data: Path) -> None:

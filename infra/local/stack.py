@@ -246,6 +246,12 @@ class Stack:
     def _leave(self, _watched: Watched, failure: StackError) -> None:
         self._report(f"{failure.message}\nIt is not tried again")
 
+    def require_space(self, needed: int, what: str) -> None:
+        """Raise StackError unless `what` has its `needed` bytes where the database lies, and the
+        running stack as much as it asks for at a start besides."""
+        where = self._directory.path / "postgres"
+        self._directory.require_space(where.resolve(), self._limits.warm_bytes + needed, what)
+
     # --- looking after it --------------------------------------------------------------
 
     def poll(self) -> None:

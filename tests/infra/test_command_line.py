@@ -18,12 +18,21 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from bff import launch
+from bff.cli import main
 from bff.launch import saved_environment
+from infra.demo import loader
 from infra.demo.campus import PASSWORD
+from infra.local import control
+from infra.local.failure import StackError
+from infra.local.stack import Stack
+from tests.serving import free_port
 
 NOBODY = "nobody"
+ROOT = Path(__file__).parents[2]
 
 
 class CommandLine:
@@ -49,7 +58,7 @@ class CommandLine:
             account = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         with output.open("wb") as written:
             return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-                [sys.executable, "-m", "bff.cli", *arguments, "--data", str(self.data)],
+                [sys.executable, "-m", "bff", *arguments, "--data", str(self.data)],
                 env={**inherited, "HOME": str(self.data), "PYTHONDONTWRITEBYTECODE": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=written,
@@ -200,15 +209,16 @@ async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
 
     # The same token opens the same order in the same data, and the variants are on the shelf.
     again = comanda.up()
+    assert "is here already, with 60 orders, and stays as it is" in comanda.output.read_text()
     stored = comanda.get("/products/1?w=320&h=200&q=80", Accept="image/webp")
     assert stored.headers["cache-status"] == "comanda-variants; hit"
     assert comanda.get(f"/api/orders/{order['id']}", **bearer).json() == order
     assert comanda.run("status")[0] == 0
 
     # A second one is told who runs; Ctrl-C ends everything.
-    code, words = comanda.run("up", "--port", "1" + str(comanda.port)[1:])
+    code, words = comanda.run("up", "--port", str(comanda.port))
     assert code == 1
-    assert str(again.pid) in words
+    assert f"already running: process {again.pid}" in words
     again.send_signal(signal.SIGINT)
     assert again.wait(60) == 0
     assert comanda.wait_until_alone(5) == []
@@ -244,6 +254,120 @@ def test_a_load_that_was_broken_off_is_done_again_and_nobody_need_read_what_is_s
         assert comanda.get("/api/products?limit=1").json()["pagination"]["total"] == 200
         again.send_signal(signal.SIGTERM)
         assert again.wait(60) == 0
+
+
+def test_a_server_that_dies_during_the_load_is_told_and_mended_or_ends_it() -> None:
+    with command_line(None) as comanda:
+        loading = comanda.start(
+            comanda.output, "up", "--orders", "400000", "--port", str(comanda.port)
+        )
+
+        def until(words: str) -> None:
+            while words not in comanda.output.read_text():
+                assert loading.poll() is None, comanda.output.read_text()
+                time.sleep(0.02)
+
+        def kill(role: str) -> None:
+            found = control.status(comanda.data).processes
+            os.kill(next(each.pid for each in found if each.role == role), signal.SIGKILL)
+
+        until(" of 400,000 orders")
+        kill("valkey")
+        until("Valkey is back")
+        assert "orders loaded in" not in comanda.output.read_text()
+        kill("primary")
+        assert loading.wait(60) == 1
+        words = comanda.output.read_text()
+        assert "PostgreSQL primary was ended by SIGKILL" in words
+        assert "start again with the same command" in words
+        assert "Traceback" not in words
+        assert comanda.wait_until_alone() == []
+
+
+async def test_orders_for_which_there_is_no_room_are_refused_before_they_are_loaded(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "BYTES_AN_ORDER", 10**15)
+    (tmp_path / "postgres").mkdir()
+    asked = launch.Launch(tmp_path, "127.0.0.1", free_port(), 3000, fresh=False)
+    environment = os.environ | {"COMANDA_DATABASE_URL": empty_database}
+    said: list[str] = []
+    with pytest.raises(StackError, match="the stack with 3,000 orders of history needs"):
+        await launch._load_demo(Stack(tmp_path), asked, environment, said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104
+        ("::", "http://[::1]:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("canteen.example", "http://canteen.example:8000"),
+    ],
+)
+def test_the_address_that_is_told_can_be_opened(host: str, url: str, tmp_path: Path) -> None:
+    assert launch.Launch(tmp_path, host, 8000, None, fresh=False).url == url
+
+
+@pytest.mark.parametrize("host", ["", " ", "no such host", ".."])
+def test_a_host_that_is_none_is_refused_with_a_sentence(host: str) -> None:
+    with command_line(None) as comanda:
+        code, words = comanda.run("up", "--host", host)
+        assert code == 1
+        assert words.startswith("Error: --host is empty" if not host.strip() else f"Error: {host}:")
+        assert "Traceback" not in words
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("command", ["status", "down"])
+@pytest.mark.parametrize("mode", [0o700, 0o711])
+def test_a_stack_of_somebody_else_is_said_to_be_theirs(command: str, mode: int) -> None:
+    with command_line(None) as comanda:
+        (comanda.data / "state.json").write_text("{}")
+        (comanda.data / "state.json").chmod(0o600)
+        comanda.data.chmod(mode)
+        os.seteuid(pwd.getpwnam(NOBODY).pw_uid)
+        try:
+            outcome = CliRunner().invoke(main, [command, "--data", str(comanda.data)])
+        finally:
+            os.seteuid(0)
+        assert outcome.exit_code == 1
+        assert "belongs to root" in outcome.output
+
+
+def test_migrations_need_the_database_and_nothing_else(empty_database: str) -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-m", "bff", "migrate"],
+        env={"PATH": os.environ["PATH"], "COMANDA_DATABASE_URL": empty_database},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+def test_the_settings_name_the_data_directory_too() -> None:
+    assert "COMANDA_DATA " in CliRunner().invoke(main, ["settings"]).output
+
+
+def test_ctrl_c_while_the_command_is_still_loading_ends_it_quietly() -> None:
+    program = """
+import os, signal, sys
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "bff.launch":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+from bff.__main__ import main
+main()
+"""
+    outcome = subprocess.run(
+        [sys.executable, "-c", program, "up"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (130, b"", b"")
 
 
 def test_down_stops_a_stack_of_another_terminal() -> None:
