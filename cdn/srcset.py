@@ -38,9 +38,12 @@ def srcset(
     """
     if width < 1 or height < 1:
         raise ValueError(f"a picture of {width} x {height} pixels has no sources")
+    # Nor is anything larger than the longest side that is rendered at all.
+    longest = LADDER.limits.signed_side
+    widest = min(width, max(1, round(width * longest / max(width, height))))
     urls = {
-        min(rung, width): f"{base}/products/{product_id}?v={version}&w={rung}"
-        for rung in _offered(width)
+        min(rung, widest): f"{base}/products/{product_id}?v={version}&w={rung}"
+        for rung in _offered(widest)
     }
     return Sources(
         url=urls[_nearest(list(urls))],
@@ -52,7 +55,7 @@ def srcset(
 
 
 def _offered(width: int) -> list[int]:
-    """The rungs below the original's width, and the first that holds all of it."""
+    """The rungs below a width, and the first that holds all of it."""
     below = [rung for rung in LADDER.srcset if rung < width]
     return [*below, *(rung for rung in LADDER.srcset if rung >= width)][: len(below) + 1]
 

@@ -30,6 +30,7 @@ MOST_UPLOADS: Final = 4
 _MOST_PROGRESS: Final = 1024
 _VERSION_DIGITS: Final = 16
 _RETRY_SECONDS: Final = 0.5
+_MOST_TRIES: Final = 120
 # Longer than a process believes what it knew (origin.TRUST) and a rendering may take.
 SWEEP_SECONDS: Final = 30.0
 
@@ -104,12 +105,18 @@ class Intake:
         return picture
 
     async def remove(self, product_id: int) -> None:
-        """Take a product's picture away, for good: its original is deleted too."""
+        """Take a product's picture away, for good: its original is deleted too.
+
+        A replaced original stays: another process may be taking the very same picture again,
+        and would find it deleted after it was acknowledged.
+        """
         async with self._turn(product_id):
             old = await self._gallery.hang(product_id, None)
             await self._stop_preparing(product_id)
             self._progress.pop(product_id, None)
             await self._take_down(product_id, old)
+            if old is not None:
+                await self._discard(product_id, old)
 
     def _turn(self, product_id: int) -> asyncio.Lock:
         """One change of a product's picture at a time, or one would take down what another hung."""
@@ -168,6 +175,12 @@ class Intake:
             # will take them.
             log.warning("variants of product %d were not cleared: %s", product_id, error)
 
+    async def _discard(self, product_id: int, old: str) -> None:
+        try:
+            await self._shelves.discard(product_id, old)
+        except ShelfError as error:
+            log.error("the original %s of product %d was not deleted: %s", old, product_id, error)
+
     async def _stop_preparing(self, product_id: int) -> None:
         before = self._behind.pop(product_id, None)
         if before is not None:
@@ -192,13 +205,22 @@ class Intake:
         self, wanted: Sequence[Variant], picture: NewPicture, progress: Progress
     ) -> None:
         for variant in wanted:
+            progress.done += await self._made(variant, picture)
+
+    async def _made(self, variant: Variant, picture: NewPicture) -> bool:
+        """Whether it is made, behind everybody else and therefore not always at once."""
+        for _ in range(_MOST_TRIES):
             try:
                 await self._origin.make(variant, picture)
             except (OverloadedError, WorkerError):
                 await asyncio.sleep(_RETRY_SECONDS)
             except (ShelfError, DamagedError, NoPictureError) as error:
                 log.warning("variant %s was not prepared: %s", variant.key, error)
-            progress.done += 1
+                return False
+            else:
+                return True
+        log.warning("variant %s was not prepared: others had to go first", variant.key)
+        return False
 
 
 async def shelve(

@@ -18,7 +18,7 @@ from imaging.pyramid import source
 from imaging.ready import Answers
 from imaging.render import Rendered, render, render_level
 from imaging.shelves import ShelfError, Shelves, level_key
-from imaging.workers import Job, OverloadedError, Priority, WorkerError, Workers
+from imaging.workers import Job, OverloadedError, Place, Priority, WorkerError, Workers
 
 log = logging.getLogger(__name__)
 
@@ -187,9 +187,7 @@ class Origin:
         try:
             # Before the fetch, so that who cannot be served is told at once.
             with self._workers.admit(width * height, priority) as place:
-                async with _timed(timings, "fetch"):
-                    job = await self._job(variant, facts, level)
-                rendered = await place.run(job)
+                rendered = await self._rendered(place, variant, facts, level, timings)
                 timings["queue"] = place.waited
         except PictureError as error:
             raise DamagedError(f"{variant.path}: {error}") from error
@@ -200,18 +198,32 @@ class Origin:
             await self._store(variant, rendered.body)
         return Served(variant, rendered.body, "render", timings)
 
-    async def _job(
-        self, variant: Variant, facts: PictureFacts, level: tuple[int, int] | None
-    ) -> Job[Rendered]:
-        product, version = variant.product_id, facts.version
+    async def _rendered(
+        self,
+        place: Place,
+        variant: Variant,
+        facts: PictureFacts,
+        level: tuple[int, int] | None,
+        timings: dict[str, float],
+    ) -> Rendered:
+        """From the level if it is there and sound, else from the original."""
         if level is not None:
-            body = await self._shelves.original(level_key(product, version, level))
-            if body is not None:
-                return Job(render_level, body, facts.width, facts.height, variant.recipe)
-        original = await self._shelves.original(original_key(product, version))
+            key = level_key(variant.product_id, facts.version, level)
+            async with _timed(timings, "fetch"):
+                copy = await self._shelves.original(key)
+            if copy is not None:
+                try:
+                    return await place.run(
+                        Job(render_level, copy, facts.width, facts.height, variant.recipe)
+                    )
+                except PictureError as error:
+                    log.error("level %s cannot be rendered: %s", key, error)
+        key = original_key(variant.product_id, facts.version)
+        async with _timed(timings, "fetch"):
+            original = await self._shelves.original(key)
         if original is None:
-            raise NoPictureError(product)
-        return Job(render, original, variant.recipe)
+            raise ShelfError(f"the original {key} is missing, though the catalogue names it")
+        return await place.run(Job(render, original, variant.recipe))
 
     async def _store(self, variant: Variant, body: bytes) -> None:
         """Put it on the shelf; a slow or broken shelf keeps nobody from the answer."""

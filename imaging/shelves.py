@@ -137,16 +137,14 @@ class Shelves:
         return True
 
     async def clear(self, product_id: int, version: str) -> int:
-        """Delete every variant of one version, and its original with the levels; how many
-        objects those were. Raises ShelfError.
-        """
-        cleared = 0
-        for bucket, prefix in (
-            (self._store.variants, variants_prefix(product_id, version)),
-            (self._store.originals, original_key(product_id, version)),
-        ):
-            cleared += await self._write(partial(self._clear, bucket, prefix))
-        return cleared
+        """Delete every variant of one version; how many those were. Raises ShelfError."""
+        prefix = variants_prefix(product_id, version)
+        return await self._write(partial(self._clear, self._store.variants, prefix))
+
+    async def discard(self, product_id: int, version: str) -> None:
+        """Delete an original with its levels. Raises ShelfError."""
+        prefix = original_key(product_id, version)
+        await self._write(partial(self._clear, self._store.originals, prefix))
 
     async def create_buckets(self) -> None:
         """Make the buckets where they are missing (the embedded store starts empty)."""

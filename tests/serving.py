@@ -1,12 +1,14 @@
 """Servers of a test's own: a port for them, and the moment when they answer."""
 
 import asyncio
+import os
 import socket
 import sys
 
 import httpx
 
 from bff.edge.protocol import OPTIONS
+from bff.settings import Settings
 
 
 def free_port() -> int:
@@ -20,6 +22,18 @@ def uvicorn(port: int) -> list[str]:
     """The command that serves the application at `port`, as `comanda up` does."""
     command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
     return [*command, "--port", str(port), *OPTIONS, "--no-access-log", "--log-level", "warning"]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a process of the application is started with, to use a test's own database and store."""
+    own = {
+        "COMANDA_DATABASE_URL": settings.database_url,
+        "COMANDA_REPLICA_URLS": "",
+        "COMANDA_REDIS_URL": settings.redis_url,
+        "COMANDA_S3_ORIGINALS": settings.s3_originals,
+        "COMANDA_S3_VARIANTS": settings.s3_variants,
+    }
+    return {**os.environ, **own}
 
 
 async def until_healthy(url: str) -> None:

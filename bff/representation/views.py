@@ -11,7 +11,7 @@ from domain.model import OrderStatus
 from domain.model.money import to_decimal
 
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
-CARD_SIZES = "(max-width: 640px) 100vw, 33vw"
+CARD_SIZES = "(max-width: 640px) 100vw, (max-width: 1200px) 33vw, 389px"
 
 
 class View(Struct, frozen=True, rename="camel"):

@@ -31,6 +31,12 @@ def test_the_descriptors_are_the_widths_that_really_come(
         assert min(asked, width) == int(descriptor.rstrip("w"))
 
 
+def test_a_tall_picture_is_offered_as_wide_as_it_really_comes() -> None:
+    sources = srcset(42, "ab12", 1000, 5000)
+    assert sources.srcset.endswith("w=1080 819w")
+    assert (sources.width, sources.height) == (1000, 5000)
+
+
 def test_the_urls_carry_the_version_and_leave_the_format_open() -> None:
     sources = srcset(42, "ab12", 4000, 3000, sizes="50vw", base="https://img.example")
     assert sources.url == "https://img.example/products/42?v=ab12&w=640"

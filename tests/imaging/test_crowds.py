@@ -1,7 +1,6 @@
 """Crowds at two real server processes: one rendering for all, and overload that is told at once."""
 
 import asyncio
-import os
 import random
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.serving import free_port, until_healthy, uvicorn
+from tests.serving import environment, free_port, until_healthy, uvicorn
 
 PRODUCTS = 10
 CROWD = 1000
@@ -35,17 +34,9 @@ def photographs() -> list[bytes]:
 @asynccontextmanager
 async def server(settings: Settings) -> AsyncIterator[str]:
     port = free_port()
-    environment = {
-        "COMANDA_DATABASE_URL": settings.database_url,
-        "COMANDA_REPLICA_URLS": "",
-        "COMANDA_REDIS_URL": settings.redis_url,
-        "COMANDA_S3_ORIGINALS": settings.s3_originals,
-        "COMANDA_S3_VARIANTS": settings.s3_variants,
-        "COMANDA_PICTURE_PROCESSES": "1",
-    }
     process = await asyncio.create_subprocess_exec(
         *uvicorn(port),
-        env={**os.environ, **environment},
+        env={**environment(settings), "COMANDA_PICTURE_PROCESSES": "1"},
         stdout=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"

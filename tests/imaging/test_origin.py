@@ -17,7 +17,10 @@ from cdn import freshness
 from cdn.address import Variant, original_key, resolve
 from imaging import intake as intake_module
 from imaging import origin as origin_module
-from imaging.shelves import Shelves
+from imaging.origin import Origin
+from imaging.pictures import PictureFacts
+from imaging.shelves import Shelves, level_key
+from imaging.workers import OverloadedError
 from infra.demo.campus import PASSWORD
 from tests.serving import Proxy
 
@@ -344,6 +347,99 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
             pass
     assert await shelves.original(original_key(1, version)) is None
     assert await shelves.clear(1, version) == 0
+
+
+async def test_every_change_of_a_picture_is_purged_by_its_tag(
+    client: httpx.AsyncClient,
+    upload: Upload,
+    staff: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "cdn.purge")
+    await upload(photograph())
+    assert caplog.text.count("purge of product-1 ") == 1
+    await client.delete("/api/products/1/picture", headers=staff)
+    assert caplog.text.count("purge of product-1 ") == 2
+
+
+async def test_of_two_hosts_that_render_the_same_the_first_is_kept(shelves: Shelves) -> None:
+    variant = resolve(1, "w=64&fm=webp&v=ab12")
+    assert await shelves.keep_variant(variant, b"first")
+    assert not await shelves.keep_variant(variant, b"second")
+    assert await shelves.variant(variant.key) == b"first"
+
+
+async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_trusted(
+    settings: Settings,
+    client: httpx.AsyncClient,
+    upload: Upload,
+    staff: dict[str, str],
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(origin_module, "TRUST", 0.0)
+    path = f"/products/1?w=64&fm=webp&v={(await upload(photograph()))['version']}"
+    assert (await client.get(path)).status_code == 200
+    async with serve(settings) as other:
+        removed = await other.delete("/api/products/1/picture", headers=staff)
+        assert removed.status_code == 204
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_a_replaced_original_stays(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+) -> None:
+    # Another process may be taking the very same picture again at this moment.
+    version = str((await upload(photograph(grain=20)))["version"])
+    await upload(photograph(grain=90))
+    assert await shelves.original(original_key(1, version)) is not None
+
+
+async def test_a_damaged_level_is_made_up_for_by_the_original(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+) -> None:
+    version = str((await upload(photograph()))["version"])
+    key = level_key(1, version, (720, 540))
+    whole = await shelves.original(key)
+    assert whole is not None
+    await shelves.keep_original(key, whole[:2000], "image/jpeg")
+    answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
+    assert answer.status_code == 200
+    assert opened(answer).size == (300, 96)
+
+
+async def test_an_original_that_is_lost_is_a_failure_and_not_an_absence(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+) -> None:
+    version = str((await upload(photograph()))["version"])
+    await shelves.discard(1, version)
+    answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
+    assert answer.status_code == 503
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_variant_that_had_to_wait_is_prepared_all_the_same(
+    client: httpx.AsyncClient,
+    upload: Upload,
+    staff: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused: list[str] = []
+    make = origin_module.Origin.make
+
+    async def busy(origin: Origin, variant: Variant, facts: PictureFacts) -> None:
+        if variant.key not in refused:
+            refused.append(variant.key)
+            raise OverloadedError("busy", retry_after=1)
+        await make(origin, variant, facts)
+
+    monkeypatch.setattr(origin_module.Origin, "make", busy)
+    monkeypatch.setattr(intake_module, "_RETRY_SECONDS", 0.0)
+    version = str((await upload(photograph()))["version"])
+    progress = await until_prepared(client, staff)
+    assert progress["done"] == len(refused)
+    ready = await client.get(f"/products/1?w=320&fm=webp&v={version}")
+    assert "hit" in ready.headers["cache-status"]
 
 
 async def test_what_is_missing_is_purged_by_the_upload_that_brings_it(
