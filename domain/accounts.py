@@ -1,6 +1,7 @@
 """Who is asking: passwords, access tokens, and the principal that every service is given."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import jwt
 from anyio import CapacityLimiter, to_thread
@@ -70,6 +71,12 @@ class AccessTokens:
             raise CredentialsError("The access token is not valid, or no longer.") from error
 
 
+@cache
+def _nobodys_hash() -> str:
+    """Verified in place of an unknown user's hash, so that time does not tell who exists."""
+    return PasswordHash.recommended().hash("no account has this password")
+
+
 class Accounts:
     """Logins against the users of the campus."""
 
@@ -77,8 +84,7 @@ class Accounts:
         self._cluster = cluster
         self._tokens = tokens
         self._passwords = PasswordHash.recommended()
-        # Verified in place of an unknown user's hash, so that time does not tell who exists.
-        self._nobody = self._passwords.hash("no account has this password")
+        self._nobody = _nobodys_hash()
         self._limiter = CapacityLimiter(_VERIFIERS)
 
     async def login(self, email: str, password: str) -> Session:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import pytest
 from selenium import webdriver
@@ -31,6 +31,8 @@ needs_browser = pytest.mark.skipif(
 DISHES = 6
 # The candidates of an original 1600 pixels wide.
 OFFERED = (160, 320, 480, 640, 800, 1080, 1600)
+# Windows in CSS pixels, and the screen's pixels to one of them.
+SCREENS = [(390, 1), (390, 2), (390, 3), (700, 1), (1200, 1), (1200, 2), (1200, 3), (1920, 2)]
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -124,32 +126,40 @@ return [...document.querySelectorAll(".dish img")].map((image) => ({
 """
 
 
-@needs_browser
-@pytest.mark.parametrize(
-    ("width", "density"),
-    [(390, 1), (390, 2), (390, 3), (700, 1), (1200, 1), (1200, 2), (1200, 3), (1920, 2)],
-)
-async def test_the_browser_picks_the_width_it_needs_and_nothing_shifts(
-    gallery: str, width: int, density: int
-) -> None:
-    def look() -> tuple[int, list[dict[str, object]], float, list[str]]:
-        with browser(width, density) as page:
-            watch = {"source": WATCH_SHIFTS}
-            page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
-            page.get(gallery)
-            loaded = page.execute_async_script(ALL_LOADED)
-            shift, errors = page.execute_script("return [window.shift, window.errors]")
-            return loaded, page.execute_script(SHOWN), shift, errors
+class Seen(NamedTuple):
+    """How many dishes were loaded, how each is shown, by how much they shifted, and errors."""
 
-    loaded, shown, shift, errors = await asyncio.to_thread(look)
-    assert loaded == DISHES
-    # What `sizes` says of this width: the candidate that covers it at this density.
-    slot = (width if width <= 640 else min(width * 0.33, 389)) * density
-    expected = next((size for size in OFFERED if size >= slot), OFFERED[-1])
-    for each in shown:
-        assert each["asked"] == expected, each
-        # And `sizes` says what the page really does, or the picture would be another's.
-        assert abs(cast("float", each["wanted"]) - slot) <= 0.1 * slot
-        assert each["format"] in ("avif", "webp")
-        assert each["blurred"]
-    assert (shift, errors) == (0, [])
+    loaded: int
+    shown: list[dict[str, object]]
+    shift: float
+    errors: list[str]
+
+
+def visit(gallery: str, width: int, density: int) -> Seen:
+    with browser(width, density) as page:
+        watch = {"source": WATCH_SHIFTS}
+        page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
+        page.get(gallery)
+        loaded = page.execute_async_script(ALL_LOADED)
+        shift, errors = page.execute_script("return [window.shift, window.errors]")
+        return Seen(loaded, page.execute_script(SHOWN), shift, errors)
+
+
+@needs_browser
+async def test_the_browser_picks_the_width_it_needs_and_nothing_shifts(
+    gallery: str, subtests: pytest.Subtests
+) -> None:
+    for width, density in SCREENS:
+        with subtests.test(width=width, density=density):
+            seen = await asyncio.to_thread(visit, gallery, width, density)
+            assert seen.loaded == DISHES
+            # What `sizes` says of this width: the candidate that covers it at this density.
+            slot = (width if width <= 640 else min(width * 0.33, 389)) * density
+            expected = next((size for size in OFFERED if size >= slot), OFFERED[-1])
+            for each in seen.shown:
+                assert each["asked"] == expected, each
+                # And `sizes` says what the page really does, or the picture would be another's.
+                assert abs(cast("float", each["wanted"]) - slot) <= 0.1 * slot
+                assert each["format"] in ("avif", "webp")
+                assert each["blurred"]
+            assert (seen.shift, seen.errors) == (0, [])

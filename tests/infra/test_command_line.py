@@ -237,7 +237,7 @@ def test_a_port_in_use_is_said_before_anything_starts() -> None:
         assert list(comanda.data.iterdir()) == []
 
 
-def test_a_load_that_was_broken_off_is_done_again_and_nobody_need_read_what_is_said() -> None:
+def test_a_load_that_was_broken_off_is_done_again_and_another_terminal_stops_it() -> None:
     with command_line(None) as comanda:
         loading = comanda.start(
             comanda.output, "up", "--orders", "200000", "--port", str(comanda.port)
@@ -252,8 +252,9 @@ def test_a_load_that_was_broken_off_is_done_again_and_nobody_need_read_what_is_s
         # The ids go on where the broken load had come to: the first dish is not number 1.
         again = comanda.up()
         assert comanda.get("/api/products?limit=1").json()["pagination"]["total"] == 200
-        again.send_signal(signal.SIGTERM)
-        assert again.wait(60) == 0
+        assert comanda.run("down") == (0, "Stopped.\n")
+        assert again.wait(30) == 0
+        assert comanda.wait_until_alone(5) == []
 
 
 def test_a_server_that_dies_during_the_load_is_told_and_mended_or_ends_it() -> None:
@@ -312,12 +313,13 @@ def test_the_address_that_is_told_can_be_opened(host: str, url: str, tmp_path: P
 
 
 @pytest.mark.parametrize("host", ["", " ", "no such host", ".."])
-def test_a_host_that_is_none_is_refused_with_a_sentence(host: str) -> None:
-    with command_line(None) as comanda:
-        code, words = comanda.run("up", "--host", host)
-        assert code == 1
-        assert words.startswith("Error: --host is empty" if not host.strip() else f"Error: {host}:")
-        assert "Traceback" not in words
+def test_a_host_that_is_none_is_refused_with_a_sentence(host: str, tmp_path: Path) -> None:
+    asked = ["up", "--host", host, "--data", str(tmp_path)]
+    outcome = CliRunner().invoke(main, asked)
+    assert outcome.exit_code == 1
+    assert outcome.output.startswith(
+        f"Error: {host}:" if host.strip() else "Error: --host is empty"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
@@ -368,11 +370,3 @@ main()
         [sys.executable, "-c", program, "up"], cwd=ROOT, capture_output=True, check=False
     )
     assert (outcome.returncode, outcome.stdout, outcome.stderr) == (130, b"", b"")
-
-
-def test_down_stops_a_stack_of_another_terminal() -> None:
-    with command_line(None) as comanda:
-        running = comanda.up()
-        assert comanda.run("down") == (0, "Stopped.\n")
-        assert running.wait(30) == 0
-        assert comanda.wait_until_alone(5) == []
