@@ -2,11 +2,14 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test check format lock clean ready bench-pictures
+.PHONY: help up down test test-stock check format lock clean ready bench-pictures
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
 rooms := $(wildcard bff imaging cdn domain migrations infra tests benchmarks)
+# The tests that look at pixels: to no others it matters which engine made them.
+pixels := tests/imaging/acceptance \
+	$(patsubst %,tests/imaging/test_%.py,engine facts probe pyramid render)
 ARGS ?=
 
 help: ## what there is
@@ -22,9 +25,12 @@ down: ## stop a Comanda that runs from here
 
 test: check ## set up what is missing, run the checks and every test
 	@echo 'Pictures, on stock Pillow'
-	@PYTHONPATH='$(stock)' $(bin)/pytest -n 2 -q tests/imaging
+	@PYTHONPATH='$(stock)' $(bin)/pytest -n 2 --dist worksteal -q --without-servers $(pixels)
 	@echo 'Everything, on the engine that was set up'
-	@$(bin)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(bin)/pytest -n 2 --dist worksteal $(ARGS)
+
+test-stock: ready ## every test on stock Pillow
+	@PYTHONPATH='$(stock)' $(bin)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: ready ## formatting, lint, types, who may import whom
 	$(bin)/ruff format --check $(rooms)

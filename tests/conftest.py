@@ -34,10 +34,17 @@ MEMORY = Path("/dev/shm")  # noqa: S108
 ROOMY = 2_000_000_000
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-servers", action="store_true", help="start none: for tests that use none"
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Start the servers once, before xdist's workers, which inherit where they are."""
-    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+    options = session.config.option
+    if hasattr(session.config, "workerinput") or options.collectonly or options.without_servers:
         return
     in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOMY
     directory = Path(tempfile.mkdtemp(prefix="comanda-test-", dir=MEMORY if in_memory else None))
