@@ -2,7 +2,8 @@
 # Makes a fresh checkout runnable: virtual environment, locked packages, PIL engine, Comanda itself.
 #
 #   sh infra/local/setup.sh run     what `comanda up` needs
-#   sh infra/local/setup.sh test    that, the checks, and stock Pillow beside it in .stock-pillow
+#   sh infra/local/setup.sh test    that, the checks, stock Pillow beside it in .stock-pillow, and
+#                                   Chromium where it can be had unasked
 #
 # PYTHON=python3.12    the interpreter to use, 3.11 or newer (default: the first one found)
 # COMANDA_PIL=stock    stock Pillow;  COMANDA_PIL=simd  pillow-simd or an error
@@ -355,7 +356,7 @@ remind() {
         say "Pictures run on stock Pillow: the same pictures, several times slower to resize. $(remedy)"
 }
 
-# ---- stock Pillow for the tests on the other engine, and Comanda itself -------------------------
+# ---- stock Pillow, for the tests on the other engine --------------------------------------------
 
 beside=.stock-pillow
 beside_key() { say "$(fingerprint requirements/pillow-stock.lock) $(version_of "$venv/bin/python")"; }
@@ -370,6 +371,24 @@ install_beside() {
         die "stock Pillow could not be installed. If the network failed, come again"
     beside_key >"$beside/.stamp"
 }
+
+# ---- Chromium, for the tests in a browser -------------------------------------------------------
+
+browser_packages() {
+    if command -v apt-get >/dev/null; then say chromium chromium-driver; else say chromium chromedriver; fi
+}
+# Tried once: without it those tests are skipped and say why, and the others are none the worse.
+browser_current() {
+    [ "$profile" = run ] || command -v chromedriver >/dev/null || stamped browser tried || ! can_install
+}
+install_browser() {
+    # shellcheck disable=SC2046  # words, not one word
+    step browser "Chromium, for the tests in a browser" install_system $(browser_packages) ||
+        say "    The tests in a browser will be skipped."
+    stamp browser tried
+}
+
+# ---- Comanda itself -----------------------------------------------------------------------------
 
 comanda_key() { fingerprint pyproject.toml; }
 comanda_current() { stamped comanda "$(comanda_key)"; }
@@ -387,7 +406,8 @@ install_comanda() {
 # ---- the order of it all ------------------------------------------------------------------------
 
 current() {
-    venv_usable && packages_current && engine_current && comanda_current && beside_current
+    venv_usable && packages_current && engine_current && comanda_current && beside_current &&
+        browser_current
 }
 
 # One set-up at a time: a lock on this very file, held by this shell until it and its children end.
@@ -424,6 +444,7 @@ mkdir -p "$state"
 packages_current || install_packages
 engine_current || install_engine
 beside_current || install_beside
+browser_current || install_browser
 comanda_current || install_comanda
 say "Set up in $(($(date +%s) - started)) s"
 remind
