@@ -26,6 +26,7 @@ from domain.orders import Orders
 from imaging.intake import Intake
 from imaging.memory import Memory
 from imaging.origin import Origin
+from imaging.preparation import Preparation
 from imaging.ready import Shortcut
 from imaging.routes import canonical_picture, product_picture
 from imaging.shelves import Shelves, Store
@@ -56,7 +57,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     workers = Workers(_worker_limits(settings))
     origin = Origin(catalogue, shelves, workers, Memory(settings.picture_memory))
     purger = _purger(settings)
-    intake = Intake(catalogue, shelves, workers, origin, purger)
+    preparation = Preparation(shelves, origin)
+    intake = Intake(catalogue, shelves, workers, origin, preparation, purger)
     parts: dict[str, object] = {
         "cluster": cluster,
         "redis": redis,
@@ -67,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "accounts": Accounts(cluster, tokens),
         "origin": origin,
         "intake": intake,
+        "preparation": preparation,
         "keys": _key_ring(settings),
     }
 
@@ -80,6 +83,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             yield
         finally:
             await intake.close()
+            await preparation.close()
             await origin.close()
             await workers.close()
             await purger.close()

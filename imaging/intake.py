@@ -1,9 +1,8 @@
-"""An uploaded picture: judged, stored under its content's version, and its common variants made."""
+"""An uploaded picture: judged, stored under its content's version, and the old one taken down."""
 
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -11,15 +10,16 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from cdn.address import LADDER, Format, Variant, original_key, resolve
+from cdn.address import original_key
 from cdn.freshness import product_tag
 from cdn.purge import Purger
 from imaging.facts import Facts, facts
-from imaging.origin import DamagedError, NoPictureError, Origin
+from imaging.origin import Origin
 from imaging.picture import LIMITS, Kind, PictureError
+from imaging.preparation import Preparation
 from imaging.pyramid import Level, levels
 from imaging.shelves import ShelfError, Shelves, level_key
-from imaging.workers import Job, OverloadedError, WorkerError, Workers
+from imaging.workers import Job, OverloadedError, Workers
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +27,7 @@ log = logging.getLogger(__name__)
 UPLOAD_SECONDS: Final = 60.0
 # Uploads held in memory at once, each of at most LIMITS.bytes.
 MOST_UPLOADS: Final = 4
-_MOST_PROGRESS: Final = 1024
 _VERSION_DIGITS: Final = 16
-_RETRY_SECONDS: Final = 0.5
-_MOST_TRIES: Final = 120
 # Longer than a process believes what it knew (origin.TRUST) and a rendering may take.
 SWEEP_SECONDS: Final = 30.0
 
@@ -45,14 +42,6 @@ class NewPicture(msgspec.Struct, frozen=True):
     color: str
     levels: tuple[tuple[int, int], ...]
     uploaded_at: datetime
-
-
-class Progress(msgspec.Struct):
-    """How many of the common variants of a version are made."""
-
-    version: str
-    done: int
-    total: int
 
 
 class Gallery(Protocol):
@@ -74,16 +63,16 @@ class Intake:
         shelves: Shelves,
         workers: Workers,
         origin: Origin,
+        preparation: Preparation,
         purger: Purger,
     ) -> None:
         self._gallery = gallery
         self._shelves = shelves
         self._workers = workers
         self._origin = origin
+        self._preparation = preparation
         self._purger = purger
         self._uploads = asyncio.Semaphore(MOST_UPLOADS)
-        self._progress: OrderedDict[int, Progress] = OrderedDict()
-        self._behind: dict[int, asyncio.Task[None]] = {}
         self._sweeps: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -99,9 +88,9 @@ class Intake:
             async with self._turn(product_id):
                 picture = await self._stored(product_id, body)
                 old = await self._gallery.hang(product_id, picture)
-                await self._stop_preparing(product_id)
+                await self._preparation.stop(product_id)
                 await self._take_down(product_id, old if old != picture.version else None)
-        self._prepare(product_id, picture)
+                await self._preparation.start(product_id, picture)
         return picture
 
     async def remove(self, product_id: int) -> None:
@@ -112,8 +101,7 @@ class Intake:
         """
         async with self._turn(product_id):
             old = await self._gallery.hang(product_id, None)
-            await self._stop_preparing(product_id)
-            self._progress.pop(product_id, None)
+            await self._preparation.stop(product_id)
             await self._take_down(product_id, old)
             if old is not None:
                 await self._discard(product_id, old)
@@ -122,16 +110,11 @@ class Intake:
         """One change of a product's picture at a time, or one would take down what another hung."""
         return self._turns.setdefault(product_id, asyncio.Lock())
 
-    def progress(self, product_id: int) -> Progress | None:
-        """How far the common variants of the last upload are, as far as this process made it."""
-        return self._progress.get(product_id)
-
     async def close(self) -> None:
-        """Drop what is still being prepared: whoever asks for it first will have it made."""
-        tasks = [*self._behind.values(), *self._sweeps]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Drop the sweeps that are still to come."""
+        for sweep in self._sweeps:
+            sweep.cancel()
+        await asyncio.gather(*self._sweeps, return_exceptions=True)
 
     async def _stored(self, product_id: int, body: bytes) -> NewPicture:
         # Its header is judged in a process of its own too: strangers wrote it.
@@ -181,47 +164,6 @@ class Intake:
         except ShelfError as error:
             log.error("the original %s of product %d was not deleted: %s", old, product_id, error)
 
-    async def _stop_preparing(self, product_id: int) -> None:
-        before = self._behind.pop(product_id, None)
-        if before is not None:
-            before.cancel()
-            await asyncio.gather(before, return_exceptions=True)
-
-    def _prepare(self, product_id: int, picture: NewPicture) -> None:
-        """Make the common variants behind everybody who waits for one."""
-        wanted = _common(product_id, picture)
-        self._progress[product_id] = progress = Progress(picture.version, 0, len(wanted))
-        while len(self._progress) > _MOST_PROGRESS:
-            self._progress.popitem(last=False)
-        task = asyncio.create_task(self._make_all(wanted, picture, progress))
-        self._behind[product_id] = task
-        task.add_done_callback(lambda done: self._done(product_id, done))
-
-    def _done(self, product_id: int, task: asyncio.Task[None]) -> None:
-        if self._behind.get(product_id) is task:
-            del self._behind[product_id]
-
-    async def _make_all(
-        self, wanted: Sequence[Variant], picture: NewPicture, progress: Progress
-    ) -> None:
-        for variant in wanted:
-            progress.done += await self._made(variant, picture)
-
-    async def _made(self, variant: Variant, picture: NewPicture) -> bool:
-        """Whether it is made, behind everybody else and therefore not always at once."""
-        for _ in range(_MOST_TRIES):
-            try:
-                await self._origin.make(variant, picture)
-            except (OverloadedError, WorkerError):
-                await asyncio.sleep(_RETRY_SECONDS)
-            except (ShelfError, DamagedError, NoPictureError) as error:
-                log.warning("variant %s was not prepared: %s", variant.key, error)
-                return False
-            else:
-                return True
-        log.warning("variant %s was not prepared: others had to go first", variant.key)
-        return False
-
 
 async def shelve(
     shelves: Shelves, product_id: int, body: bytes, found: Facts, pyramid: Sequence[Level]
@@ -261,16 +203,3 @@ async def _received(chunks: AsyncIterable[bytes]) -> bytes:
             Kind.BROKEN, f"The picture did not arrive within {UPLOAD_SECONDS:.0f} s."
         ) from None
     return bytes(body)
-
-
-def _common(product_id: int, picture: NewPicture) -> list[Variant]:
-    """What pages and apps will ask for first: presets and srcset, in every negotiated format."""
-    queries = [f"p={name}" for name in LADDER.presets]
-    queries += [f"w={width}" for width in LADDER.srcset]
-    wanted: dict[str, Variant] = {}
-    # The quick formats first: they stand in for AVIF until it is there.
-    for format_ in (Format.WEBP, Format.JPEG, Format.AVIF):
-        for query in queries:
-            variant = resolve(product_id, f"{query}&fm={format_}&v={picture.version}")
-            wanted.setdefault(variant.key, variant)
-    return list(wanted.values())

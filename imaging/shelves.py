@@ -33,6 +33,8 @@ READ_PATIENCE: Final = 4.0
 WRITE_PATIENCE: Final = 30.0
 MOST_ORIGINAL_BYTES: Final = 40_000_000
 MOST_VARIANT_BYTES: Final = 100_000_000
+# Keys of one version that are looked through; presets and srcset are a few dozen of them.
+MOST_LISTED: Final = 10_000
 # How many keys one DeleteObjects takes (Amazon S3 API reference).
 _KEYS_AT_ONCE: Final = 1000
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -141,6 +143,11 @@ class Shelves:
         prefix = variants_prefix(product_id, version)
         return await self._write(partial(self._clear, self._store.variants, prefix))
 
+    async def listed(self, product_id: int, version: str) -> set[str]:
+        """The keys of one version's variants, at most MOST_LISTED. Raises ShelfError."""
+        prefix = variants_prefix(product_id, version)
+        return await self._read(partial(self._list, self._store.variants, prefix))
+
     async def discard(self, product_id: int, version: str) -> None:
         """Delete an original with its levels. Raises ShelfError."""
         prefix = original_key(product_id, version)
@@ -184,6 +191,12 @@ class Shelves:
             if found["ContentLength"] > most_bytes:
                 raise ShelfError(f"{key} has {found['ContentLength']} bytes")
             return body.read()
+
+    def _list(self, bucket: str, prefix: str) -> set[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"MaxItems": MOST_LISTED}
+        )
+        return {each["Key"] for page in pages for each in page.get("Contents", [])}
 
     def _clear(self, bucket: str, prefix: str) -> int:
         cleared = 0

@@ -16,6 +16,7 @@ from domain.errors import ForbiddenError, NotFoundError
 from domain.model import Role
 from imaging.intake import Intake
 from imaging.picture import LIMITS
+from imaging.preparation import Preparation
 
 ProductId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 BEARER = [{"bearer": list[str]()}]
@@ -110,13 +111,14 @@ async def picture_preparation(
     product_id: ProductId,
     principal: NamedDependency[Principal],
     catalogue: NamedDependency[Catalogue],
-    intake: NamedDependency[Intake],
+    preparation: NamedDependency[Preparation],
 ) -> PreparationView:
-    """The progress of the last upload, as far as this process took it; 404 without one."""
+    """How far the picture is that the product has now; 404 without one."""
     await _require_counter(principal, catalogue, product_id)
-    progress = intake.progress(product_id)
-    if progress is None:
-        raise NotFoundError("recent upload of product", product_id)
+    picture = await catalogue.picture(product_id)
+    if picture is None:
+        raise NotFoundError("picture of product", product_id)
+    progress = await preparation.progress(product_id, picture.version)
     return PreparationView(progress.version, progress.done, progress.total)
 
 

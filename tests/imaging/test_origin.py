@@ -17,6 +17,7 @@ from cdn import freshness
 from cdn.address import Variant, original_key, resolve
 from imaging import intake as intake_module
 from imaging import origin as origin_module
+from imaging import preparation as preparation_module
 from imaging.origin import Origin
 from imaging.pictures import PictureFacts
 from imaging.shelves import Shelves, level_key
@@ -434,7 +435,7 @@ async def test_a_variant_that_had_to_wait_is_prepared_all_the_same(
         await make(origin, variant, facts)
 
     monkeypatch.setattr(origin_module.Origin, "make", busy)
-    monkeypatch.setattr(intake_module, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(preparation_module, "_RETRY_SECONDS", 0.0)
     version = str((await upload(photograph()))["version"])
     progress = await until_prepared(client, staff)
     assert progress["done"] == len(refused)
@@ -545,11 +546,18 @@ async def test_without_the_store_what_is_in_memory_is_served_and_the_rest_is_una
 
 
 async def test_the_second_process_finds_what_the_first_has_stored(
-    settings: Settings, client: httpx.AsyncClient, upload: Upload, serve: Serve
+    settings: Settings,
+    client: httpx.AsyncClient,
+    upload: Upload,
+    staff: dict[str, str],
+    serve: Serve,
 ) -> None:
-    await upload(photograph())
-    first = await client.get("/products/1?w=300&h=77&fm=webp")
+    version = (await upload(photograph()))["version"]
+    first = await client.get("/products/1?w=320&fm=webp")
     async with serve(settings) as other:
-        second = await other.get("/products/1?w=300&h=77&fm=webp")
+        second = await other.get("/products/1?w=320&fm=webp")
+        preparation = await other.get("/api/products/1/picture/preparation", headers=staff)
+    assert preparation.json()["version"] == version
+    assert preparation.json()["done"] >= 1
     assert second.headers["cache-status"] == "comanda-variants; hit"
     assert second.content == first.content
