@@ -30,8 +30,13 @@ class OutboxEvent(Base):
     payload: Mapped[Any] = mapped_column(JSONB)
     cache_tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     created_at: Mapped[CreatedAt]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    # Until then it is its writer's, or whoever's has taken it.
+    due_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("now() + interval '30 seconds'")
+    )
     delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        Index("ix_outbox_waiting", "id", postgresql_where=text("delivered_at IS NULL")),
+        Index("ix_outbox_due", "kind", "due_at", postgresql_where=text("delivered_at IS NULL")),
     )

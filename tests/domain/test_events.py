@@ -1,0 +1,104 @@
+"""What a crash or a failure leaves in the outbox is seen to, once it is anybody's."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from domain import events
+from domain.database import Cluster, Limits
+from domain.events import Event, Outbox, Relay
+from tests.serving import Proxy
+
+WRITE = "INSERT INTO outbox (kind, payload) VALUES ('told', '{\"n\": 1}') RETURNING id"
+GRACE_IS_OVER = "UPDATE outbox SET due_at = now()"
+
+
+async def test_an_event_is_seen_to_after_its_grace_until_a_handler_comes_through(
+    cluster: Cluster, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "PATIENCE", 0.05)
+    seen: list[Event] = []
+
+    async def handler(event: Event) -> None:
+        seen.append(event)
+        if event.attempt == 1:
+            raise RuntimeError("broken")
+        if event.attempt == 2:
+            await asyncio.Event().wait()
+
+    relay = Relay(Outbox(cluster), {"told": handler})
+    await connection.execute("INSERT INTO outbox (kind, payload) VALUES ('other', '{}')")
+    event_id = await connection.fetchval(WRITE)
+    # It is its writer's.
+    assert await relay.round() == 0
+    for pause in (60, 120):
+        await connection.execute(GRACE_IS_OVER)
+        assert await relay.round() == 1
+        # Nobody takes it up at once.
+        assert await relay.round() == 0
+        left, due_in = await connection.fetchrow(
+            "SELECT delivered_at IS NULL, extract(epoch FROM due_at - now())::int"
+            " FROM outbox WHERE id = $1",
+            event_id,
+        )
+        assert left
+        assert pause / 2 < due_in <= pause
+    await connection.execute(GRACE_IS_OVER)
+    assert await relay.round() == 1
+    assert seen == [Event(event_id, "told", {"n": 1}, attempt) for attempt in (1, 2, 3)]
+    await connection.execute(GRACE_IS_OVER)
+    assert await relay.round() == 0
+    assert await connection.fetch("SELECT kind FROM outbox WHERE delivered_at IS NULL") == [
+        ("other",)
+    ]
+
+
+async def test_an_event_that_another_process_is_taking_is_not_waited_for(
+    cluster: Cluster, connection: asyncpg.Connection
+) -> None:
+    await connection.execute(WRITE)
+    await connection.execute(GRACE_IS_OVER)
+    async with connection.transaction():
+        await connection.execute("SELECT FROM outbox FOR UPDATE")
+        assert await Outbox(cluster).take(["told"]) == []
+    (taken,) = await Outbox(cluster).take(["told"])
+    assert await Outbox(cluster).take(["told"]) == []
+    await Outbox(cluster).delivered(taken.id)
+
+
+async def test_a_relay_waits_for_a_database_that_is_away(
+    database: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "POLL", 0.05)
+    await connection.execute(WRITE)
+    await connection.execute(GRACE_IS_OVER)
+    place = urlsplit(database)
+    proxy = Proxy(str(place.hostname), int(place.port or 5432))
+    cluster = Cluster(
+        database.replace(f":{place.port}/", f":{proxy.port}/"), [], Limits(connect_timeout=0.5)
+    )
+    waited, seen = asyncio.Event(), asyncio.Event()
+    round_ = Relay.round
+
+    async def watched(relay: Relay) -> int:
+        try:
+            return await round_(relay)
+        finally:
+            waited.set()
+
+    async def handler(_: Event) -> None:
+        seen.set()
+
+    monkeypatch.setattr(Relay, "round", watched)
+    relay = Relay(Outbox(cluster), {"told": handler})
+    relay.start()
+    async with asyncio.timeout(30):
+        await waited.wait()
+        assert not seen.is_set()
+        await proxy.up()
+        await seen.wait()
+    await relay.close()
+    await cluster.close()
+    await proxy.down()
