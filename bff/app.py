@@ -20,8 +20,9 @@ from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain.accounts import AccessTokens, Accounts, Principal
 from domain.cafeterias import Cafeterias
-from domain.catalogue import Catalogue
+from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Limits
+from domain.events import Event, Outbox, Relay
 from domain.orders import Orders
 from imaging.intake import Intake
 from imaging.memory import Memory
@@ -58,7 +59,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
     origin = Origin(catalogue, shelves, workers, Memory(settings.picture_memory))
     purger = _purger(settings)
     preparation = Preparation(shelves, origin)
-    intake = Intake(catalogue, shelves, workers, origin, preparation, purger)
+    outbox = Outbox(cluster)
+    intake = Intake(catalogue, outbox, shelves, workers, origin, preparation, purger)
+
+    async def picture_changed(event: Event) -> None:
+        await intake.see_to(PictureChange.of(event))
+
+    relay = Relay(outbox, {PICTURE_CHANGED: picture_changed})
     parts: dict[str, object] = {
         "cluster": cluster,
         "redis": redis,
@@ -79,9 +86,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await workers.start()
+        relay.start()
         try:
             yield
         finally:
+            await relay.close()
             await intake.close()
             await preparation.close()
             await origin.close()

@@ -212,4 +212,9 @@ def original_key(product_id: int, version: str) -> str:
 
 def variants_prefix(product_id: int, version: str) -> str:
     """What the keys of all variants of one version begin with, for deleting them."""
-    return f"v/{product_id}/{version}/"
+    return f"{product_prefix(product_id)}{version}/"
+
+
+def product_prefix(product_id: int) -> str:
+    """What the keys of all variants of a product begin with, whatever their version."""
+    return f"v/{product_id}/"

@@ -1,7 +1,7 @@
 """The menu: categories, products and the facts of their pictures."""
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 from sqlalchemy import func, insert, select, update
@@ -9,7 +9,10 @@ from sqlalchemy import func, insert, select, update
 from domain import model
 from domain.database import Cluster, Role
 from domain.errors import NotFoundError
+from domain.events import Event
 from domain.model.paging import Page, Window
+
+PICTURE_CHANGED: Final = "picture:changed"
 
 
 class Picture(Struct, frozen=True):
@@ -44,6 +47,19 @@ class PictureFacts(Protocol):
     def levels(self) -> tuple[tuple[int, int], ...]: ...
     @property
     def uploaded_at(self) -> datetime: ...
+
+
+class PictureChange(Struct, frozen=True):
+    """A product was given a picture or lost one: the event's id, and the version it had before."""
+
+    id: int
+    product_id: int
+    replaced: str | None
+
+    @classmethod
+    def of(cls, event: Event) -> "PictureChange":
+        """The change that an event of PICTURE_CHANGED tells of."""
+        return cls(event.id, event.payload["productId"], event.payload["replaced"])
 
 
 class Category(Struct, frozen=True):
@@ -145,11 +161,6 @@ class Catalogue:
             row = (await database.execute(statement)).one_or_none()
         return None if row is None else _picture(*row)
 
-    async def hanging(self, product_id: int) -> str | None:
-        """The version of the picture that a product has now, if any."""
-        picture = await self.picture(product_id)
-        return None if picture is None else picture.version
-
     async def cafeteria_of(self, product_id: int) -> int:
         """Whose product it is. Raises NotFoundError."""
         statement = select(model.Product.cafeteria_id).where(model.Product.id == product_id)
@@ -159,10 +170,10 @@ class Catalogue:
             raise NotFoundError("product", product_id)
         return found
 
-    async def hang(self, product_id: int, picture: PictureFacts | None) -> str | None:
-        """Give a product a picture, or none; the version of the one that it had.
+    async def hang(self, product_id: int, picture: PictureFacts | None) -> PictureChange:
+        """Give a product a picture, or none.
 
-        Raises NotFoundError.
+        Its event stays in the outbox until somebody has seen to it. Raises NotFoundError.
         """
         values = dict.fromkeys(_PICTURE_FACTS) if picture is None else _facts(picture)
         async with self._cluster.transaction() as database:
@@ -186,15 +197,18 @@ class Catalogue:
                     updated_at=func.now(),
                 )
             )
-            await database.execute(
-                insert(model.OutboxEvent).values(
-                    kind="product:changed",
-                    payload={"productId": product_id},
+            replaced: str | None = row[0]
+            written = await database.execute(
+                insert(model.OutboxEvent)
+                .values(
+                    kind=PICTURE_CHANGED,
+                    payload={"productId": product_id, "replaced": replaced},
                     cache_tags=[f"product-{product_id}"],
                 )
+                .returning(model.OutboxEvent.id)
             )
-        old: str | None = row[0]
-        return old
+            event_id = written.scalar_one()
+        return PictureChange(event_id, product_id, replaced)
 
 
 _PICTURE_FACTS = (

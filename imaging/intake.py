@@ -16,6 +16,7 @@ from cdn.purge import Purger
 from imaging.facts import Facts, facts
 from imaging.origin import Origin
 from imaging.picture import LIMITS, Kind, PictureError
+from imaging.pictures import PictureFacts, Pictures
 from imaging.preparation import Preparation
 from imaging.pyramid import Level, levels
 from imaging.shelves import ShelfError, Shelves, level_key
@@ -44,14 +45,32 @@ class NewPicture(msgspec.Struct, frozen=True):
     uploaded_at: datetime
 
 
-class Gallery(Protocol):
+class Change(Protocol):
+    """A product was given a picture, or lost one."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def product_id(self) -> int: ...
+
+    @property
+    def replaced(self) -> str | None:
+        """The version of the picture that it had before."""
+
+
+class Gallery(Pictures, Protocol):
     """The port to whoever keeps which picture a product has."""
 
-    async def hang(self, product_id: int, picture: NewPicture | None) -> str | None:
-        """Give a product a picture, or none; the version of the one that it had."""
+    async def hang(self, product_id: int, picture: NewPicture | None) -> Change:
+        """Give a product a picture, or none. The change is told again until it is delivered."""
 
-    async def hanging(self, product_id: int) -> str | None:
-        """The version of the picture that a product has now."""
+
+class Outbox(Protocol):
+    """The port to whoever tells of changes."""
+
+    async def delivered(self, event_id: int) -> None:
+        """A change need not be told again."""
 
 
 class Intake:
@@ -60,6 +79,7 @@ class Intake:
     def __init__(
         self,
         gallery: Gallery,
+        outbox: Outbox,
         shelves: Shelves,
         workers: Workers,
         origin: Origin,
@@ -67,6 +87,7 @@ class Intake:
         purger: Purger,
     ) -> None:
         self._gallery = gallery
+        self._outbox = outbox
         self._shelves = shelves
         self._workers = workers
         self._origin = origin
@@ -80,6 +101,7 @@ class Intake:
         """Take a product's new picture in place of the one it has.
 
         Raises PictureError, and then the old one stays; OverloadedError, WorkerError, ShelfError.
+        After PurgeError it hangs, and a CDN may show the old one until the outbox is seen to.
         """
         if self._uploads.locked():
             raise OverloadedError("Too many pictures are being uploaded.", retry_after=5)
@@ -87,24 +109,25 @@ class Intake:
             body = await _received(chunks)
             async with self._turn(product_id):
                 picture = await self._stored(product_id, body)
-                old = await self._gallery.hang(product_id, picture)
-                await self._preparation.stop(product_id)
-                await self._take_down(product_id, old if old != picture.version else None)
-                await self._preparation.start(product_id, picture)
+                await self._hang(product_id, picture)
         return picture
 
     async def remove(self, product_id: int) -> None:
         """Take a product's picture away, for good: its original is deleted too.
 
         A replaced original stays: another process may be taking the very same picture again,
-        and would find it deleted after it was acknowledged.
+        and would find it deleted after it was acknowledged. Raises PurgeError as `accept` does.
         """
         async with self._turn(product_id):
-            old = await self._gallery.hang(product_id, None)
-            await self._preparation.stop(product_id)
-            await self._take_down(product_id, old)
-            if old is not None:
-                await self._discard(product_id, old)
+            await self._hang(product_id, None)
+
+    async def see_to(self, change: Change) -> None:
+        """What a change asks for, where its own process failed or was killed before it was done.
+
+        It may be told again, and late: what hangs is asked for anew. Raises ShelfError, PurgeError.
+        """
+        async with self._turn(change.product_id):
+            await self._take_down(change)
 
     def _turn(self, product_id: int) -> asyncio.Lock:
         """One change of a product's picture at a time, or one would take down what another hung."""
@@ -125,44 +148,53 @@ class Intake:
         )
         return await shelve(self._shelves, product_id, body, found, pyramid)
 
-    async def _take_down(self, product_id: int, old: str | None) -> None:
-        """The old variants go before the purge, or a cache could fetch one anew in between."""
-        if old is not None:
-            self._origin.forget(product_id, old)
-            await self._clear(product_id, old)
-            self._sweep_later(product_id, old)
-        await self._purger.purge(product_tag(product_id))
+    async def _hang(self, product_id: int, picture: NewPicture | None) -> None:
+        change = await self._gallery.hang(product_id, picture)
+        try:
+            await self._take_down(change)
+        except ShelfError as error:
+            # Nobody is shown what stays: its keys carry the old version.
+            log.warning("product %d: the old picture is taken down later: %s", product_id, error)
+        else:
+            await self._outbox.delivered(change.id)
 
-    def _sweep_later(self, product_id: int, old: str) -> None:
-        task = asyncio.create_task(self._sweep(product_id, old))
+    async def _take_down(self, change: Change) -> None:
+        """The old variants go before the purge, or a cache could fetch one anew in between."""
+        product_id = change.product_id
+        await self._preparation.stop(product_id)
+        picture = await self._gallery.picture(product_id)
+        try:
+            await self._clear(change, picture)
+        finally:
+            if change.replaced is not None:
+                self._sweep_later(change)
+            if picture is not None:
+                await self._preparation.start(product_id, picture)
+            await self._purger.purge(product_tag(product_id))
+
+    async def _clear(self, change: Change, picture: PictureFacts | None) -> None:
+        """Whatever does not hang, of earlier changes too. Raises ShelfError."""
+        present = None if picture is None else picture.version
+        if change.replaced not in (None, present):
+            self._origin.forget(change.product_id, change.replaced)
+        await self._shelves.clear(change.product_id, keep=present)
+        if present is None and change.replaced is not None:
+            await self._shelves.discard(change.product_id, change.replaced)
+
+    def _sweep_later(self, change: Change) -> None:
+        task = asyncio.create_task(self._sweep(change))
         self._sweeps.add(task)
         task.add_done_callback(self._sweeps.discard)
 
-    async def _sweep(self, product_id: int, old: str) -> None:
+    async def _sweep(self, change: Change) -> None:
         """Once more, when no process can believe in the old version or be rendering it."""
         await asyncio.sleep(SWEEP_SECONDS)
         try:
-            async with self._turn(product_id):
-                if await self._gallery.hanging(product_id) != old:
-                    self._origin.forget(product_id, old)
-                    await self._clear(product_id, old)
-                    await self._purger.purge(product_tag(product_id))
+            async with self._turn(change.product_id):
+                await self._clear(change, await self._gallery.picture(change.product_id))
+                await self._purger.purge(product_tag(change.product_id))
         except Exception:
-            log.exception("product %d was not swept once more", product_id)
-
-    async def _clear(self, product_id: int, old: str) -> None:
-        try:
-            await self._shelves.clear(product_id, old)
-        except ShelfError as error:
-            # Their keys carry the old version, so nobody is shown one; the bucket's lifecycle
-            # will take them.
-            log.warning("variants of product %d were not cleared: %s", product_id, error)
-
-    async def _discard(self, product_id: int, old: str) -> None:
-        try:
-            await self._shelves.discard(product_id, old)
-        except ShelfError as error:
-            log.error("the original %s of product %d was not deleted: %s", old, product_id, error)
+            log.exception("product %d was not swept once more", change.product_id)
 
 
 async def shelve(

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from cdn.address import Variant, original_key, variants_prefix
+from cdn.address import Variant, original_key, product_prefix, variants_prefix
 from cdn.freshness import stored
 
 if TYPE_CHECKING:
@@ -138,10 +138,13 @@ class Shelves:
             raise
         return True
 
-    async def clear(self, product_id: int, version: str) -> int:
-        """Delete every variant of one version; how many those were. Raises ShelfError."""
-        prefix = variants_prefix(product_id, version)
-        return await self._write(partial(self._clear, self._store.variants, prefix))
+    async def clear(self, product_id: int, keep: str | None = None) -> int:
+        """Delete every variant of a product, but those of the version `keep`; how many it were.
+
+        Raises ShelfError.
+        """
+        kept = None if keep is None else variants_prefix(product_id, keep)
+        return await self._write(partial(self._clear_others, product_prefix(product_id), kept))
 
     async def listed(self, product_id: int, version: str) -> set[str]:
         """The keys of one version's variants, at most MOST_LISTED. Raises ShelfError."""
@@ -198,6 +201,15 @@ class Shelves:
         )
         return {each["Key"] for page in pages for each in page.get("Contents", [])}
 
+    def _clear_others(self, prefix: str, kept: str | None) -> int:
+        bucket = self._store.variants
+        # By version, so that the thousands of variants of the one that is kept are one line.
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, Delimiter="/"
+        )
+        versions = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return sum(self._clear(bucket, version) for version in versions if version != kept)
+
     def _clear(self, bucket: str, prefix: str) -> int:
         cleared = 0
         pages = self._s3.get_paginator("list_objects_v2").paginate(
@@ -210,7 +222,12 @@ class Shelves:
                 {"Key": each["Key"]} for each in page.get("Contents", [])
             ]
             if keys:
-                self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+                answer = self._s3.delete_objects(
+                    Bucket=bucket, Delete={"Objects": keys, "Quiet": True}
+                )
+                # It answers 200 all the same.
+                if refused := answer.get("Errors"):
+                    raise ShelfError(f"{len(refused)} keys not deleted: {refused[0].get('Code')}")
                 cleared += len(keys)
         return cleared
 

@@ -81,7 +81,7 @@ async def clear(given: Mapping[str, str], hung: Iterable[Hung]) -> None:
     """Take every variant off the shelf, so that the next request for one renders it."""
     shelves = Shelves(store(from_environment(given)))
     for each in hung:
-        await shelves.clear(each.product_id, each.picture.version)
+        await shelves.clear(each.product_id)
     shelves.close()
 
 

@@ -14,6 +14,7 @@ from bff.edge import kinds
 from bff.edge.kinds import Kind
 from cdn import freshness
 from cdn.address import AddressError, ParameterError, SignatureError
+from cdn.purge import PurgeError
 from domain import errors
 from imaging.origin import DamagedError, NoPictureError
 from imaging.picture import Kind as Refusal
@@ -130,6 +131,15 @@ def _shelf(_: Request[Any, Any, Any], error: ShelfError) -> Response[bytes]:
     return problem(kinds.UNAVAILABLE, "The object store does not answer.", headers=_later(2))
 
 
+def _purge(_: Request[Any, Any, Any], error: PurgeError) -> Response[bytes]:
+    log.error("purge: %s", error)
+    return problem(
+        kinds.UNAVAILABLE,
+        "The picture was changed, but some may be shown the old one for a while.",
+        headers=_later(60),
+    )
+
+
 def _damaged(_: Request[Any, Any, Any], error: DamagedError) -> Response[bytes]:
     log.error("stored original cannot be rendered: %s", error)
     return problem(kinds.UNDECODABLE, "Its original is unreadable.")
@@ -203,6 +213,7 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     OverloadedError: _overloaded,
     WorkerError: _worker,
     ShelfError: _shelf,
+    PurgeError: _purge,
     DamagedError: _damaged,
     PictureError: _refused_picture,
     ClientGoneError: _gone,

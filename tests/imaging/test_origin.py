@@ -15,9 +15,14 @@ from sqlalchemy import make_url
 from bff.settings import Settings
 from cdn import freshness
 from cdn.address import Variant, original_key, resolve
+from cdn.purge import PurgeError, RecordedPurges
+from domain.catalogue import Catalogue
+from domain.database import Cluster
 from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging import preparation as preparation_module
+from imaging.facts import facts
+from imaging.intake import shelve
 from imaging.origin import Origin
 from imaging.pictures import PictureFacts
 from imaging.shelves import Shelves, level_key
@@ -347,20 +352,64 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
         while await shelves.variant(late.key) is not None:
             pass
     assert await shelves.original(original_key(1, version)) is None
-    assert await shelves.clear(1, version) == 0
+    assert await shelves.clear(1) == 0
 
 
 async def test_every_change_of_a_picture_is_purged_by_its_tag(
     client: httpx.AsyncClient,
     upload: Upload,
     staff: dict[str, str],
+    connection: asyncpg.Connection,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level("INFO", "cdn.purge")
+    waiting = "SELECT count(*) FROM outbox WHERE delivered_at IS NULL"
     await upload(photograph())
     assert caplog.text.count("purge of product-1 ") == 1
     await client.delete("/api/products/1/picture", headers=staff)
     assert caplog.text.count("purge of product-1 ") == 2
+    assert await connection.fetchval(waiting) == 0
+
+    async def busy(*_: object) -> None:
+        raise PurgeError("CloudFront: TooManyInvalidationsInProgress")
+
+    # What was not accepted stays for the relay, and whoever asked is told.
+    monkeypatch.setattr(RecordedPurges, "purge", busy)
+    removed = await client.delete("/api/products/1/picture", headers=staff)
+    assert (removed.status_code, removed.headers["retry-after"]) == (503, "60")
+    assert await connection.fetchval(waiting) == 1
+
+
+async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next(
+    settings: Settings,
+    shelves: Shelves,
+    cluster: Cluster,
+    connection: asyncpg.Connection,
+    serve: Serve,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "cdn.purge")
+    gone = [resolve(1, f"w=64&fm=webp&v={version}") for version in ("0fa11e4", "0fb7a4d")]
+    for variant in gone:
+        await shelves.keep_variant(variant, b"old")
+    body = photograph(64, 48)
+    picture = await shelve(shelves, 1, body, facts(body), [])
+    # The first one was lost track of earlier; the second hung until this commit.
+    await Catalogue(cluster).hang(1, msgspec.structs.replace(picture, version="0fb7a4d"))
+    await connection.execute("UPDATE outbox SET delivered_at = now()")
+    change = await Catalogue(cluster).hang(1, picture)
+    await connection.execute("UPDATE outbox SET due_at = now()")
+    async with serve(settings) as client, asyncio.timeout(30):
+        while not await connection.fetchval(
+            "SELECT delivered_at IS NOT NULL FROM outbox WHERE id = $1", change.id
+        ):
+            pass
+        for variant in gone:
+            assert await shelves.variant(variant.key) is None
+        assert "purge of product-1 recorded" in caplog.text
+        progress = await until_prepared(client, await bearer(client, "staff1"))
+        assert progress["version"] == picture.version
 
 
 async def test_of_two_hosts_that_render_the_same_the_first_is_kept(shelves: Shelves) -> None:
