@@ -1,15 +1,33 @@
-"""A request as Litestar knows it, but that its JSON has to be called JSON."""
+"""A request as Litestar knows it, but that JSON has to be called so, and a sender may leave."""
 
+import logging
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any
 
 from litestar import Request
 from litestar.enums import RequestEncodingType
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
+
+from imaging.routes import ClientGoneError
+
+log = logging.getLogger(__name__)
 
 
 class ApiRequest(Request[Any, Any, Any]):
-    """Refuses a JSON body of another Content-Type, or of none; Litestar would read it."""
+    """Refuses a JSON body of another Content-Type, or of none, which Litestar would read; and
+    a sender that leaves is not a fault of the server's."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes. Raises ClientGoneError."""
+        try:
+            async for chunk in super().stream():
+                yield chunk
+        except InternalServerException as error:
+            if not self.is_connected:
+                raise
+            log.info("%s %s: its sender has gone", self.method, self.url.path)
+            raise ClientGoneError from error
 
     async def json(self) -> Any:
         media_type, _ = self.content_type

@@ -1,14 +1,16 @@
 """A picture over HTTP: uploaded once, rendered once, kept, and answered by the book."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
+from typing import Any, cast
 
 import asyncpg
 import httpx
 import msgspec
 import pytest
+from litestar.types import Receive, Scope, Send
 from PIL import Image
 from sqlalchemy import make_url
 
@@ -68,7 +70,7 @@ def upload(client: httpx.AsyncClient, staff: dict[str, str]) -> Upload:
     return upload
 
 
-async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> dict[str, int]:
+async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> dict[str, Any]:
     async with asyncio.timeout(60):
         while True:
             answer = await client.get("/api/products/1/picture/preparation", headers=staff)
@@ -294,6 +296,57 @@ async def test_an_upload_is_judged_and_the_old_picture_stays(
     assert f"v={before['version']}" in shown["url"]
 
 
+async def test_uploads_are_bounded_in_number_and_in_time(
+    client: httpx.AsyncClient, staff: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, finish = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"not a picture"
+        reading.release()
+        await finish.wait()
+
+    async def put() -> int:
+        answer = await client.put("/api/products/1/picture", content=slow(), headers=staff)
+        return answer.status_code
+
+    async with asyncio.timeout(30):
+        taken = [asyncio.create_task(put()) for _ in range(intake_module.MOST_UPLOADS)]
+        for _ in taken:
+            await reading.acquire()
+        refused = await client.put("/api/products/1/picture", content=b"x", headers=staff)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        finish.set()
+        assert await asyncio.gather(*taken) == [415] * len(taken)
+        finish.clear()
+        monkeypatch.setattr(intake_module, "UPLOAD_SECONDS", 0.1)
+        assert await put() == 422
+
+
+async def test_an_upload_whose_sender_leaves_is_no_failure_of_ours(
+    client: httpx.AsyncClient, staff: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "bff")
+    transport = cast("Any", client)._transport
+    app = transport.app
+
+    async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
+        came = iter([{"type": "http.request", "body": b"\xff\xd8\xff", "more_body": True}])
+
+        async def leave() -> object:
+            return next(came, {"type": "http.disconnect"})
+
+        await app(scope, leave, send)
+
+    transport.app = leaving
+    answer = await client.put("/api/products/1/picture", content=photograph(64, 64), headers=staff)
+    transport.app = app
+    assert answer.status_code == 499
+    assert [(each.levelname, each.exc_info) for each in caplog.records] == [("INFO", None)]
+    # Its place is free again, and nothing was hung.
+    assert (await client.get("/products/1?w=64")).status_code == 404
+
+
 async def test_an_upload_tells_what_a_page_needs_and_prepares_the_common_variants(
     client: httpx.AsyncClient, upload: Upload, staff: dict[str, str]
 ) -> None:
@@ -399,6 +452,8 @@ async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next
     await Catalogue(cluster).hang(1, msgspec.structs.replace(picture, version="0fb7a4d"))
     await connection.execute("UPDATE outbox SET delivered_at = now()")
     change = await Catalogue(cluster).hang(1, picture)
+    present = resolve(1, f"w=777&fm=webp&v={picture.version}")
+    await shelves.keep_variant(present, b"present")
     await connection.execute("UPDATE outbox SET due_at = now()")
     async with serve(settings) as client, asyncio.timeout(30):
         while not await connection.fetchval(
@@ -407,6 +462,7 @@ async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next
             pass
         for variant in gone:
             assert await shelves.variant(variant.key) is None
+        assert await shelves.variant(present.key) == b"present"
         assert "purge of product-1 recorded" in caplog.text
         progress = await until_prepared(client, await bearer(client, "staff1"))
         assert progress["version"] == picture.version
