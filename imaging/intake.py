@@ -165,6 +165,8 @@ class Intake:
         picture = await self._gallery.picture(product_id)
         try:
             await self._clear(change, picture)
+            if picture is None and change.replaced is not None:
+                await self._shelves.discard(product_id, change.replaced)
         finally:
             if change.replaced is not None:
                 self._sweep_later(change)
@@ -178,8 +180,6 @@ class Intake:
         if change.replaced not in (None, present):
             self._origin.forget(change.product_id, change.replaced)
         await self._shelves.clear(change.product_id, keep=present)
-        if present is None and change.replaced is not None:
-            await self._shelves.discard(change.product_id, change.replaced)
 
     def _sweep_later(self, change: Change) -> None:
         task = asyncio.create_task(self._sweep(change))
@@ -187,7 +187,10 @@ class Intake:
         task.add_done_callback(self._sweeps.discard)
 
     async def _sweep(self, change: Change) -> None:
-        """Once more, when no process can believe in the old version or be rendering it."""
+        """Once more, when no process can believe in the old version or be rendering it.
+
+        Not the original: another process may just be taking the very same one again.
+        """
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             async with self._turn(change.product_id):
