@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
 from litestar import Litestar, Request
+from litestar.datastructures import State
 from litestar.di import Provide
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -15,7 +17,7 @@ from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
 from bff.routes import auth, documentation, gallery, health, menu, orders, pictures
-from bff.settings import Settings, from_environment
+from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain.accounts import AccessTokens, Accounts, Principal
@@ -24,9 +26,11 @@ from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Limits
 from domain.events import Event, Outbox, Relay
 from domain.orders import Orders
+from imaging import placeholder
 from imaging.intake import Intake
 from imaging.memory import Memory
 from imaging.origin import Origin
+from imaging.placeholder import Placeholder, PlaceholderError
 from imaging.preparation import Preparation
 from imaging.ready import Shortcut
 from imaging.routes import canonical_picture, product_picture
@@ -126,6 +130,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         exception_handlers=HANDLERS,
         openapi_config=documentation.openapi(),
         request_class=ApiRequest,
+        state=State({"placeholder": _placeholder(settings)}),
         lifespan=[lifespan],
         request_max_body_size=MOST_BODY_BYTES,
         # Logging belongs to the process: the command line and uvicorn set it up.
@@ -145,6 +150,15 @@ def store(settings: Settings) -> Store:
         originals=settings.s3_originals,
         variants=settings.s3_variants,
     )
+
+
+def _placeholder(settings: Settings) -> Placeholder | None:
+    if settings.picture_placeholder is None:
+        return None
+    try:
+        return placeholder.load(Path(settings.picture_placeholder))
+    except PlaceholderError as error:
+        raise SettingsError(f"COMANDA_PICTURE_PLACEHOLDER: {error}") from error
 
 
 def _worker_limits(settings: Settings) -> WorkerLimits:

@@ -62,6 +62,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="keys of signed picture URLs, name:hex, the first one signs; may be empty",
         ),
     ] = ()
+    picture_placeholder: Annotated[
+        str | None,
+        Meta(description="file that is shown, with the 404, where a product has no picture"),
+    ] = None
     cloudfront_distribution: Annotated[
         str | None, Meta(description="CloudFront distribution to purge; empty: purges are recorded")
     ] = None

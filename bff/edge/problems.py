@@ -19,6 +19,7 @@ from domain import errors
 from imaging.origin import DamagedError, NoPictureError
 from imaging.picture import Kind as Refusal
 from imaging.picture import PictureError
+from imaging.placeholder import Placeholder
 from imaging.routes import ClientGoneError
 from imaging.shelves import ShelfError
 from imaging.workers import OverloadedError, WorkerError, WorkersUnavailableError
@@ -108,9 +109,18 @@ def _signature(_: Request[Any, Any, Any], error: SignatureError) -> Response[byt
     return problem(kinds.BAD_SIGNATURE, str(error), headers=freshness.refused())
 
 
-def _no_picture(_: Request[Any, Any, Any], error: NoPictureError) -> Response[bytes]:
+def _no_picture(request: Request[Any, Any, Any], error: NoPictureError) -> Response[bytes]:
     # With its tag, so that the purge after an upload takes this answer away too.
-    return problem(kinds.NO_PICTURE, str(error), headers=freshness.missing(error.product_id))
+    headers = freshness.missing(error.product_id)
+    shown: Placeholder | None = request.app.state.get("placeholder")
+    if shown is None:
+        return problem(kinds.NO_PICTURE, str(error), headers=headers)
+    return Response(
+        shown.body,
+        status_code=kinds.NO_PICTURE.status,
+        media_type=shown.media_type,
+        headers=headers,
+    )
 
 
 def _overloaded(_: Request[Any, Any, Any], error: OverloadedError) -> Response[bytes]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
+from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
@@ -14,7 +15,8 @@ from litestar.types import Receive, Scope, Send
 from PIL import Image
 from sqlalchemy import make_url
 
-from bff.settings import Settings
+from bff.app import create_app
+from bff.settings import Settings, SettingsError
 from cdn import freshness
 from cdn.address import Variant, original_key, resolve
 from cdn.purge import PurgeError, RecordedPurges
@@ -38,7 +40,9 @@ Upload = Callable[[bytes], Awaitable[dict[str, object]]]
 
 def photograph(width: int = 1600, height: int = 1200, grain: int = 40) -> bytes:
     body = BytesIO()
-    Image.effect_noise((width, height), grain).convert("RGB").save(body, "JPEG")
+    # Coarse, for noise in every pixel is what costs encoders most.
+    coarse = Image.effect_noise((width // 8, height // 8), grain)
+    coarse.resize((width, height)).convert("RGB").save(body, "JPEG")
     return body.getvalue()
 
 
@@ -384,6 +388,37 @@ async def test_a_removed_picture_is_missing_for_a_while_only(
     assert answer.json()["type"] == "urn:comanda:problem:no-picture"
     assert answer.headers["cache-control"] == freshness.MISSING
     assert (await client.get("/products/999999?w=300")).status_code == 404
+
+
+async def test_a_placeholder_stands_where_a_product_has_no_picture(
+    serve: Serve, settings: Settings, shelves: Shelves, tmp_path: Path
+) -> None:
+    plate = tmp_path / "plate.svg"
+    plate.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    shown = msgspec.structs.replace(settings, picture_placeholder=str(plate))
+    async with serve(shown) as client:
+        answer = await client.get("/products/1?w=300")
+        head = await client.head("/products/1?w=300")
+    assert (answer.status_code, answer.content) == (404, plate.read_bytes())
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["cache-control"] == freshness.MISSING
+    assert answer.headers["cache-tag"] == "product-1"
+    assert (head.status_code, head.content) == (404, b"")
+    assert head.headers["content-length"] == str(plate.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("plate.txt", 9), ("plate.svg", 0), ("plate.svg", 65_537), ("none.svg", None)],
+)
+def test_a_placeholder_that_is_none_is_said_at_the_start(
+    settings: Settings, tmp_path: Path, name: str, size: int | None
+) -> None:
+    if size is not None:
+        (tmp_path / name).write_bytes(b"x" * size)
+    wrong = msgspec.structs.replace(settings, picture_placeholder=str(tmp_path / name))
+    with pytest.raises(SettingsError, match=f"COMANDA_PICTURE_PLACEHOLDER: .*{name}"):
+        create_app(wrong)
 
 
 async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_of_it(
