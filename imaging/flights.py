@@ -30,12 +30,22 @@ class Flights(Generic[K, R]):
     def __len__(self) -> int:
         return len(self._flights)
 
-    async def fly(self, key: K, make: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    def __contains__(self, key: K) -> bool:
+        return key in self._flights
+
+    def check_room(self, spare: int = 0) -> None:
+        """Raises OverloadedError when no more than `spare` flights could join those in the air."""
+        if len(self._flights) >= self._most - spare:
+            raise OverloadedError(
+                f"{len(self._flights)} pictures are being seen to already.", retry_after=1
+            )
+
+    async def fly(self, key: K, make: Callable[[], Coroutine[Any, Any, R]], *, spare: int = 0) -> R:
         """What `make` returns or raises; it is called unless a flight of `key` is in the air.
 
-        Raises OverloadedError when too many others are.
+        Raises OverloadedError as `check_room`.
         """
-        flight = self._flights.get(key) or self._take_off(key, make)
+        flight = self._flights.get(key) or self._take_off(key, make, spare)
         flight.waiting += 1
         try:
             # Waiting for a task, unlike awaiting it, does not cancel it along with the caller.
@@ -46,9 +56,10 @@ class Flights(Generic[K, R]):
                 self._forget(key, flight)  # at once: nobody may join what is going down
         return flight.task.result()
 
-    def _take_off(self, key: K, make: Callable[[], Coroutine[Any, Any, R]]) -> _Flight[R]:
-        if len(self._flights) >= self._most:
-            raise OverloadedError(f"{self._most} pictures are being made already.", retry_after=1)
+    def _take_off(
+        self, key: K, make: Callable[[], Coroutine[Any, Any, R]], spare: int
+    ) -> _Flight[R]:
+        self.check_room(spare)
         flight = self._flights[key] = _Flight(asyncio.create_task(make()))
         flight.task.add_done_callback(lambda _: self._forget(key, flight))
         return flight

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from cdn.address import Format, Variant, original_key, variants_prefix
+from cdn.address import Variant, original_key, variants_prefix
 from imaging.flights import Flights
 from imaging.memory import Memory
 from imaging.picture import PictureError
@@ -17,15 +17,21 @@ from imaging.pictures import PictureFacts, Pictures
 from imaging.pyramid import source
 from imaging.ready import Answers
 from imaging.render import Rendered, render, render_level
-from imaging.shelves import ShelfError, Shelves, level_key
+from imaging.shelves import READERS, ShelfError, Shelves, level_key
 from imaging.workers import Job, OverloadedError, Place, Priority, WorkerError, Workers
 
 log = logging.getLogger(__name__)
 
-# Requests that wait for something to be made, rendered or fetched, in this process.
-MOST_FLIGHTS: Final = 2048
+# Pictures that are asked for in the catalogue, and variants that are looked for on the shelf, in
+# this process. Whoever comes then is refused at once: all of those are answered within a fraction
+# of a second, and a longer queue would only make every answer late, the refusals too.
+MOST_LOOKUPS: Final = 64
+MOST_READS: Final = 3 * READERS
+# Variants that are looked for, rendered or stored; what is read and what is rendered is bounded
+# already, so this ends only what hangs.
+MOST_FLIGHTS: Final = 256
 # Upgrades to AVIF that wait for their turn; more are left to a later request.
-MOST_UPGRADES: Final = 256
+MOST_UPGRADES: Final = 32
 # So long, in seconds, what a URL says of its version is believed without asking the catalogue
 # again: another process may have taken that picture down meanwhile.
 TRUST: Final = 5.0
@@ -78,7 +84,8 @@ class Origin:
         self.answers = Answers(memory)
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._flights: Flights[tuple[str, Priority], Served] = Flights(MOST_FLIGHTS)
-        self._lookups: Flights[int, PictureFacts | None] = Flights(MOST_FLIGHTS)
+        self._lookups: Flights[int, PictureFacts | None] = Flights(MOST_LOOKUPS)
+        self._reads: Flights[str, bytes | None] = Flights(MOST_READS)
         self._behind: set[asyncio.Task[None]] = set()
         self._upgrading: set[str] = set()
 
@@ -86,13 +93,25 @@ class Origin:
         """The facts of a product's picture; a crowd that asks for it at once asks once.
 
         Who names its version is told what was known a moment ago, for a version never changes;
-        who does not is told what is so now. Raises NoPictureError.
+        who does not is told what is so now, unless too many ask. Raises NoPictureError,
+        OverloadedError.
         """
-        known = self._known.get(product_id)
-        if known and known.facts.version == version and time.monotonic() < known.until:
-            return known
         began = time.monotonic()
-        found = await self._lookups.fly(product_id, lambda: self._pictures.picture(product_id))
+        known = self._known.get(product_id)
+        trusted = known if known and began < known.until else None
+        if trusted and trusted.facts.version == version:
+            return trusted
+        try:
+            found = await self._lookups.fly(
+                product_id,
+                lambda: self._pictures.picture(product_id),
+                # What was shown before is likely to be in memory, and goes before the rest.
+                spare=0 if known else MOST_LOOKUPS // 2,
+            )
+        except OverloadedError:
+            if trusted is None:
+                raise
+            return trusted
         if found is None:
             self._known.pop(product_id, None)
             raise NoPictureError(product_id)
@@ -107,6 +126,17 @@ class Origin:
         body = self._memory.get(variant.key)
         return None if body is None else Served(variant, body, "memory")
 
+    def check_room(self, variants: Sequence[Variant]) -> None:
+        """Raises OverloadedError if nothing but that could become of a request for the variants.
+
+        To be called before anything is begun: in a crowd, each turn of the event loop is long.
+        """
+        for each in variants:
+            coming = each.key in self._reads or (each.key, Priority.INTERACTIVE) in self._flights
+            if coming or self.at_hand(each):
+                return
+        self._reads.check_room()
+
     async def serve(self, variant: Variant, facts: PictureFacts) -> Served:
         """The encoded variant of the picture's present version.
 
@@ -115,18 +145,18 @@ class Origin:
         return self.at_hand(variant) or await self._fly(variant, facts, Priority.INTERACTIVE)
 
     async def serve_ready(
-        self, variant: Variant, others: list[Format], facts: PictureFacts
+        self, variant: Variant, stand_ins: Sequence[Variant], facts: PictureFacts
     ) -> Served:
-        """The variant if it is ready, else another format at once; then it is made behind.
+        """The variant if it is ready, else it in another format at once; then it is made behind.
 
-        `others` are the formats that may stand in, the best first; the first one that is ready
-        does, and where none is, the first is rendered. Raises as `serve` does.
+        `stand_ins` are the best first; the first one that is ready does, and where none is, the
+        first is rendered. Raises as `serve` does.
         """
-        wanted = [variant, *(variant.instead(each) for each in others)]
+        wanted = [variant, *stand_ins]
         try:
-            ready = await self._first_ready(wanted) or await self.serve(wanted[1], facts)
-        except ShelfError:
-            # The store is away; what is in memory is not.
+            ready = await self._first_ready(wanted) or await self.serve(stand_ins[0], facts)
+        except (ShelfError, OverloadedError):
+            # The store is away, or has no time; what is in memory is there.
             at_hand = next(filter(None, map(self.at_hand, wanted)), None)
             if at_hand is None:
                 raise
@@ -160,24 +190,29 @@ class Origin:
 
     async def _first_ready(self, variants: list[Variant]) -> Served | None:
         for each in variants:
-            if (ready := await self._ready(each)) is not None:
+            if (ready := await self._ready(each, Priority.INTERACTIVE)) is not None:
                 return ready
         return None
 
-    async def _ready(self, variant: Variant) -> Served | None:
+    async def _ready(self, variant: Variant, priority: Priority) -> Served | None:
         if (at_hand := self.at_hand(variant)) is not None:
             return at_hand
         began = time.perf_counter()
-        body = await self._shelves.variant(variant.key)
+        body = await self._reads.fly(
+            variant.key,
+            lambda: self._shelves.variant(variant.key),
+            spare=MOST_READS // 2 if priority is Priority.BACKGROUND else 0,
+        )
         if body is None:
-            return None
+            # A read that others began may have missed what was stored since.
+            return self.at_hand(variant)
         self._memory.keep(variant.key, body)
         return Served(variant, body, "shelf", {"fetch": time.perf_counter() - began})
 
     async def _fetch(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
         # Inside the flight: who looked before the shelf was filled, and came back after the
         # flight had landed, would render once more.
-        ready = await self._ready(variant)
+        ready = await self._ready(variant, priority)
         return ready or await self._make(variant, facts, priority)
 
     async def _make(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:

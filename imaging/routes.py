@@ -132,7 +132,10 @@ class _Answer:
             return Response(b"", status_code=304, headers=freshness.not_modified(headers))
         served = self._origin.at_hand(variant)
         if served is None:
-            served = await self._unless_gone(self._served(variant, facts, patient=patient))
+            hurried = variant.recipe.format is Format.AVIF and not patient
+            stand_ins = self._stand_ins(variant) if hurried else []
+            self._origin.check_room([variant, *stand_ins])
+            served = await self._unless_gone(self._served(variant, stand_ins, facts))
         if served.variant != variant:
             headers = freshness.stand_in(served.variant, modified=facts.uploaded_at)
             if self._has(headers["ETag"], facts.uploaded_at):
@@ -144,17 +147,20 @@ class _Answer:
         headers |= _trace(served)
         return self._whole_or_part(served.body, headers, facts.uploaded_at)
 
-    async def _served(self, variant: Variant, facts: PictureFacts, *, patient: bool) -> Served:
-        if variant.recipe.format is Format.AVIF and not patient:
-            return await self._origin.serve_ready(variant, self._stand_ins(), facts)
+    async def _served(
+        self, variant: Variant, stand_ins: list[Variant], facts: PictureFacts
+    ) -> Served:
+        if stand_ins:
+            return await self._origin.serve_ready(variant, stand_ins, facts)
         return await self._origin.serve(variant, facts)
 
-    def _stand_ins(self) -> list[Format]:
+    def _stand_ins(self, variant: Variant) -> list[Variant]:
         """WebP for those who accept it, and JPEG for all."""
         accept = ",".join(self._request.headers.getall("accept", []))
         without_avif = ",".join(each for each in accept.split(",") if "avif" not in each.lower())
         best = preferred(without_avif)
-        return [Format.JPEG] if best is Format.JPEG else [best, Format.JPEG]
+        formats = [Format.JPEG] if best is Format.JPEG else [best, Format.JPEG]
+        return [variant.instead(each) for each in formats]
 
     def _has(self, etag: str, modified: datetime) -> bool:
         headers = self._request.headers

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECTIONS: Final = 32
-# Of those, for what is put there: many slow writes must leave reads their connections.
+# Of those, for what is put there and for what is rendered from: many slow writes, or large
+# originals, must leave the variants their connections.
 WRITERS: Final = 8
+FETCHERS: Final = 8
+READERS: Final = CONNECTIONS - WRITERS - FETCHERS
 # Seconds, waiting for a connection and trying again included. A variant that comes later is
 # of no use: whoever asked for it has gone.
 READ_PATIENCE: Final = 4.0
@@ -70,7 +73,8 @@ class Shelves:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._readers = CapacityLimiter(CONNECTIONS - WRITERS)
+        self._readers = CapacityLimiter(READERS)
+        self._fetchers = CapacityLimiter(FETCHERS)
         self._writers = CapacityLimiter(WRITERS)
         self._s3: S3Client = boto3.client(
             "s3",
@@ -94,7 +98,8 @@ class Shelves:
 
     async def original(self, key: str) -> bytes | None:
         """The bytes of an original or of one of its levels, or None. Raises ShelfError."""
-        return await self._read(partial(self._get, self._store.originals, key, MOST_ORIGINAL_BYTES))
+        fetch = partial(self._get, self._store.originals, key, MOST_ORIGINAL_BYTES)
+        return await _in_time(fetch, self._fetchers, READ_PATIENCE)
 
     async def variant(self, key: str) -> bytes | None:
         """The bytes of a stored variant, or None. Raises ShelfError."""

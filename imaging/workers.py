@@ -165,12 +165,12 @@ class Workers:
     def __init__(self, limits: Limits | None = None, registry: str = "imaging.jobs") -> None:
         self._limits = limits = limits or Limits()
         self._registry = registry
-        self._gate = Gate(limits.queue_jobs, limits.queue_pixels, limits.processes)
-        self._line: Line[_Ticket] = Line()
         self._patience = {
             Priority.INTERACTIVE: limits.patience,
             Priority.BACKGROUND: limits.background_patience,
         }
+        self._gate = Gate(limits.queue_jobs, limits.queue_pixels, limits.processes, self._patience)
+        self._line: Line[_Ticket] = Line()
         # One process is kept for people, where there is more than one.
         self._most_in_background = max(1, limits.processes - 1)
         self._running: set[_Ticket] = set()
@@ -299,7 +299,7 @@ class Workers:
     def _end(self, ticket: _Ticket) -> None:
         ticket.place.ran = time.monotonic() - ticket.since
         self._counts.run_seconds += ticket.place.ran
-        self._gate.learn(ticket.place.weight, ticket.place.ran)
+        self._gate.learn(ticket.place.weight, ticket.place.ran, ticket.place.priority)
         self._running.remove(ticket)
         self._release(ticket.place)
         self._dispatch()  # the background may go on, by another process

@@ -19,12 +19,30 @@ def test_the_time_to_retry_follows_what_pictures_took_of_late(
 ) -> None:
     gate = Gate(jobs=inside, pixels=10**12, processes=2)
     for _ in range(200):
-        gate.learn(1_000_000, seconds_a_picture)
+        gate.learn(1_000_000, seconds_a_picture, Priority.INTERACTIVE)
     for _ in range(inside):
         gate.enter(1_000_000, Priority.INTERACTIVE)
     with pytest.raises(OverloadedError) as refused:
         gate.enter(1, Priority.INTERACTIVE)
     assert refused.value.retry_after == retry_after
+
+
+def test_who_would_wait_longer_than_his_patience_is_refused_at_the_door() -> None:
+    patience = {Priority.INTERACTIVE: 1.0, Priority.BACKGROUND: 100.0}
+    gate = Gate(jobs=100, pixels=10**12, processes=2, patience=patience)
+    for _ in range(200):
+        gate.learn(1_000_000, 1.0, Priority.INTERACTIVE)
+        gate.learn(1_000_000, 50.0, Priority.BACKGROUND)
+    for _ in range(3):
+        gate.enter(1, Priority.INTERACTIVE)
+    with pytest.raises(OverloadedError):
+        gate.enter(1, Priority.INTERACTIVE)
+    # Who is in already is not refused for those who came after.
+    gate.reweigh(1, 2, Priority.INTERACTIVE)
+    for _ in range(5):
+        gate.enter(1, Priority.BACKGROUND)
+    with pytest.raises(OverloadedError):
+        gate.enter(1, Priority.BACKGROUND)
 
 
 def test_who_has_left_is_counted_no_more() -> None:

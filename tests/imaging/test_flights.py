@@ -142,8 +142,22 @@ async def test_more_flights_than_there_is_room_for_are_refused_at_once(kitchen: 
     with pytest.raises(OverloadedError) as refused:
         await flights.fly("cake", lambda: kitchen.make("cake"))
     assert refused.value.retry_after >= 1
+    with pytest.raises(OverloadedError):
+        flights.check_room()
     tasks += flying(flights, kitchen, "soup")  # to join is always possible
     kitchen.done.set()
     assert len(await asyncio.gather(*tasks)) == 3
     assert kitchen.ordered == ["soup", "salad"]
     assert await flights.fly("cake", lambda: kitchen.make("cake")) == "cake 3"
+
+
+async def test_whoever_is_to_leave_room_for_others_leaves_it(kitchen: Kitchen) -> None:
+    flights = Flights[str, str](2)
+    tasks = flying(flights, kitchen, "soup")
+    await settle()
+    with pytest.raises(OverloadedError):
+        await flights.fly("cake", lambda: kitchen.make("cake"), spare=1)
+    tasks += [asyncio.create_task(flights.fly("soup", lambda: kitchen.make("soup"), spare=1))]
+    tasks += flying(flights, kitchen, "salad")
+    kitchen.done.set()
+    assert len(await asyncio.gather(*tasks)) == 3

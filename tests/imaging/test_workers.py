@@ -505,7 +505,7 @@ async def test_a_file_of_more_bytes_than_pixels_counts_by_its_bytes() -> None:
 
 
 async def test_who_waits_too_long_is_refused_and_never_runs(tmp_path: Path) -> None:
-    async with started(processes=1, patience=0.05) as workers:
+    async with started(processes=1, patience=0.15) as workers:
         first = await Held(workers, tmp_path / "first").runs()
         late = Held(workers, tmp_path / "late")
         with pytest.raises(OverloadedError, match="within"):
