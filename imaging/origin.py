@@ -253,6 +253,7 @@ class Origin:
                     )
                 except PictureError as error:
                     log.error("level %s cannot be rendered: %s", key, error)
+            place.weigh(facts.width * facts.height)
         key = original_key(variant.product_id, facts.version)
         async with _timed(timings, "fetch"):
             original = await self._shelves.original(key)

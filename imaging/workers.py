@@ -125,6 +125,11 @@ class Place:
         """Whoever is in the block of `admit`, and the process that works."""
         self._workers = workers
 
+    def weigh(self, pixels: int) -> None:
+        """Count it as a picture of `pixels` from now on. Raises OverloadedError, and nothing
+        changes."""
+        self._workers._reweigh(self, pixels)
+
     async def run(self, job: Job[R]) -> R:
         """The result of a job.
 
@@ -235,9 +240,7 @@ class Workers:
     async def _queue(self, job: Job[R], place: Place) -> R:
         self._check_available()
         # A file of more bytes than pixels counts by its bytes: it is they that fill memory.
-        weight = max(place.weight, job.size)
-        self._gate.reweigh(place.weight, weight, place.priority)
-        place.weight = weight
+        self._reweigh(place, max(place.weight, job.size))
         ticket = _Ticket(job, place)
         self._line.join(ticket, place.priority)
         patience = self._patience[place.priority]
@@ -271,6 +274,10 @@ class Workers:
         if ticket in self._line and not ticket.answer.done():
             patience = self._patience[ticket.place.priority]
             ticket.fail(self._gate.refusal(f"No process was free within {patience:g} s."))
+
+    def _reweigh(self, place: Place, weight: int) -> None:
+        self._gate.reweigh(place.weight, weight, place.priority)
+        place.weight = weight
 
     def _release(self, place: Place) -> None:
         place.holders -= 1

@@ -701,3 +701,25 @@ async def test_the_second_process_finds_what_the_first_has_stored(
     assert preparation.json()["done"] >= 1
     assert second.headers["cache-status"] == "comanda-variants; hit"
     assert second.content == first.content
+
+
+async def test_an_answer_does_not_wait_for_a_slow_shelf(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = (await upload(photograph(400, 300)))["version"]
+    variant = resolve(1, f"w=300&h=77&fm=jpeg&v={version}")
+    may_store = asyncio.Event()
+    keep = Shelves.keep_variant
+
+    async def slow(self: Shelves, variant: Variant, body: bytes) -> bool:
+        await may_store.wait()
+        return await keep(self, variant, body)
+
+    monkeypatch.setattr(Shelves, "keep_variant", slow)
+    async with asyncio.timeout(30):
+        answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
+        assert answer.status_code == 200
+        assert await shelves.variant(variant.key) is None
+        may_store.set()
+        while await shelves.variant(variant.key) != answer.content:
+            pass
