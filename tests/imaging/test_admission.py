@@ -38,6 +38,7 @@ def test_who_would_wait_longer_than_his_patience_is_refused_at_the_door() -> Non
     with pytest.raises(OverloadedError):
         gate.enter(1, Priority.INTERACTIVE)
     # Who is in already is not refused for those who came after.
+    gate.learn(1_000_000, 60.0, Priority.INTERACTIVE)
     gate.reweigh(1, 2, Priority.INTERACTIVE)
     for _ in range(5):
         gate.enter(1, Priority.BACKGROUND)

@@ -213,9 +213,11 @@ async def test_upgrades_are_few_go_behind_people_and_are_tried_again(
         assert (await origin.serve_ready(avif, [webp], FACTS)).variant == webp
 
     await ask(first)
+    await until(lambda: workers.metrics.waiting == 1)
+    under_way = asyncio.all_tasks()
     await ask(first)
     await ask(second)
-    await until(lambda: workers.metrics.waiting == 1)
+    assert asyncio.all_tasks() == under_way
     behind = (LEVEL[0] * LEVEL[1], Priority.BACKGROUND)
     assert workers.admitted == [behind]
     await workers.close()
