@@ -6,7 +6,7 @@ import msgspec
 
 from cdn.address import CENTRE, WHITE, Fit, Format, Recipe
 from imaging.develop import exposed, finished
-from imaging.encode import FULL_CHROMA_FROM, encoded_level
+from imaging.encode import encoded_level, full_chroma
 from imaging.geometry import ROOM, Plan, Size, plan
 from imaging.picture import Container, Header
 from imaging.probe import parse
@@ -49,10 +49,7 @@ def source(recipe: Recipe, original: Size, sizes: Iterable[Size]) -> Size | None
 
     `original` is its size as seen, `sizes` are those of the levels that there are.
     """
-    full_chroma = recipe.format is Format.PNG or (
-        recipe.format is Format.JPEG and recipe.quality >= FULL_CHROMA_FROM
-    )
-    if full_chroma:
+    if full_chroma(recipe.format, recipe.quality):
         return None  # the levels keep colour at half resolution
     shown = plan(recipe, original)
     left, top, right, bottom = shown.crop

@@ -89,6 +89,7 @@ SIZES = [(1440, 960), (720, 480)]
         # The levels keep colour at half resolution, these keep it whole.
         (recipe(32, None, Format.PNG), None),
         (Recipe(32, None, Fit.COVER, CENTRE, 90, Format.JPEG, WHITE), None),
+        (Recipe(32, None, Fit.COVER, CENTRE, 90, Format.AVIF, WHITE), None),
     ],
 )
 def test_the_smallest_level_that_will_do_is_chosen(

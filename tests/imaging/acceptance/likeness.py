@@ -8,7 +8,7 @@ Plane = NDArray[np.float32]
 # The constants of the paper (2004): Gaussian window of 11 pixels, deviation 1.5, 8-bit range.
 _REACH = 5
 _WINDOW = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / 1.5) ** 2)
-_WINDOW /= _WINDOW.sum()
+_WINDOW = (_WINDOW / _WINDOW.sum()).astype(np.float32)
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -38,9 +38,12 @@ def _blurred(plane: Plane) -> Plane:
         margins[axis] = (_REACH, _REACH)
         padded = np.moveaxis(np.pad(plane, margins, mode="symmetric"), axis, 0)
         length = plane.shape[axis]
-        blurred = sum(
-            weight * padded[shift : shift + length]
-            for shift, weight in enumerate(_WINDOW.astype(np.float32))
-        )
-        plane = np.moveaxis(np.asarray(blurred), 0, axis)
+        # The window is symmetric: what is equally far from its middle is added up first.
+        blurred = _WINDOW[_REACH] * padded[_REACH : _REACH + length]
+        for shift, weight in enumerate(_WINDOW[:_REACH]):
+            mirrored = 2 * _REACH - shift
+            pair = padded[shift : shift + length] + padded[mirrored : mirrored + length]
+            pair *= weight
+            blurred += pair
+        plane = np.moveaxis(blurred, 0, axis)
     return plane

@@ -10,6 +10,7 @@ from PIL import Image
 
 from cdn.address import CENTRE, WHITE, Fit, Format, Recipe
 from imaging.picture import Container, Kind, PictureError
+from imaging.probe import parse
 from imaging.render import render
 from tests.imaging.acceptance.likeness import luma, ssim
 from tests.imaging.acceptance.pillow_images import (
@@ -17,14 +18,17 @@ from tests.imaging.acceptance.pillow_images import (
     pictures,
     source_distribution,
 )
-from tests.imaging.acceptance.reference import Pixels, on, reference
+from tests.imaging.acceptance.reference import Pixels, on, opaque, reference
 
 LEAST_LIKE = 0.95
 MOST_SHIFTED = 3.0
 """Of the mean colour, in each channel of 255."""
-MOST_SHIFTED_BY_CODEC = 8.0
-"""The same for lossy formats: they keep colour at half resolution, and thin lines lose some."""
-LONGEST = 400
+QUALITY = 90
+"""The highest of the ladder."""
+BLOCK = 8
+"""Pixels of the side of a picture whose lossy variants are compared at quality 100: so few are
+one block to a codec, whose rounding says nothing of how we treat colour."""
+LONGEST = 320
 # Larger ones are compared shrunk only: the comparison is what takes the time.
 COMPARED_WHOLE = 300_000
 
@@ -48,9 +52,26 @@ REFUSED = {
     "zero_width.gif": Kind.BROKEN,  # of 0 x 1 pixels
 }
 
-# Of their halves, of 3 x 6 and 1 x 1 pixels, each lies at a border, beyond which libvips repeats
-# the last pixel, where PIL reckons with those that there are.
-NOT_HALVED = ("7x13.png", "imagedraw_polygon_1px_high.png", "transparent_dispose.gif")
+# By how much the mean colour of lossy WebP is off, which has half the resolution of colour at any
+# quality (RFC 9649) and clips what thin lines and single pixels in pure colours lose by it.
+CLIPPED_BY_WEBP = {
+    "bc5_unorm.png": 4.7,
+    "bitmap_font_stroke_basic.png": 7.2,
+    "bitmap_font_stroke_raqm.png": 7.0,
+    "blp/blp2_dxt1a.png": 3.7,
+    "color_snakes.png": 5.3,
+    "colr_bungee_older.png": 3.7,
+    "ignore_frame_size.mpo": 3.4,
+    "imagedraw_arc_width_fill.png": 3.5,
+    "imagedraw_chord_width.png": 4.6,
+    "imagedraw_chord_width_fill.png": 3.9,
+    "imagedraw_pieslice_wide.png": 3.4,
+    "imagedraw_stroke_descender.png": 3.2,
+    "imagedraw_stroke_different.png": 3.7,
+    "imagedraw_stroke_multiline.png": 4.8,
+    "uncompressed_rgb.png": 4.0,
+    "xmp_tags_orientation_exiftool.png": 5.3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +104,8 @@ def told_by_content(body: bytes) -> Container | None:
     return None
 
 
-def recipe(width: int | None, format_: Format = Format.PNG) -> Recipe:
-    return Recipe(width, None, Fit.COVER, CENTRE, 90, format_, WHITE)
+def recipe(width: int | None, format_: Format = Format.PNG, quality: int = QUALITY) -> Recipe:
+    return Recipe(width, None, Fit.COVER, CENTRE, quality, format_, WHITE)
 
 
 def rendered(body: bytes, asked: Recipe) -> Pixels:
@@ -102,7 +123,7 @@ def differences(
     if one.shape != other.shape:
         return [f"is {one.shape[1]} x {one.shape[0]} and not {other.shape[1]} x {other.shape[0]}"]
     found = []
-    for ground in (0, 255):
+    for ground in (255,) if opaque(one) and opaque(other) else (0, 255):
         ours, theirs = on(one, ground), on(other, ground)
         alike = ssim(luma(ours), luma(theirs))
         if alike < least_like:
@@ -163,21 +184,22 @@ def _judged(
     elif name == "avif/star.avifs":
         model, bounds = of[Container.PNG]["avif/star.png"], (0.9, 5.0)
     problems = []
-    whole = render(body, recipe(None))
-    if whole.width * whole.height <= COMPARED_WHOLE:
+    width, height = parse(body).header.upright
+    if width * height <= COMPARED_WHOLE:
         problems += differences(rendered(body, recipe(None)), truth(model, None), *bounds)
         counts["compared"] += 1
-    width = min(LONGEST, max(1, whole.width // 2))
-    shrunk = rendered(body, recipe(width))
-    if name not in NOT_HALVED:
-        size = shrunk.shape[1], shrunk.shape[0]
-        problems += differences(shrunk, truth(model, size), *bounds)
-        counts["compared"] += 1
+    half = min(LONGEST, max(1, width // 2))
+    shrunk = rendered(body, recipe(half))
+    size = shrunk.shape[1], shrunk.shape[0]
+    problems += differences(shrunk, truth(model, size), *bounds)
+    counts["compared"] += 1
+    quality = 100 if max(size) <= BLOCK else QUALITY
     for format_ in (Format.JPEG, Format.WEBP, Format.AVIF):
-        variant = rendered(body, recipe(width, format_))
+        variant = rendered(body, recipe(half, format_, quality))
+        most = CLIPPED_BY_WEBP.get(name, 0) if format_ is Format.WEBP else 0
         if variant.shape != shrunk.shape:
             problems.append(f"has another size as {format_}")
-        elif (off := shift(on(variant, 255), on(shrunk, 255))) > MOST_SHIFTED_BY_CODEC:
+        elif (off := shift(on(variant, 255), on(shrunk, 255))) > max(most, MOST_SHIFTED):
             problems.append(f"as {format_} has its mean colour off by {off:.1f}")
         counts["encoded"] += 1
     return problems
