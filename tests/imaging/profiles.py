@@ -21,9 +21,9 @@ def adobe_rgb() -> bytes:
     return _rgb(_ADOBE, _curve(lambda value: value ** (563 / 256)))
 
 
-def linear_grey() -> bytes:
-    """A grey whose half is half of the light."""
-    return _profile(b"GRAY", b"XYZ ", {b"wtpt": _xyz(_D50), b"kTRC": _curve(lambda value: value)})
+def grey(light: Callable[[float], float]) -> bytes:
+    """A grey of which `light` tells how much light each value from 0 to 1 is."""
+    return _profile(b"GRAY", b"XYZ ", {b"wtpt": _xyz(_D50), b"kTRC": _curve(light)})
 
 
 def press(ink: Callable[[tuple[int, ...]], Xyz]) -> bytes:

@@ -1,6 +1,7 @@
 """A variant has the asked size, the right way up, in the right colours, and nothing else."""
 
 import struct
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
@@ -255,6 +256,28 @@ def test_a_contained_picture_lies_in_the_middle_of_its_box() -> None:
     assert looks_like(boxed.crop((0, 25, 100, 75)), quarters(400, 200))
 
 
+@pytest.mark.parametrize(("quality", "kept"), [(80, False), (90, True)])
+@pytest.mark.parametrize("format_", [Format.JPEG, Format.AVIF])
+def test_colour_keeps_its_whole_resolution_from_quality_90(
+    format_: Format, quality: int, kept: bool
+) -> None:
+    stripes = Image.new("RGB", (32, 32), (200, 40, 40))
+    for column in range(0, 32, 2):
+        stripes.paste((40, 40, 200), (column, 0, column + 1, 32))
+    picture = rendered(encoded(stripes, "PNG"), recipe(format_=format_, quality=quality))
+    one, next_to_it = pixel(picture, 15, 16), pixel(picture, 16, 16)
+    assert (one[0] - next_to_it[0] > 120) is kept
+
+
+@pytest.mark.parametrize(("height", "progressive"), [(749, False), (750, True)])
+def test_a_jpeg_is_shown_coarse_at_first_from_750_000_pixels(
+    height: int, progressive: bool
+) -> None:
+    body = encoded(Image.new("RGB", (1000, height), (90, 120, 60)), "PNG")
+    picture = rendered(body, recipe(format_=Format.JPEG))
+    assert bool(picture.info.get("progressive")) is progressive
+
+
 def test_alpha_that_hides_nothing_is_not_encoded() -> None:
     body = encoded(quarters(40, 30, "RGBA"), "PNG")
     assert rendered(body, recipe(20)).mode == "RGB"
@@ -290,9 +313,19 @@ def test_alpha_goes_through_a_profile_untouched() -> None:
     assert near((colour[0], colour[1], colour[2]), (255, 0, 0), within=4)
 
 
-def test_grey_has_profiles_too() -> None:
-    body = encoded(Image.new("L", (8, 8), 128), "PNG", icc_profile=profiles.linear_grey())
-    assert near(pixel(rendered(body, recipe(4)).convert("RGB"), 2, 2), (188,) * 3, 1)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("light", "stored", "seen"),
+    [
+        (lambda value: value, 128, 188),
+        # The darkest ink there is shines a little, and is black nevertheless.
+        (lambda value: 0.03 + 0.97 * value, 0, 0),
+        (lambda value: 0.03 + 0.97 * value, 255, 255),
+    ],
+    ids=["linear", "black", "white"],
+)
+def test_grey_has_profiles_too(light: Callable[[float], float], stored: int, seen: int) -> None:
+    body = encoded(Image.new("L", (8, 8), stored), "PNG", icc_profile=profiles.grey(light))
+    assert near(pixel(rendered(body, recipe(4)).convert("RGB"), 2, 2), (seen,) * 3, 1)  # type: ignore[arg-type]
 
 
 def _inks(cmyk: tuple[int, ...]) -> tuple[float, float, float]:
