@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from enum import StrEnum
 from importlib.resources import files
+from math import floor
 from typing import Final
 
 import msgspec
@@ -65,6 +66,8 @@ class Ladder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
     """The formats that keep an animation; in the others it is its first frame."""
     fits: tuple[Fit, ...]
     gravities: dict[str, Focus]
+    focus_step: int
+    """A focus goes to the nearest point of a grid with lines every so many percent."""
     background_step: int
     """Each channel of a background goes to the nearest multiple, so colours are countable."""
     presets: dict[str, dict[str, str]]
@@ -86,6 +89,10 @@ class Ladder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
         """The countable colour nearest to `rrggbb`."""
         channels = (int(colour[at : at + 2], 16) for at in (0, 2, 4))
         return "".join(f"{self._level(channel):02x}" for channel in channels)
+
+    def focus(self, fraction: float) -> int:
+        """The line of the grid, in percent, nearest to a fraction of a side."""
+        return floor(fraction * (100 / self.focus_step) + 0.5) * self.focus_step
 
     def _level(self, channel: int) -> int:
         step = self.background_step
@@ -109,7 +116,7 @@ class Ladder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
         colours = (255 // self.background_step + 1) ** 3
         # A background shows wherever there is padding, and through every transparent JPEG.
         flat = colours if format_ is Format.JPEG else 1
-        focuses = 11 * 11
+        focuses = (100 // self.focus_step + 1) ** 2
         one_side = 1 + 2 * len(self.sizes)
         two_sides = len(self.sizes) ** 2
         # cover, contain, then inside and fill

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from math import ceil, floor
+from math import ceil
 from typing import Final, TypeVar
 
 import msgspec
@@ -172,9 +172,9 @@ def _focus(text: str) -> Focus | None:
 
 
 def _percent(text: str) -> int | None:
-    """A number from 0 to 1 in percent, to the nearest ten."""
+    """A number from 0 to 1 in percent, on the grid of the ladder."""
     fraction = float(text) if _FRACTION.fullmatch(text) else 2
-    return None if fraction > 1 else floor(fraction * 10 + 0.5) * 10
+    return None if fraction > 1 else LADDER.focus(fraction)
 
 
 def _colour(text: str) -> str | None:

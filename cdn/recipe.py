@@ -53,7 +53,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     @property
     def file_name(self) -> str:
-        """The last segment of the canonical path: `w400_h300_g30-70_q80.webp`."""
+        """The last segment of the canonical path: `w400_h300_g25-75_q80.webp`."""
         animated = "_a" if self.animated else ""
         quality = "" if self.format is Format.PNG else f"_q{self.quality}"
         return f"{self.geometry}{animated}{quality}.{self.format}"
@@ -115,6 +115,6 @@ def _within_bounds(recipe: Recipe) -> bool:
     sides = (side for side in (recipe.width, recipe.height) if side is not None)
     return (
         all(1 <= side <= LADDER.limits.signed_side for side in sides)
-        and all(percent % 10 == 0 and percent <= 100 for percent in recipe.focus)
+        and all(percent % LADDER.focus_step == 0 and percent <= 100 for percent in recipe.focus)
         and recipe.quality in LADDER.possible_qualities(recipe.format)
     )

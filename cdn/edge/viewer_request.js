@@ -13,7 +13,8 @@ const LADDER = {
   animated: ["webp"],
   fits: ["cover","contain","inside","fill"],
   gravities: {"c":[50,50],"n":[50,0],"ne":[100,0],"e":[100,50],"se":[100,100],"s":[50,100],"sw":[0,100],"w":[0,50],"nw":[0,0]},
-  backgroundStep: 51,
+  focusStep: 25,
+  backgroundStep: 255,
   presets: {"thumb":{"w":"160","h":"160","fit":"cover"},"card":{"w":"400","h":"300","fit":"cover"},"detail":{"w":"800"},"hero":{"w":"1600","h":"900","fit":"cover"}},
   limits: {"side":10000,"signedSide":4096,"dpr":[1,4],"dprSteps":4,"acceptBytes":1024},
 };
@@ -120,7 +121,8 @@ function focus(text) {
 
 function percent(text) {
   const fraction = parseFloat(fits(/^([01]?\.[0-9]{1,8}|[01])/, text));
-  return fraction <= 1 ? Math.floor(fraction * 10 + 0.5) * 10 : NaN;
+  const step = LADDER.focusStep;
+  return fraction <= 1 ? Math.floor(fraction * (100 / step) + 0.5) * step : NaN;
 }
 
 function colour(text) {

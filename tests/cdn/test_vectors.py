@@ -83,7 +83,7 @@ def shapes() -> Iterator[Vector]:
         if w and h and fit != "cover":
             parts.append(fit)
         if format_ == "jpeg" or (w and h and fit == "contain"):
-            parts.append("bg336699")
+            parts.append("bg0000ff")
         if format_ != "png":
             parts.append("q80")
         said = {"w": w, "h": h, "fit": fit, "bg": "336699", "q": "80", "fm": format_}
@@ -96,10 +96,11 @@ def focuses() -> Iterator[Vector]:
         across = next((places[each] for each in "we" if each in name), 50)
         down = next((places[each] for each in "ns" if each in name), 50)
         yield _focused(name, across, down)
-    for tenths, thousandths in product(range(0, 11, 2), range(0, 1001, 97)):
-        point = Decimal(tenths) / 10, Decimal(thousandths) / 1000
-        rounded = point[1].quantize(Decimal("0.1"), ROUND_HALF_UP)
-        yield _focused(f"{point[0]},{point[1]}", tenths * 10, int(rounded * 100))
+    step = TABLE["focusStep"]
+    for percent, thousandths in product(range(0, 101, step), range(0, 1001, 97)):
+        point = Decimal(percent) / 100, Decimal(thousandths) / 1000
+        lines = (point[1] * 100 / step).quantize(Decimal(1), ROUND_HALF_UP)
+        yield _focused(f"{point[0]},{point[1]}", percent, int(lines) * step)
 
 
 def _focused(text: str, across: int, down: int) -> Vector:
