@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 # Pictures that are asked for in the catalogue, and variants that are looked for on the shelf, in
 # this process. Whoever comes then is refused at once: all of those are answered within a fraction
 # of a second, and a longer queue would only make every answer late, the refusals too.
-MOST_LOOKUPS: Final = 64
-MOST_READS: Final = 3 * READERS
+MOST_LOOKUPS: Final = 128
+MOST_READS: Final = 6 * READERS
 # Variants that are looked for, rendered or stored; what is read and what is rendered is bounded
 # already, so this ends only what hangs.
 MOST_FLIGHTS: Final = 256
