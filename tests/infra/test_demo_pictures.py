@@ -34,6 +34,10 @@ def thumbnail(category: str, seed: int) -> Image.Image:
     return draw(category, seed, SMALL)
 
 
+# Drawing is what takes the time: what no dish has of its own is tested on some of the menu, of
+# which one is seen from the front and the others from above.
+SOME = CATEGORIES[2::3]
+
 EVERY_DISH = [(category, seed) for category in CATEGORIES for seed in range(len(dishes(category)))]
 
 
@@ -68,10 +72,8 @@ def test_every_dish_can_be_drawn(category: str, seed: int) -> None:
     ("category", "size"),
     [
         ("salads", (1800, 2400)),
-        ("salads", (1000, 1000)),
         ("salads", (1600, 900)),
-        ("cold-drinks", (1800, 2400)),
-        ("cold-drinks", (900, 1600)),
+        ("cold-drinks", (1000, 1000)),
         ("cold-drinks", (64, 48)),
     ],
 )
@@ -80,9 +82,9 @@ def test_a_picture_has_the_size_that_was_asked_for(category: str, size: tuple[in
 
 
 def test_another_process_that_drew_other_things_before_draws_the_same() -> None:
-    here = [thumbnail(category, 0).tobytes() for category in CATEGORIES]
+    here = [thumbnail(category, 0).tobytes() for category in SOME]
     # A piece kept for the next picture must not be changed by this one.
-    backwards = CATEGORIES[::-1]
+    backwards = SOME[::-1]
     count = len(backwards)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
         there = list(other.map(draw, backwards, [0] * count, [SMALL] * count))
@@ -91,9 +93,9 @@ def test_another_process_that_drew_other_things_before_draws_the_same() -> None:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_no_two_seeds_look_alike(category: str) -> None:
-    # One dish twice, and its neighbour.
-    pictures = [thumbnail(category, seed) for seed in (0, len(dishes(category)), 1)]
-    for one, other in combinations(pictures, 2):
+    # The category's dishes, and one of them twice.
+    seeds = range(len(dishes(category)) + (category in SOME))
+    for one, other in combinations([thumbnail(category, seed) for seed in seeds], 2):
         assert difference(one, other) > 8
 
 
@@ -103,7 +105,7 @@ def test_one_seed_in_two_sizes_shows_the_same_table() -> None:
     assert difference(shrunk, thumbnail("fish", 2)) < 8
 
 
-@pytest.mark.parametrize("category", CATEGORIES)
+@pytest.mark.parametrize("category", SOME)
 def test_a_jpeg_is_as_heavy_and_as_detailed_as_a_photograph(category: str) -> None:
     body = draw_jpeg(category, 11, PHOTO)
     assert 400_000 < len(body) < 1_500_000
