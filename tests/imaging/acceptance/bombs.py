@@ -108,7 +108,7 @@ BOMBS: tuple[Callable[[], bytes], ...] = (
 
 def seeds() -> list[bytes]:
     """Small whole files of every kind, to be damaged."""
-    photograph, drawing = scene(48, 32), quarters(24, 16)
+    photograph, drawing = scene(24, 16), quarters(24, 16)
     see_through = photograph.convert("RGBA")
     see_through.putalpha(Image.linear_gradient("L").resize(see_through.size))
     first, *others = (Image.new("RGB", (16, 12), (60 * level, 0, 90)) for level in range(4))
