@@ -8,7 +8,7 @@ bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
 rooms := $(wildcard bff imaging cdn domain migrations infra tests benchmarks)
 # The tests that look at pixels: to no others it matters which engine made them.
-pixels := tests/imaging/acceptance \
+pixels := tests/imaging/acceptance/test_acceptance.py \
 	$(patsubst %,tests/imaging/test_%.py,engine facts probe pyramid render)
 ARGS ?=
 

@@ -72,8 +72,8 @@ async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
 
 
 @contextmanager
-def browser(width: int, density: int) -> Iterator[webdriver.Chrome]:
-    """A headless Chromium whose window is `width` CSS pixels at `density` pixels each."""
+def browser() -> Iterator[webdriver.Chrome]:
+    """A headless Chromium with a profile of its own."""
     profile = Path(tempfile.mkdtemp(prefix="comanda-browser-"))
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
@@ -83,13 +83,8 @@ def browser(width: int, density: int) -> Iterator[webdriver.Chrome]:
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     try:
         driver.set_script_timeout(60)
-        screen = {
-            "width": width,
-            "height": 900,
-            "deviceScaleFactor": density,
-            "mobile": width < 700,
-        }
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        watch = {"source": WATCH_SHIFTS}
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
         yield driver
     finally:
         driver.quit()
@@ -135,23 +130,28 @@ class Seen(NamedTuple):
     errors: list[str]
 
 
-def visit(gallery: str, width: int, density: int) -> Seen:
-    with browser(width, density) as page:
-        watch = {"source": WATCH_SHIFTS}
-        page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
-        page.get(gallery)
-        loaded = page.execute_async_script(ALL_LOADED)
-        shift, errors = page.execute_script("return [window.shift, window.errors]")
-        return Seen(loaded, page.execute_script(SHOWN), shift, errors)
+def visit(page: webdriver.Chrome, gallery: str, width: int, density: int) -> Seen:
+    """The gallery in a window of `width` CSS pixels at `density` pixels each, anew."""
+    screen = {"width": width, "height": 900, "deviceScaleFactor": density, "mobile": width < 700}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    page.execute_cdp_cmd("Network.clearBrowserCache", {})
+    page.get("about:blank")
+    page.get(gallery)
+    loaded = page.execute_async_script(ALL_LOADED)
+    shift, errors = page.execute_script("return [window.shift, window.errors]")
+    return Seen(loaded, page.execute_script(SHOWN), shift, errors)
 
 
 @needs_browser
 async def test_the_browser_picks_the_width_it_needs_and_nothing_shifts(
     gallery: str, subtests: pytest.Subtests
 ) -> None:
-    for width, density in SCREENS:
+    def look() -> list[Seen]:
+        with browser() as page:
+            return [visit(page, gallery, *screen) for screen in SCREENS]
+
+    for (width, density), seen in zip(SCREENS, await asyncio.to_thread(look), strict=True):
         with subtests.test(width=width, density=density):
-            seen = await asyncio.to_thread(visit, gallery, width, density)
             assert seen.loaded == DISHES
             # What `sizes` says of this width: the candidate that covers it at this density.
             slot = (width if width <= 640 else min(width * 0.33, 389)) * density
