@@ -26,7 +26,7 @@ from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging import preparation as preparation_module
 from imaging.facts import facts
-from imaging.intake import shelve
+from imaging.intake import Change, Intake, shelve
 from imaging.origin import Origin
 from imaging.pictures import PictureFacts
 from imaging.shelves import Shelves, level_key
@@ -428,12 +428,21 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
     shelves: Shelves,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake_module, "SWEEP_SECONDS", 0.1)
+    stored = asyncio.Event()
+    sweep = Intake._sweep
+
+    async def sweep_then(self: Intake, change: Change) -> None:
+        await stored.wait()
+        await sweep(self, change)
+
+    monkeypatch.setattr(intake_module, "SWEEP_SECONDS", 0)
+    monkeypatch.setattr(Intake, "_sweep", sweep_then)
     version = str((await upload(photograph()))["version"])
     late = resolve(1, f"w=777&fm=webp&v={version}")
     assert (await client.delete("/api/products/1/picture", headers=staff)).status_code == 204
     # Another process was rendering it, and stores it after that.
     await shelves.keep_variant(late, b"late")
+    stored.set()
     progress = await client.get("/api/products/1/picture/preparation", headers=staff)
     assert progress.status_code == 404
     async with asyncio.timeout(30):
