@@ -205,9 +205,9 @@ def sign(product_id: int, query: str, keys: KeyRing) -> str:
     return f"/products/{product_id}?{'&'.join([*pairs, f's={signature}'])}"
 
 
-def original_key(product_id: int, version: str) -> str:
-    """The key of an original in S3, in a bucket of its own."""
-    return f"products/{product_id}/{version}"
+def original_key(product_id: int, name: str) -> str:
+    """The key of an original in S3, in a bucket of its own; no two uploads have the same name."""
+    return f"products/{product_id}/{name}"
 
 
 def variants_prefix(product_id: int, version: str) -> str:

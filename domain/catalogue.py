@@ -18,10 +18,12 @@ PICTURE_CHANGED: Final = "picture:changed"
 class Picture(Struct, frozen=True):
     """The facts of a product's original, as seen: its content's version, and sizes in pixels.
 
-    `levels` are the sizes of the copies beside it; `color` is #rrggbb, `thumbhash` base64.
+    `original` is the name that it is stored under, another one for each upload; `levels` are the
+    sizes of the copies beside it; `color` is #rrggbb, `thumbhash` base64.
     """
 
     version: str
+    original: str
     width: int
     height: int
     color: str | None
@@ -35,6 +37,8 @@ class PictureFacts(Protocol):
 
     @property
     def version(self) -> str: ...
+    @property
+    def original(self) -> str: ...
     @property
     def width(self) -> int: ...
     @property
@@ -50,16 +54,20 @@ class PictureFacts(Protocol):
 
 
 class PictureChange(Struct, frozen=True):
-    """A product was given a picture or lost one: the event's id, and the version it had before."""
+    """A product was given a picture or lost one: the event's id, and what it had before."""
 
     id: int
     product_id: int
     replaced: str | None
+    """Its version,"""
+    original: str | None
+    """and the name of its original."""
 
     @classmethod
     def of(cls, event: Event) -> "PictureChange":
         """The change that an event of PICTURE_CHANGED tells of."""
-        return cls(event.id, event.payload["productId"], event.payload["replaced"])
+        told = event.payload
+        return cls(event.id, told["productId"], told["replaced"], told.get("original"))
 
 
 class Category(Struct, frozen=True):
@@ -87,6 +95,7 @@ class Product(Struct, frozen=True):
 
 _picture_columns: tuple[Any, ...] = (
     model.Product.picture_version,
+    model.Product.picture_original,
     model.Product.picture_width,
     model.Product.picture_height,
     model.Product.picture_color,
@@ -109,9 +118,9 @@ _product_columns: tuple[Any, ...] = (
 def _picture(version: str | None, *facts: Any) -> Picture | None:
     if version is None:
         return None
-    width, height, color, thumbhash, levels, uploaded_at = facts
+    original, width, height, color, thumbhash, levels, uploaded_at = facts
     sizes = tuple((level[0], level[1]) for level in levels)
-    return Picture(version, width, height, color, thumbhash, sizes, uploaded_at)
+    return Picture(version, original, width, height, color, thumbhash, sizes, uploaded_at)
 
 
 class Catalogue:
@@ -177,10 +186,10 @@ class Catalogue:
         """
         values = dict.fromkeys(_PICTURE_FACTS) if picture is None else _facts(picture)
         async with self._cluster.transaction() as database:
-            # Locked, so that of two uploads each is told the version that it replaced.
+            # Locked, so that of two uploads each is told what it replaced.
             row = (
                 await database.execute(
-                    select(model.Product.picture_version)
+                    select(model.Product.picture_version, model.Product.picture_original)
                     .where(model.Product.id == product_id)
                     .with_for_update()
                 )
@@ -197,22 +206,27 @@ class Catalogue:
                     updated_at=func.now(),
                 )
             )
-            replaced: str | None = row[0]
+            replaced, original = row
             written = await database.execute(
                 insert(model.OutboxEvent)
                 .values(
                     kind=PICTURE_CHANGED,
-                    payload={"productId": product_id, "replaced": replaced},
+                    payload={
+                        "productId": product_id,
+                        "replaced": replaced,
+                        "original": original,
+                    },
                     cache_tags=[f"product-{product_id}"],
                 )
                 .returning(model.OutboxEvent.id)
             )
             event_id = written.scalar_one()
-        return PictureChange(event_id, product_id, replaced)
+        return PictureChange(event_id, product_id, replaced, original)
 
 
 _PICTURE_FACTS = (
     "picture_version",
+    "picture_original",
     "picture_width",
     "picture_height",
     "picture_color",

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import secrets
 from collections.abc import AsyncIterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -16,7 +17,7 @@ from cdn.purge import Purger
 from imaging.facts import Facts, facts
 from imaging.origin import Origin
 from imaging.picture import LIMITS, Kind, PictureError
-from imaging.pictures import PictureFacts, Pictures
+from imaging.pictures import Pictures
 from imaging.preparation import Preparation
 from imaging.pyramid import Level, levels
 from imaging.shelves import ShelfError, Shelves, level_key
@@ -29,6 +30,7 @@ UPLOAD_SECONDS: Final = 60.0
 # Uploads held in memory at once, each of at most LIMITS.bytes.
 MOST_UPLOADS: Final = 4
 _VERSION_DIGITS: Final = 16
+_NAME_BYTES: Final = 8
 # Longer than a process believes what it knew (origin.TRUST) and a rendering may take.
 SWEEP_SECONDS: Final = 30.0
 
@@ -37,6 +39,7 @@ class NewPicture(msgspec.Struct, frozen=True):
     """A stored picture; sizes in pixels and upright, `color` as #rrggbb."""
 
     version: str
+    original: str
     width: int
     height: int
     thumbhash: str
@@ -57,6 +60,10 @@ class Change(Protocol):
     @property
     def replaced(self) -> str | None:
         """The version of the picture that it had before."""
+
+    @property
+    def original(self) -> str | None:
+        """The name of that one's original."""
 
 
 class Gallery(Pictures, Protocol):
@@ -113,11 +120,7 @@ class Intake:
         return picture
 
     async def remove(self, product_id: int) -> None:
-        """Take a product's picture away, for good: its original is deleted too.
-
-        A replaced original stays: another process may be taking the very same picture again,
-        and would find it deleted after it was acknowledged. Raises PurgeError as `accept` does.
-        """
+        """Take a product's picture away, for good. Raises PurgeError as `accept` does."""
         async with self._turn(product_id):
             await self._hang(product_id, None)
 
@@ -163,20 +166,21 @@ class Intake:
         product_id = change.product_id
         await self._preparation.stop(product_id)
         picture = await self._gallery.picture(product_id)
+        present = None if picture is None else picture.version
         try:
-            await self._clear(change, picture)
-            if picture is None and change.replaced is not None:
-                await self._shelves.discard(product_id, change.replaced)
+            await self._clear(change, present)
+            if change.original is not None:
+                # Nobody else's, however late: the very same picture again is another original.
+                await self._shelves.discard(product_id, change.original)
         finally:
-            if change.replaced is not None:
+            if change.replaced not in (None, present):
                 self._sweep_later(change)
             if picture is not None:
                 await self._preparation.start(product_id, picture)
             await self._purger.purge(product_tag(product_id))
 
-    async def _clear(self, change: Change, picture: PictureFacts | None) -> None:
-        """Whatever does not hang, of earlier changes too. Raises ShelfError."""
-        present = None if picture is None else picture.version
+    async def _clear(self, change: Change, present: str | None) -> None:
+        """Whatever is not of the present version, of earlier ones too. Raises ShelfError."""
         if change.replaced not in (None, present):
             self._origin.forget(change.product_id, change.replaced)
         await self._shelves.clear(change.product_id, keep=present)
@@ -187,14 +191,12 @@ class Intake:
         task.add_done_callback(self._sweeps.discard)
 
     async def _sweep(self, change: Change) -> None:
-        """Once more, when no process can believe in the old version or be rendering it.
-
-        Not the original: another process may just be taking the very same one again.
-        """
+        """Once more, when no process can believe in the old version or be rendering it."""
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             async with self._turn(change.product_id):
-                await self._clear(change, await self._gallery.picture(change.product_id))
+                picture = await self._gallery.picture(change.product_id)
+                await self._clear(change, None if picture is None else picture.version)
                 await self._purger.purge(product_tag(change.product_id))
         except Exception:
             log.exception("product %d was not swept once more", change.product_id)
@@ -204,15 +206,18 @@ async def shelve(
     shelves: Shelves, product_id: int, body: bytes, found: Facts, pyramid: Sequence[Level]
 ) -> NewPicture:
     """Store a judged original and its levels; its facts. Raises ShelfError."""
-    # The version is the content: the same picture has the same variants for ever.
+    # The version is the content: the same picture has the same variants for ever. The original
+    # is the upload's own: what one change deletes, no other has just acknowledged.
     version = hashlib.sha256(body).hexdigest()[:_VERSION_DIGITS]
+    original = f"{version}.{secrets.token_hex(_NAME_BYTES)}"
     for level in pyramid:
-        key = level_key(product_id, version, (level.width, level.height))
+        key = level_key(product_id, original, (level.width, level.height))
         await shelves.keep_original(key, level.body, level.format.media_type)
     media_type = f"image/{found.header.container.lower()}"
-    await shelves.keep_original(original_key(product_id, version), body, media_type)
+    await shelves.keep_original(original_key(product_id, original), body, media_type)
     return NewPicture(
         version=version,
+        original=original,
         width=found.width,
         height=found.height,
         thumbhash=found.thumbhash,

@@ -243,7 +243,7 @@ class Origin:
     ) -> Rendered:
         """From the level if it is there and sound, else from the original."""
         if level is not None:
-            key = level_key(variant.product_id, facts.version, level)
+            key = level_key(variant.product_id, facts.original, level)
             async with _timed(timings, "fetch"):
                 copy = await self._shelves.original(key)
             if copy is not None:
@@ -254,10 +254,12 @@ class Origin:
                 except PictureError as error:
                     log.error("level %s cannot be rendered: %s", key, error)
             place.weigh(facts.width * facts.height)
-        key = original_key(variant.product_id, facts.version)
+        key = original_key(variant.product_id, facts.original)
         async with _timed(timings, "fetch"):
             original = await self._shelves.original(key)
         if original is None:
+            # Another process may have hung another one.
+            self._known.pop(variant.product_id, None)
             raise ShelfError(f"the original {key} is missing, though the catalogue names it")
         return await place.run(Job(render, original, variant.recipe))
 

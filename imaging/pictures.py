@@ -13,6 +13,10 @@ class PictureFacts(Protocol):
         """Names the content: another picture has another version."""
 
     @property
+    def original(self) -> str:
+        """Names what it is rendered from: no other upload has it, of the same content neither."""
+
+    @property
     def width(self) -> int: ...
 
     @property

@@ -63,9 +63,9 @@ class Store:
     variants: str
 
 
-def level_key(product_id: int, version: str, size: tuple[int, int]) -> str:
+def level_key(product_id: int, original: str, size: tuple[int, int]) -> str:
     """The key of a level of an original's pyramid, beside the original."""
-    return f"{original_key(product_id, version)}-{size[0]}x{size[1]}"
+    return f"{original_key(product_id, original)}-{size[0]}x{size[1]}"
 
 
 class Shelves:
@@ -156,10 +156,9 @@ class Shelves:
         prefix = variants_prefix(product_id, version)
         return await self._read(partial(self._list, self._store.variants, prefix))
 
-    async def discard(self, product_id: int, version: str) -> None:
+    async def discard(self, product_id: int, original: str) -> None:
         """Delete an original with its levels. Raises ShelfError."""
-        prefix = original_key(product_id, version)
-        await self._write(partial(self._clear, self._store.originals, prefix))
+        await self._write(partial(self._discard, original_key(product_id, original)))
 
     async def create_buckets(self) -> None:
         """Make the buckets where they are missing (the embedded store starts empty)."""
@@ -214,6 +213,11 @@ class Shelves:
         )
         versions = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
         return sum(self._clear(bucket, version) for version in versions if version != kept)
+
+    def _discard(self, key: str) -> None:
+        # Not what merely begins with it: a name may be the beginning of another one.
+        self._clear(self._store.originals, f"{key}-")
+        self._s3.delete_object(Bucket=self._store.originals, Key=key)
 
     def _clear(self, bucket: str, prefix: str) -> int:
         cleared = 0

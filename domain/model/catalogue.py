@@ -34,7 +34,7 @@ class Category(Base):
 
 
 class Product(Base):
-    """A dish of one cafeteria. `picture_version` names the original's content, or is null."""
+    """A dish of one cafeteria. `picture_version` names its picture's content, or is null."""
 
     __tablename__ = "products"
 
@@ -47,6 +47,8 @@ class Product(Base):
     stock: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     is_available: Mapped[bool] = mapped_column(server_default=text("true"))
     picture_version: Mapped[str | None] = mapped_column(Text)
+    # Names the upload, so that the original of one can be deleted while another is under way.
+    picture_original: Mapped[str | None] = mapped_column(Text)
     picture_width: Mapped[int | None] = mapped_column(Integer)
     picture_height: Mapped[int | None] = mapped_column(Integer)
     picture_color: Mapped[str | None] = mapped_column(Text)
@@ -63,8 +65,8 @@ class Product(Base):
         CheckConstraint("price_minor BETWEEN 0 AND 100000000", name="price"),
         CheckConstraint("stock >= 0", name="never_oversold"),
         CheckConstraint(
-            "num_nulls(picture_version, picture_width, picture_height, picture_uploaded_at)"
-            " IN (0, 4)"
+            "num_nulls(picture_version, picture_original, picture_width, picture_height,"
+            " picture_uploaded_at) IN (0, 5)"
             " AND (picture_version IS NULL OR picture_width > 0 AND picture_height > 0)",
             name="picture_is_whole",
         ),

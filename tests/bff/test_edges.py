@@ -125,8 +125,8 @@ async def test_without_its_database_it_lives_but_is_not_ready(
 async def test_a_picture_without_its_store_is_unavailable(settings: Settings, serve: Serve) -> None:
     connection = await asyncpg.connect(settings.database_url)
     await connection.execute(
-        "UPDATE products SET picture_version='v', picture_width=1, picture_height=1,"
-        " picture_uploaded_at=now() WHERE id=1"
+        "UPDATE products SET picture_version='v', picture_original='v', picture_width=1,"
+        " picture_height=1, picture_uploaded_at=now() WHERE id=1"
     )
     await connection.close()
     async with serve(msgspec.structs.replace(settings, s3_endpoint="http://127.0.0.1:1")) as client:

@@ -34,8 +34,9 @@ async def test_a_product_has_a_price_in_decimals_and_says_where_its_picture_is(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
     await connection.execute(
-        "UPDATE products SET price_minor = 1205, picture_version = 'v7', picture_width = 900,"
-        " picture_height = 600, picture_uploaded_at = now(), picture_color = '#aa5500' WHERE id = 1"
+        "UPDATE products SET price_minor = 1205, picture_version = 'v7', picture_original = 'v7',"
+        " picture_width = 900, picture_height = 600, picture_uploaded_at = now(),"
+        " picture_color = '#aa5500' WHERE id = 1"
     )
     first, second = (await client.get("/api/products?limit=2")).json()["data"]
     assert first["price"] == "12.05"

@@ -36,6 +36,7 @@ from tests.serving import Proxy
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 Upload = Callable[[bytes], Awaitable[dict[str, object]]]
+Hung = Callable[[], Awaitable[str]]
 
 
 def photograph(width: int = 1600, height: int = 1200, grain: int = 40) -> bytes:
@@ -72,6 +73,17 @@ def upload(client: httpx.AsyncClient, staff: dict[str, str]) -> Upload:
         return dict(answer.json())
 
     return upload
+
+
+@pytest.fixture
+def hung(connection: asyncpg.Connection) -> Hung:
+    """The name of the original of product 1."""
+
+    async def hung() -> str:
+        question = "SELECT picture_original FROM products WHERE id = 1"
+        return str(await connection.fetchval(question))
+
+    return hung
 
 
 async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> dict[str, Any]:
@@ -426,6 +438,7 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
     upload: Upload,
     staff: dict[str, str],
     shelves: Shelves,
+    hung: Hung,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stored = asyncio.Event()
@@ -439,6 +452,7 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
     monkeypatch.setattr(Intake, "_sweep", sweep_then)
     version = str((await upload(photograph()))["version"])
     late = resolve(1, f"w=777&fm=webp&v={version}")
+    original = await hung()
     assert (await client.delete("/api/products/1/picture", headers=staff)).status_code == 204
     # Another process was rendering it, and stores it after that.
     await shelves.keep_variant(late, b"late")
@@ -448,7 +462,8 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
     async with asyncio.timeout(30):
         while await shelves.variant(late.key) is not None:
             pass
-    assert await shelves.original(original_key(1, version)) is None
+    assert await shelves.original(original_key(1, original)) is None
+    assert await shelves.original(level_key(1, original, (720, 540))) is None
     assert await shelves.clear(1) == 0
 
 
@@ -492,8 +507,10 @@ async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next
         await shelves.keep_variant(variant, b"old")
     body = photograph(64, 48)
     picture = await shelve(shelves, 1, body, facts(body), [])
+    await shelves.keep_original(original_key(1, "0fb7a4d.0"), b"old", "image/jpeg")
     # The first one was lost track of earlier; the second hung until this commit.
-    await Catalogue(cluster).hang(1, msgspec.structs.replace(picture, version="0fb7a4d"))
+    old = msgspec.structs.replace(picture, version="0fb7a4d", original="0fb7a4d.0")
+    await Catalogue(cluster).hang(1, old)
     await connection.execute("UPDATE outbox SET delivered_at = now()")
     change = await Catalogue(cluster).hang(1, picture)
     present = resolve(1, f"w=777&fm=webp&v={picture.version}")
@@ -506,6 +523,7 @@ async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next
             pass
         for variant in gone:
             assert await shelves.variant(variant.key) is None
+        assert await shelves.original(original_key(1, "0fb7a4d.0")) is None
         assert await shelves.variant(present.key) == b"present"
         assert "purge of product-1 recorded" in caplog.text
         progress = await until_prepared(client, await bearer(client, "staff1"))
@@ -536,20 +554,60 @@ async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_tru
     assert (await client.get(path)).status_code == 404
 
 
-async def test_a_replaced_original_stays(
-    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+async def test_a_replaced_original_goes_and_of_the_same_picture_again_the_later_stays(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
-    # Another process may be taking the very same picture again at this moment.
-    version = str((await upload(photograph(grain=20)))["version"])
-    await upload(photograph(grain=90))
-    assert await shelves.original(original_key(1, version)) is not None
+    body = photograph(64, 48)
+    await upload(body)
+    first = await hung()
+    await upload(body)
+    second = await hung()
+    assert await shelves.original(original_key(1, first)) is None
+    assert await shelves.original(original_key(1, second)) == body
+
+
+async def test_a_picture_that_is_taken_again_while_it_is_taken_down_keeps_its_original(
+    serve: Serve,
+    settings: Settings,
+    upload: Upload,
+    staff: dict[str, str],
+    shelves: Shelves,
+    hung: Hung,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = photograph(64, 48)
+    await upload(body)
+    discard = Shelves.discard
+    async with serve(settings) as other:
+
+        async def taken_again_before(self: Shelves, product_id: int, original: str) -> None:
+            monkeypatch.setattr(Shelves, "discard", discard)
+            await upload(body)
+            await discard(self, product_id, original)
+
+        monkeypatch.setattr(Shelves, "discard", taken_again_before)
+        removed = await other.delete("/api/products/1/picture", headers=staff)
+        assert removed.status_code == 204
+        assert (await other.get("/products/1?w=64&fm=png")).status_code == 200
+    assert await shelves.original(original_key(1, await hung())) == body
+
+
+async def test_discarding_an_original_leaves_those_whose_names_begin_alike(
+    shelves: Shelves,
+) -> None:
+    for key in (original_key(1, "ab"), original_key(1, "ab.1"), level_key(1, "ab", (9, 9))):
+        await shelves.keep_original(key, b"kept", "image/jpeg")
+    await shelves.discard(1, "ab")
+    assert await shelves.original(original_key(1, "ab")) is None
+    assert await shelves.original(level_key(1, "ab", (9, 9))) is None
+    assert await shelves.original(original_key(1, "ab.1")) == b"kept"
 
 
 async def test_a_damaged_level_is_made_up_for_by_the_original(
-    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
-    version = str((await upload(photograph()))["version"])
-    key = level_key(1, version, (720, 540))
+    await upload(photograph())
+    key = level_key(1, await hung(), (720, 540))
     whole = await shelves.original(key)
     assert whole is not None
     await shelves.keep_original(key, whole[:2000], "image/jpeg")
@@ -559,10 +617,10 @@ async def test_a_damaged_level_is_made_up_for_by_the_original(
 
 
 async def test_an_original_that_is_lost_is_a_failure_and_not_an_absence(
-    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
-    version = str((await upload(photograph()))["version"])
-    await shelves.discard(1, version)
+    await upload(photograph())
+    await shelves.discard(1, await hung())
     answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
     assert answer.status_code == 503
     assert answer.headers["cache-control"] == "no-store"
@@ -612,10 +670,10 @@ async def test_a_picture_has_one_spelling(
 
 
 async def test_a_store_that_lies_is_a_store_that_is_away(
-    client: httpx.AsyncClient, upload: Upload, shelves: Shelves
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
-    version = str((await upload(photograph()))["version"])
-    await shelves.keep_original(original_key(1, version), b"<h1>Maintenance</h1>", "text/html")
+    await upload(photograph())
+    await shelves.keep_original(original_key(1, await hung()), b"<h1>Maintenance</h1>", "text/html")
     answer = await client.get("/products/1?w=2000&fm=png")
     assert answer.status_code == 503
     assert answer.headers["cache-control"] == "no-store"
@@ -651,8 +709,8 @@ async def test_a_damaged_original_is_the_origins_fault_and_is_not_cached(
 ) -> None:
     await shelves.keep_original("products/1/broken", photograph()[:3000], "image/jpeg")
     await connection.execute(
-        "UPDATE products SET picture_version = 'broken', picture_width = 9, picture_height = 9,"
-        " picture_uploaded_at = now() WHERE id = 1"
+        "UPDATE products SET picture_version = 'broken', picture_original = 'broken',"
+        " picture_width = 9, picture_height = 9, picture_uploaded_at = now() WHERE id = 1"
     )
     answer = await client.get("/products/1?w=300")
     assert answer.status_code == 502

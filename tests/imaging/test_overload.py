@@ -17,7 +17,7 @@ from imaging.shelves import Shelves, level_key
 from imaging.workers import Limits, OverloadedError, Place, Priority, Workers
 
 WHOLE, LEVEL = (2000, 1500), (1000, 750)
-FACTS = NewPicture("ab12", *WHOLE, "", "#000000", (LEVEL,), datetime.now(UTC))
+FACTS = NewPicture("ab12", "ab12.0f", *WHOLE, "", "#000000", (LEVEL,), datetime.now(UTC))
 CROWD = 500
 
 
@@ -184,9 +184,9 @@ async def test_a_picture_counts_by_the_pixels_that_it_is_made_from(
     origin: Origin, workers: Idle, shelves: Shelves, missing: bool
 ) -> None:
     (variant,) = cold(1)
-    await shelves.keep_original(original_key(1, FACTS.version), b"whole", "image/jpeg")
+    await shelves.keep_original(original_key(1, FACTS.original), b"whole", "image/jpeg")
     if not missing:
-        await shelves.keep_original(level_key(1, FACTS.version, LEVEL), b"level", "image/jpeg")
+        await shelves.keep_original(level_key(1, FACTS.original, LEVEL), b"level", "image/jpeg")
     asking = asyncio.create_task(origin.serve(variant, FACTS))
     await until(lambda: workers.metrics.waiting == 1)
     assert workers.admitted == [(LEVEL[0] * LEVEL[1], Priority.INTERACTIVE)]
@@ -205,7 +205,7 @@ async def test_upgrades_are_few_go_behind_people_and_are_tried_again(
 ) -> None:
     monkeypatch.setattr(origin_module, "MOST_UPGRADES", 1)
     first, second = (resolve(number, "w=320&fm=avif&v=ab12") for number in (1, 2))
-    await shelves.keep_original(level_key(1, FACTS.version, LEVEL), b"level", "image/jpeg")
+    await shelves.keep_original(level_key(1, FACTS.original, LEVEL), b"level", "image/jpeg")
 
     async def ask(avif: Variant) -> None:
         webp = avif.instead(Format.WEBP)
