@@ -11,7 +11,7 @@ from imaging.geometry import ROOM, Plan, Size, plan
 from imaging.picture import Container, Header
 from imaging.probe import parse
 
-_SIDES = (1440, 720)
+_SIDES = (1920, 1440, 960, 720)
 # A baseline JPEG is decoded small for little more than a copy; all else is decoded whole.
 _WORTH_BASELINE, _WORTH = 1.75, 1.25
 
