@@ -95,7 +95,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
             yield
         finally:
             await relay.close()
-            await intake.close()
             await preparation.close()
             await origin.close()
             await workers.close()

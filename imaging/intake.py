@@ -17,7 +17,7 @@ from cdn.purge import Purger
 from imaging.facts import Facts, facts
 from imaging.origin import Origin
 from imaging.picture import LIMITS, Kind, PictureError
-from imaging.pictures import Pictures
+from imaging.pictures import PictureFacts, Pictures
 from imaging.preparation import Preparation
 from imaging.pyramid import Level, levels
 from imaging.shelves import ShelfError, Shelves, level_key
@@ -31,8 +31,6 @@ UPLOAD_SECONDS: Final = 60.0
 MOST_UPLOADS: Final = 4
 _VERSION_DIGITS: Final = 16
 _NAME_BYTES: Final = 8
-# Longer than a process believes what it knew (origin.TRUST) and a rendering may take.
-SWEEP_SECONDS: Final = 30.0
 
 
 class NewPicture(msgspec.Struct, frozen=True):
@@ -101,7 +99,6 @@ class Intake:
         self._preparation = preparation
         self._purger = purger
         self._uploads = asyncio.Semaphore(MOST_UPLOADS)
-        self._sweeps: set[asyncio.Task[None]] = set()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, product_id: int, chunks: AsyncIterable[bytes]) -> NewPicture:
@@ -125,22 +122,20 @@ class Intake:
             await self._hang(product_id, None)
 
     async def see_to(self, change: Change) -> None:
-        """What a change asks for, where its own process failed or was killed before it was done.
+        """What a change asks for, told some time after it: its own process may have failed, or have
+        been killed, and by now none believes in what it replaced, or is rendering it.
 
         It may be told again, and late: what hangs is asked for anew. Raises ShelfError, PurgeError.
         """
         async with self._turn(change.product_id):
-            await self._take_down(change)
+            picture = await self._take_down(change)
+            # Nobody else's, however late: the very same picture again is another original.
+            hanging = None if picture is None else picture.original
+            await self._shelves.discard(change.product_id, change.original, keep=hanging)
 
     def _turn(self, product_id: int) -> asyncio.Lock:
         """One change of a product's picture at a time, or one would take down what another hung."""
         return self._turns.setdefault(product_id, asyncio.Lock())
-
-    async def close(self) -> None:
-        """Drop the sweeps that are still to come."""
-        for sweep in self._sweeps:
-            sweep.cancel()
-        await asyncio.gather(*self._sweeps, return_exceptions=True)
 
     async def _stored(self, product_id: int, body: bytes) -> NewPicture:
         # Its header is judged in a process of its own too: strangers wrote it.
@@ -159,47 +154,28 @@ class Intake:
             # Nobody is shown what stays: its keys carry the old version.
             log.warning("product %d: the old picture is taken down later: %s", product_id, error)
         else:
-            await self._outbox.delivered(change.id)
+            if change.replaced is None:
+                await self._outbox.delivered(change.id)
 
-    async def _take_down(self, change: Change) -> None:
-        """The old variants go before the purge, or a cache could fetch one anew in between."""
+    async def _take_down(self, change: Change) -> PictureFacts | None:
+        """The old variants go before the purge, or a cache could fetch one anew in between.
+
+        What hangs now.
+        """
         product_id = change.product_id
         await self._preparation.stop(product_id)
         picture = await self._gallery.picture(product_id)
         present = None if picture is None else picture.version
+        if change.replaced not in (None, present):
+            self._origin.forget(product_id, change.replaced)
         try:
-            await self._clear(change, present)
-            if change.original is not None:
-                # Nobody else's, however late: the very same picture again is another original.
-                await self._shelves.discard(product_id, change.original)
+            # Whatever is not of the present version, of earlier changes too.
+            await self._shelves.clear(product_id, keep=present)
         finally:
-            if change.replaced not in (None, present):
-                self._sweep_later(change)
             if picture is not None:
                 await self._preparation.start(product_id, picture)
             await self._purger.purge(product_tag(product_id))
-
-    async def _clear(self, change: Change, present: str | None) -> None:
-        """Whatever is not of the present version, of earlier ones too. Raises ShelfError."""
-        if change.replaced not in (None, present):
-            self._origin.forget(change.product_id, change.replaced)
-        await self._shelves.clear(change.product_id, keep=present)
-
-    def _sweep_later(self, change: Change) -> None:
-        task = asyncio.create_task(self._sweep(change))
-        self._sweeps.add(task)
-        task.add_done_callback(self._sweeps.discard)
-
-    async def _sweep(self, change: Change) -> None:
-        """Once more, when no process can believe in the old version or be rendering it."""
-        await asyncio.sleep(SWEEP_SECONDS)
-        try:
-            async with self._turn(change.product_id):
-                picture = await self._gallery.picture(change.product_id)
-                await self._clear(change, None if picture is None else picture.version)
-                await self._purger.purge(product_tag(change.product_id))
-        except Exception:
-            log.exception("product %d was not swept once more", change.product_id)
+        return picture
 
 
 async def shelve(

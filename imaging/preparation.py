@@ -62,8 +62,18 @@ class Preparation:
             del self._tasks[product_id]
 
     async def _make_all(self, product_id: int, picture: PictureFacts) -> None:
+        there = await self._there(product_id, picture.version)
         for variant in _common(product_id, picture.version):
-            await self._make(variant, picture)
+            if variant.key not in there:
+                await self._make(variant, picture)
+
+    async def _there(self, product_id: int, version: str) -> set[str]:
+        """What is on the shelf already: another process may have been told to prepare it, too."""
+        try:
+            return await self._shelves.listed(product_id, version)
+        except ShelfError as error:
+            log.warning("product %d: all of its variants are prepared: %s", product_id, error)
+            return set()
 
     async def _make(self, variant: Variant, picture: PictureFacts) -> None:
         """Behind everybody else, and therefore not always at once."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -10,15 +11,18 @@ import boto3
 from anyio import CapacityLimiter, to_thread
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from cdn.address import Variant, original_key, product_prefix, variants_prefix
 from cdn.freshness import stored
 
 if TYPE_CHECKING:
+    from botocore.paginate import PageIterator
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import (
         CreateBucketConfigurationTypeDef,
+        ListObjectsV2OutputTypeDef,
         ObjectIdentifierTypeDef,
     )
 
@@ -38,6 +42,8 @@ MOST_ORIGINAL_BYTES: Final = 40_000_000
 MOST_VARIANT_BYTES: Final = 100_000_000
 # Keys of one version that are looked through; presets and srcset are a few dozen of them.
 MOST_LISTED: Final = 10_000
+# No upload takes so long from its original to the catalogue: it was killed, or failed there.
+ABANDONED: Final = timedelta(hours=1)
 # How many keys one DeleteObjects takes (Amazon S3 API reference).
 _KEYS_AT_ONCE: Final = 1000
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -156,9 +162,11 @@ class Shelves:
         prefix = variants_prefix(product_id, version)
         return await self._read(partial(self._list, self._store.variants, prefix))
 
-    async def discard(self, product_id: int, original: str) -> None:
-        """Delete an original with its levels. Raises ShelfError."""
-        await self._write(partial(self._discard, original_key(product_id, original)))
+    async def discard(self, product_id: int, original: str | None, *, keep: str | None) -> None:
+        """Delete an original with its levels, and what uploads that were broken off have left;
+        but nothing of the one to `keep`. Raises ShelfError.
+        """
+        await self._write(partial(self._discard, original_key(product_id, ""), original, keep))
 
     async def create_buckets(self) -> None:
         """Make the buckets where they are missing (the embedded store starts empty)."""
@@ -193,10 +201,11 @@ class Shelves:
             raise
         with found["Body"] as body:
             # Something in between may answer 200 with a page of its own.
-            if not found["ContentType"].startswith("image/") or not found["ContentLength"]:
-                raise ShelfError(f"{key} is no picture but {found['ContentType']}")
-            if found["ContentLength"] > most_bytes:
-                raise ShelfError(f"{key} has {found['ContentLength']} bytes")
+            kind, size = found.get("ContentType", "nothing"), found.get("ContentLength", 0)
+            if not kind.startswith("image/") or not size:
+                raise ShelfError(f"{key} is no picture but {size} bytes of {kind}")
+            if size > most_bytes:
+                raise ShelfError(f"{key} has {size} bytes")
             return body.read()
 
     def _list(self, bucket: str, prefix: str) -> set[str]:
@@ -214,31 +223,38 @@ class Shelves:
         versions = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
         return sum(self._clear(bucket, version) for version in versions if version != kept)
 
-    def _discard(self, key: str) -> None:
-        # Not what merely begins with it: a name may be the beginning of another one.
-        self._clear(self._store.originals, f"{key}-")
-        self._s3.delete_object(Bucket=self._store.originals, Key=key)
+    def _discard(self, prefix: str, original: str | None, keep: str | None) -> None:
+        before = datetime.now(UTC) - ABANDONED
+        bucket = self._store.originals
+        for page in self._pages(bucket, prefix):
+            gone: list[ObjectIdentifierTypeDef] = []
+            for each in page.get("Contents", []):
+                name, _, _ = each["Key"].removeprefix(prefix).partition("-")
+                abandoned = name != keep and each["LastModified"] < before
+                if abandoned or name == original:
+                    gone.append({"Key": each["Key"]})
+            self._delete(bucket, gone)
 
     def _clear(self, bucket: str, prefix: str) -> int:
         cleared = 0
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket,
-            Prefix=prefix,
-            PaginationConfig={"PageSize": _KEYS_AT_ONCE},
-        )
-        for page in pages:
-            keys: list[ObjectIdentifierTypeDef] = [
-                {"Key": each["Key"]} for each in page.get("Contents", [])
-            ]
-            if keys:
-                answer = self._s3.delete_objects(
-                    Bucket=bucket, Delete={"Objects": keys, "Quiet": True}
-                )
-                # It answers 200 all the same.
-                if refused := answer.get("Errors"):
-                    raise ShelfError(f"{len(refused)} keys not deleted: {refused[0].get('Code')}")
-                cleared += len(keys)
+        for page in self._pages(bucket, prefix):
+            cleared += self._delete(
+                bucket, [{"Key": each["Key"]} for each in page.get("Contents", [])]
+            )
         return cleared
+
+    def _pages(self, bucket: str, prefix: str) -> "PageIterator[ListObjectsV2OutputTypeDef]":
+        return self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _KEYS_AT_ONCE}
+        )
+
+    def _delete(self, bucket: str, keys: "list[ObjectIdentifierTypeDef]") -> int:
+        if keys:
+            answer = self._s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            # It answers 200 all the same.
+            if refused := answer.get("Errors"):
+                raise ShelfError(f"{len(refused)} keys not deleted: {refused[0].get('Code')}")
+        return len(keys)
 
     def _create_bucket(self, bucket: str) -> None:
         region = self._store.region
@@ -262,8 +278,15 @@ async def _in_time(call: Callable[[], T], threads: CapacityLimiter, seconds: flo
             return await to_thread.run_sync(call, limiter=threads, abandon_on_cancel=True)
     except TimeoutError as error:
         raise ShelfError(f"the object store did not answer within {seconds:g} s") from error
-    # urllib3's own errors reach us from a body that breaks off.
-    except (BotoCoreError, ClientError, HTTPError, OSError) as error:
+    # urllib3's own errors reach us from a body that breaks off, ValueError from headers that lie.
+    except (
+        BotoCoreError,
+        ClientError,
+        HTTPError,
+        OSError,
+        ResponseParserError,
+        ValueError,
+    ) as error:
         raise ShelfError(str(error)) from error
 
 

@@ -166,7 +166,7 @@ def _stored(
     ours = _kept(running, application.start("Comanda", _port(), given, memory=None))
     shelf = _kept(running, application.start("Comanda", _port(), given, memory=0))
     thumbor = _kept(running, peers.start_thumbor("thumbor", _port(), photographs, results))
-    our_path = partial(_our_path, hung, True)
+    our_path = partial(_page_path, hung)
     subjects = [
         Subject("Comanda, from memory", ours.port, ours.process.pid, our_path, requests=4),
         Subject("Comanda, from S3", shelf.port, shelf.process.pid, our_path),
@@ -204,6 +204,12 @@ def _our_path(hung: Hung, pyramid: bool, case: Case, number: int, quality: int) 
     product = hung[case.photographs, pyramid][number].product_id
     height = f"&h={case.height}" if case.height else ""
     return f"/products/{product}?w={case.width}{height}&fm={case.format}&q={quality}"
+
+
+def _page_path(hung: Hung, case: Case, number: int, quality: int) -> str:
+    """As pages ask: by the address that a product is listed with, which names its version."""
+    version = hung[case.photographs, True][number].picture.version
+    return f"{_our_path(hung, True, case, number, quality)}&v={version}"
 
 
 def _ipx_path(case: Case, number: int, quality: int) -> str:

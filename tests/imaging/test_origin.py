@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -25,17 +26,20 @@ from domain.database import Cluster
 from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging import preparation as preparation_module
+from imaging import shelves as shelves_module
 from imaging.facts import facts
-from imaging.intake import Change, Intake, shelve
+from imaging.intake import shelve
 from imaging.origin import Origin
 from imaging.pictures import PictureFacts
-from imaging.shelves import Shelves, level_key
+from imaging.shelves import ShelfError, Shelves, Store, level_key
 from imaging.workers import OverloadedError
 from infra.demo.campus import PASSWORD
 from tests.serving import Proxy
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 Upload = Callable[[bytes], Awaitable[dict[str, object]]]
+SeenTo = Callable[[], Awaitable[None]]
+WAITING = "SELECT count(*) FROM outbox WHERE delivered_at IS NULL"
 Hung = Callable[[], Awaitable[str]]
 
 
@@ -84,6 +88,19 @@ def hung(connection: asyncpg.Connection) -> Hung:
         return str(await connection.fetchval(question))
 
     return hung
+
+
+@pytest.fixture
+def seen_to(serve: Serve, settings: Settings, connection: asyncpg.Connection) -> SeenTo:
+    """The time that a change has to be seen to is over, and a process has done so."""
+
+    async def seen_to() -> None:
+        await connection.execute("UPDATE outbox SET due_at = now()")
+        async with serve(settings), asyncio.timeout(30):
+            while await connection.fetchval(WAITING):
+                pass
+
+    return seen_to
 
 
 async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> dict[str, Any]:
@@ -439,29 +456,17 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
     staff: dict[str, str],
     shelves: Shelves,
     hung: Hung,
-    monkeypatch: pytest.MonkeyPatch,
+    seen_to: SeenTo,
 ) -> None:
-    stored = asyncio.Event()
-    sweep = Intake._sweep
-
-    async def sweep_then(self: Intake, change: Change) -> None:
-        await stored.wait()
-        await sweep(self, change)
-
-    monkeypatch.setattr(intake_module, "SWEEP_SECONDS", 0)
-    monkeypatch.setattr(Intake, "_sweep", sweep_then)
     version = str((await upload(photograph()))["version"])
     late = resolve(1, f"w=777&fm=webp&v={version}")
     original = await hung()
     assert (await client.delete("/api/products/1/picture", headers=staff)).status_code == 204
     # Another process was rendering it, and stores it after that.
     await shelves.keep_variant(late, b"late")
-    stored.set()
     progress = await client.get("/api/products/1/picture/preparation", headers=staff)
     assert progress.status_code == 404
-    async with asyncio.timeout(30):
-        while await shelves.variant(late.key) is not None:
-            pass
+    await seen_to()
     assert await shelves.original(original_key(1, original)) is None
     assert await shelves.original(level_key(1, original, (720, 540))) is None
     assert await shelves.clear(1) == 0
@@ -472,16 +477,19 @@ async def test_every_change_of_a_picture_is_purged_by_its_tag(
     upload: Upload,
     staff: dict[str, str],
     connection: asyncpg.Connection,
+    seen_to: SeenTo,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level("INFO", "cdn.purge")
-    waiting = "SELECT count(*) FROM outbox WHERE delivered_at IS NULL"
-    await upload(photograph())
+    await upload(photograph(64, 48))
     assert caplog.text.count("purge of product-1 ") == 1
+    assert await connection.fetchval(WAITING) == 0
     await client.delete("/api/products/1/picture", headers=staff)
     assert caplog.text.count("purge of product-1 ") == 2
-    assert await connection.fetchval(waiting) == 0
+    # What was replaced is looked for once more, when nobody can believe in it.
+    await seen_to()
+    assert caplog.text.count("purge of product-1 ") == 3
 
     async def busy(*_: object) -> None:
         raise PurgeError("CloudFront: TooManyInvalidationsInProgress")
@@ -490,7 +498,7 @@ async def test_every_change_of_a_picture_is_purged_by_its_tag(
     monkeypatch.setattr(RecordedPurges, "purge", busy)
     removed = await client.delete("/api/products/1/picture", headers=staff)
     assert (removed.status_code, removed.headers["retry-after"]) == (503, "60")
-    assert await connection.fetchval(waiting) == 1
+    assert await connection.fetchval(WAITING) == 1
 
 
 async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next(
@@ -512,14 +520,12 @@ async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next
     old = msgspec.structs.replace(picture, version="0fb7a4d", original="0fb7a4d.0")
     await Catalogue(cluster).hang(1, old)
     await connection.execute("UPDATE outbox SET delivered_at = now()")
-    change = await Catalogue(cluster).hang(1, picture)
+    await Catalogue(cluster).hang(1, picture)
     present = resolve(1, f"w=777&fm=webp&v={picture.version}")
     await shelves.keep_variant(present, b"present")
     await connection.execute("UPDATE outbox SET due_at = now()")
     async with serve(settings) as client, asyncio.timeout(30):
-        while not await connection.fetchval(
-            "SELECT delivered_at IS NOT NULL FROM outbox WHERE id = $1", change.id
-        ):
+        while await connection.fetchval(WAITING):
             pass
         for variant in gone:
             assert await shelves.variant(variant.key) is None
@@ -554,50 +560,43 @@ async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_tru
     assert (await client.get(path)).status_code == 404
 
 
-async def test_a_replaced_original_goes_and_of_the_same_picture_again_the_later_stays(
-    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
+async def test_of_the_same_picture_taken_twice_the_later_original_stays(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung, seen_to: SeenTo
 ) -> None:
     body = photograph(64, 48)
-    await upload(body)
-    first = await hung()
-    await upload(body)
-    second = await hung()
-    assert await shelves.original(original_key(1, first)) is None
-    assert await shelves.original(original_key(1, second)) == body
+    originals = []
+    for _ in range(2):
+        await upload(body)
+        originals.append(await hung())
+        # Who still believes in the first one can render it for a while.
+        assert await shelves.original(original_key(1, originals[0])) == body
+    await seen_to()
+    assert await shelves.original(original_key(1, originals[0])) is None
+    assert await shelves.original(original_key(1, originals[1])) == body
+    assert (await client.get("/products/1?w=48&fm=png")).status_code == 200
 
 
-async def test_a_picture_that_is_taken_again_while_it_is_taken_down_keeps_its_original(
-    serve: Serve,
-    settings: Settings,
-    upload: Upload,
-    staff: dict[str, str],
-    shelves: Shelves,
-    hung: Hung,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_an_upload_that_was_broken_off_leaves_its_original_for_a_while_only(
+    shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = photograph(64, 48)
-    await upload(body)
-    discard = Shelves.discard
-    async with serve(settings) as other:
+    async def there() -> set[str]:
+        found = {name: await shelves.original(original_key(1, name)) for name in ("ab", "ab.1")}
+        return {name for name, body in found.items() if body}
 
-        async def taken_again_before(self: Shelves, product_id: int, original: str) -> None:
-            monkeypatch.setattr(Shelves, "discard", discard)
-            await upload(body)
-            await discard(self, product_id, original)
-
-        monkeypatch.setattr(Shelves, "discard", taken_again_before)
-        removed = await other.delete("/api/products/1/picture", headers=staff)
-        assert removed.status_code == 204
-        assert (await other.get("/products/1?w=64&fm=png")).status_code == 200
-    assert await shelves.original(original_key(1, await hung())) == body
-
-
-async def test_discarding_an_original_leaves_those_whose_names_begin_alike(
-    shelves: Shelves,
-) -> None:
     for key in (original_key(1, "ab"), original_key(1, "ab.1"), level_key(1, "ab", (9, 9))):
         await shelves.keep_original(key, b"kept", "image/jpeg")
-    await shelves.discard(1, "ab")
+    await shelves.discard(1, None, keep=None)
+    assert await there() == {"ab", "ab.1"}
+    monkeypatch.setattr(shelves_module, "ABANDONED", timedelta(seconds=-5))
+    await shelves.discard(1, None, keep="ab")
+    assert await there() == {"ab"}
+    assert await shelves.original(level_key(1, "ab", (9, 9))) is not None
+
+
+async def test_an_original_is_discarded_with_its_levels_and_no_other(shelves: Shelves) -> None:
+    for key in (original_key(1, "ab"), original_key(1, "ab.1"), level_key(1, "ab", (9, 9))):
+        await shelves.keep_original(key, b"kept", "image/jpeg")
+    await shelves.discard(1, "ab", keep="ab.1")
     assert await shelves.original(original_key(1, "ab")) is None
     assert await shelves.original(level_key(1, "ab", (9, 9))) is None
     assert await shelves.original(original_key(1, "ab.1")) == b"kept"
@@ -620,7 +619,7 @@ async def test_an_original_that_is_lost_is_a_failure_and_not_an_absence(
     client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
     await upload(photograph())
-    await shelves.discard(1, await hung())
+    await shelves.discard(1, await hung(), keep=None)
     answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
     assert answer.status_code == 503
     assert answer.headers["cache-control"] == "no-store"
@@ -673,10 +672,38 @@ async def test_a_store_that_lies_is_a_store_that_is_away(
     client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
     await upload(photograph())
-    await shelves.keep_original(original_key(1, await hung()), b"<h1>Maintenance</h1>", "text/html")
-    answer = await client.get("/products/1?w=2000&fm=png")
-    assert answer.status_code == 503
-    assert answer.headers["cache-control"] == "no-store"
+    key = original_key(1, await hung())
+    for body, media_type in ((b"<h1>Maintenance</h1>", "text/html"), (b"", "image/jpeg")):
+        await shelves.keep_original(key, body, media_type)
+        answer = await client.get("/products/1?w=2000&fm=png")
+        assert answer.status_code == 503
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: 4",
+        "Content-Type: image/jpeg\r\nContent-Length: 0",
+        "Content-Type: image/jpeg\r\nContent-Length: four",
+        "Content-Type: image/jpeg\r\nContent-Length: 400",
+        "Content-Type: image/jpeg\r\nTransfer-Encoding: chunked",
+    ],
+)
+async def test_a_store_that_speaks_nonsense_is_a_store_that_is_away(lines: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{lines}\r\n\r\nxxxx".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    shelves = Shelves(Store(f"http://{host}:{port}", "eu-west-1", "a", "b", "o", "v"))
+    async with server:
+        with pytest.raises(ShelfError):
+            await shelves.variant("v/1/ab12/w64_q80.webp")
+    shelves.close()
 
 
 @pytest.mark.parametrize(
