@@ -15,7 +15,7 @@ from litestar.params import FromPath, PathParameter
 
 from cdn import freshness
 from cdn.address import AddressError, Format, KeyRing, Variant, parse, product_in, resolve
-from cdn.conditions import UnsatisfiableRangeError, byte_range, range_applies, unchanged
+from cdn.conditions import byte_range, range_applies, unchanged
 from cdn.negotiation import preferred
 from cdn.parameters import asked
 from imaging.origin import Origin, Served
@@ -180,11 +180,7 @@ class _Answer:
         status = 200
         # A range has no meaning for HEAD (RFC 9110 14.2).
         if asked_range and applies and self._request.method == HttpMethod.GET:
-            try:
-                part = byte_range(asked_range, len(body))
-            except UnsatisfiableRangeError as error:
-                refused = freshness.refused() | {"Content-Range": error.content_range}
-                return Response(b"", status_code=416, headers=refused)
+            part = byte_range(asked_range, len(body))
             if part is not None:
                 status, body = 206, body[part.slice]
                 headers = headers | {"Content-Range": part.content_range}

@@ -34,6 +34,7 @@ CONFLICT: Final = Kind("conflict", 409, "Not as things stand")
 BODY_TOO_LARGE: Final = Kind("body-too-large", 413, "The body is too large")
 TARGET_TOO_LONG: Final = Kind("target-too-long", 414, "The address is too long")
 UNSUPPORTED_MEDIA_TYPE: Final = Kind("unsupported-media-type", 415, "The body is of another type")
+NO_SUCH_RANGE: Final = Kind("no-such-range", 416, "There is no such part")
 UNPROCESSABLE: Final = Kind("unprocessable", 422, "That cannot be asked")
 HEAD_TOO_LARGE: Final = Kind("head-too-large", 431, "The headers are too large")
 

@@ -14,6 +14,7 @@ from bff.edge import kinds
 from bff.edge.kinds import Kind
 from cdn import freshness
 from cdn.address import AddressError, ParameterError, SignatureError
+from cdn.conditions import UnsatisfiableRangeError
 from cdn.purge import PurgeError
 from domain import errors
 from imaging.origin import DamagedError, NoPictureError
@@ -107,6 +108,11 @@ def _address(_: Request[Any, Any, Any], error: AddressError) -> Response[bytes]:
 
 def _signature(_: Request[Any, Any, Any], error: SignatureError) -> Response[bytes]:
     return problem(kinds.BAD_SIGNATURE, str(error), headers=freshness.refused())
+
+
+def _range(_: Request[Any, Any, Any], error: UnsatisfiableRangeError) -> Response[bytes]:
+    headers = freshness.refused() | {"Content-Range": error.content_range}
+    return problem(kinds.NO_SUCH_RANGE, str(error), headers=headers)
 
 
 def _no_picture(request: Request[Any, Any, Any], error: NoPictureError) -> Response[bytes]:
@@ -220,6 +226,7 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     NoPictureError: _no_picture,
     AddressError: _address,
     SignatureError: _signature,
+    UnsatisfiableRangeError: _range,
     OverloadedError: _overloaded,
     WorkerError: _worker,
     ShelfError: _shelf,

@@ -110,12 +110,13 @@ def _describe_picture(operation: Document, problems: list[Kind], *, head: bool) 
     if not head:
         part = _WITH_CONTENT | {"Content-Range": "which bytes of how many"}
         answers["206"] = {"description": "The part asked for", "headers": _headers(part)}
-        refused = _headers({"Content-Range": "how many bytes there are"})
-        answers["416"] = {"description": "There is no such part", "headers": refused}
         for status in ("200", "206"):
             answers[status]["content"] = {each.media_type: {} for each in Format}
+        problems = [*problems, kinds.NO_SUCH_RANGE]
     for number, response in declared(*problems).items():
         answers[str(number)] = _problem(response.description)
+    if not head:
+        answers["416"]["headers"] = _headers({"Content-Range": "how many bytes there are"})
     operation["responses"] = dict(sorted(answers.items()))
 
 

@@ -270,6 +270,7 @@ async def test_a_part_of_a_picture_can_be_asked_for(
     assert part.headers["content-range"] == f"bytes 10-19/{len(whole.content)}"
     beyond = await client.get(url, headers={"range": f"bytes={len(whole.content)}-"})
     assert beyond.status_code == 416
+    assert beyond.json()["type"] == "urn:comanda:problem:no-such-range"
     assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
     changed = await client.get(url, headers={"range": "bytes=0-9", "if-range": '"other"'})
     assert (changed.status_code, changed.content) == (200, whole.content)
