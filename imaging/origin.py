@@ -38,6 +38,8 @@ TRUST: Final = 5.0
 MOST_TRUSTED: Final = 4096
 # Variants that are being stored behind their answers; more are left to who renders them again.
 MOST_STORING: Final = 256
+# Who has something to give in its place waits so long for the shelf: hanging, it takes seconds.
+STAND_IN_PATIENCE: Final = 0.3
 # An answer waits so long for the shelf to take the variant; then it is stored behind it.
 STORE_PATIENCE: Final = 0.25
 
@@ -83,6 +85,7 @@ class Origin:
         self._memory = memory
         self.answers = Answers(memory)
         self._known: OrderedDict[int, Known] = OrderedDict()
+        self._forgotten = 0
         self._flights: Flights[tuple[str, Priority], Served] = Flights(MOST_FLIGHTS)
         self._lookups: Flights[int, PictureFacts | None] = Flights(MOST_LOOKUPS)
         self._reads: Flights[str, bytes | None] = Flights(MOST_READS)
@@ -96,7 +99,7 @@ class Origin:
         who does not is told what is so now, unless too many ask. Raises NoPictureError,
         OverloadedError.
         """
-        began = time.monotonic()
+        began, forgotten = time.monotonic(), self._forgotten
         known = self._known.get(product_id)
         trusted = known if known and began < known.until else None
         if trusted and trusted.facts.version == version:
@@ -115,6 +118,9 @@ class Origin:
         if found is None:
             self._known.pop(product_id, None)
             raise NoPictureError(product_id)
+        if forgotten != self._forgotten:
+            # What was taken down meanwhile may be this.
+            return Known(found, began)
         known = self._known[product_id] = Known(found, began + TRUST)
         self._known.move_to_end(product_id)
         if len(self._known) > MOST_TRUSTED:
@@ -153,11 +159,13 @@ class Origin:
         first is rendered. Raises as `serve` does.
         """
         wanted = [variant, *stand_ins]
+        at_hand = next(filter(None, map(self.at_hand, wanted)), None)
         try:
-            ready = await self._first_ready(wanted) or await self.serve(stand_ins[0], facts)
-        except (ShelfError, OverloadedError):
+            async with asyncio.timeout(STAND_IN_PATIENCE if at_hand else None):
+                ready = await self._first_ready(wanted)
+            ready = ready or await self.serve(stand_ins[0], facts)
+        except (ShelfError, OverloadedError, TimeoutError):
             # The store is away, or has no time; what is in memory is there.
-            at_hand = next(filter(None, map(self.at_hand, wanted)), None)
             if at_hand is None:
                 raise
             return at_hand
@@ -171,6 +179,7 @@ class Origin:
 
     def forget(self, product_id: int, version: str) -> None:
         """Drop from memory what is no longer to be served."""
+        self._forgotten += 1
         self._known.pop(product_id, None)
         self._memory.forget(variants_prefix(product_id, version))
 
@@ -206,7 +215,7 @@ class Origin:
         if body is None:
             # A read that others began may have missed what was stored since.
             return self.at_hand(variant)
-        self._memory.keep(variant.key, body)
+        self._remember(variant, body)
         return Served(variant, body, "shelf", {"fetch": time.perf_counter() - began})
 
     async def _fetch(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
@@ -228,7 +237,7 @@ class Origin:
             raise DamagedError(f"{variant.path}: {error}") from error
         for step in ("decode", "transform", "encode"):
             timings[step] = getattr(rendered.timings, step) / 1e9
-        self._memory.keep(variant.key, rendered.body)
+        self._remember(variant, rendered.body)
         async with _timed(timings, "store"):
             await self._store(variant, rendered.body)
         return Served(variant, rendered.body, "render", timings)
@@ -262,6 +271,12 @@ class Origin:
             self._known.pop(variant.product_id, None)
             raise ShelfError(f"the original {key} is missing, though the catalogue names it")
         return await place.run(Job(render, original, variant.recipe))
+
+    def _remember(self, variant: Variant, body: bytes) -> None:
+        """Unless its picture was taken down while this was read or rendered."""
+        known = self._known.get(variant.product_id)
+        if known is not None and known.facts.version == variant.version:
+            self._memory.keep(variant.key, body)
 
     async def _store(self, variant: Variant, body: bytes) -> None:
         """Put it on the shelf; a slow or broken shelf keeps nobody from the answer."""

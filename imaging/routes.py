@@ -145,7 +145,7 @@ class _Answer:
             ready = headers | _trace(again) | {"Content-Length": str(len(served.body))}
             self._origin.answers.keep(self._request.scope, variant.key, ready, until)
         headers |= _trace(served)
-        return self._whole_or_part(served.body, headers, facts.uploaded_at)
+        return self._whole_or_part(served.body, headers)
 
     async def _served(
         self, variant: Variant, stand_ins: list[Variant], facts: PictureFacts
@@ -172,11 +172,9 @@ class _Answer:
             if_modified_since=headers.get("if-modified-since"),
         )
 
-    def _whole_or_part(
-        self, body: bytes, headers: freshness.Headers, modified: datetime
-    ) -> Response[bytes]:
+    def _whole_or_part(self, body: bytes, headers: freshness.Headers) -> Response[bytes]:
         asked_range = self._request.headers.get("range")
-        applies = range_applies(self._request.headers.get("if-range"), headers["ETag"], modified)
+        applies = range_applies(self._request.headers.get("if-range"), headers["ETag"])
         status = 200
         # A range has no meaning for HEAD (RFC 9110 14.2).
         if asked_range and applies and self._request.method == HttpMethod.GET:

@@ -103,7 +103,7 @@ def _parameter(_: Request[Any, Any, Any], error: ParameterError) -> Response[byt
 
 
 def _address(_: Request[Any, Any, Any], error: AddressError) -> Response[bytes]:
-    return problem(kinds.NOT_FOUND, str(error))
+    return problem(kinds.NOT_FOUND, str(error), headers=freshness.refused())
 
 
 def _signature(_: Request[Any, Any, Any], error: SignatureError) -> Response[bytes]:
@@ -144,7 +144,9 @@ def _worker(_: Request[Any, Any, Any], error: WorkerError) -> Response[bytes]:
 
 def _shelf(_: Request[Any, Any, Any], error: ShelfError) -> Response[bytes]:
     log.error("object store: %s", error)
-    return problem(kinds.UNAVAILABLE, "The object store does not answer.", headers=_later(2))
+    return problem(
+        kinds.UNAVAILABLE, "The object store does not answer.", headers=freshness.unavailable(2)
+    )
 
 
 def _purge(_: Request[Any, Any, Any], error: PurgeError) -> Response[bytes]:

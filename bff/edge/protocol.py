@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn reads it, with bounds on the head of a request and on what follows it."""
+"""HTTP/1.1 as uvicorn speaks it, with bounds on a request's head and on who keeps us waiting."""
 
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections.abc import Callable
@@ -50,6 +50,8 @@ class BoundedProtocol(HttpToolsProtocol):
     head_seconds = 10.0
     # For the rest of a body that was answered before it was read, then for a refused sender.
     drain_seconds = 5.0
+    # For a reader to take more of an answer that waits for it; the kernel tells of megabytes only.
+    stall_seconds = 60.0
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = self._in_body = self._leaving = False
         self._refusal: Kind | None = None
         self._deadline: TimerHandle | None = None
+        self._stall: TimerHandle | None = None
 
     # Of the transport
 
@@ -74,7 +77,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._reader_moves()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        self._reader_moves()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._leaving:
@@ -193,6 +205,22 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = [b"HTTP/1.1 %d %b" % (kind.status, HTTPStatus(kind.status).phrase.encode())]
         lines += [b"%b: %b" % header for header in headers]
         return b"\r\n".join([*lines, b"", body])
+
+    def _watch_reader(self) -> None:
+        """The body of a picture is held until it is taken, by whoever asked for it."""
+        waiting = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(self.stall_seconds, self._stalled, waiting)
+
+    def _stalled(self, waiting: int) -> None:
+        if self.transport.get_write_buffer_size() >= waiting:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+    def _reader_moves(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _within(self, seconds: float, act: Callable[[], None]) -> None:
         self._disarm()

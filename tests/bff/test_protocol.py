@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -37,6 +38,7 @@ class Hasty(BoundedProtocol):
 
     head_seconds = 0.05
     drain_seconds = 0.05
+    stall_seconds = 0.05
 
 
 async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -335,3 +337,45 @@ async def test_every_worker_of_the_command_line_keeps_the_bounds(settings: Setti
     finally:
         server.terminate()
         await server.wait()
+
+
+LARGE = b"x" * 40_000_000
+
+
+async def send_large(_: dict[str, Any], __: Any, send: Any) -> None:
+    """An application: more than a connection's buffers hold."""
+    headers = [(b"content-length", str(len(LARGE)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": LARGE})
+
+
+async def test_who_does_not_take_the_answer_is_left() -> None:
+    left = asyncio.Event()
+
+    class Watched(Hasty):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            left.set()
+
+    async with listening(send_large, Watched) as port, connected(port) as (_, writer):
+        writer.write(GET + b"\r\n")
+        # Nobody reads: the reader's own buffer is full, and so are those of both sides' kernels.
+        await left.wait()
+
+
+class Patient(BoundedProtocol):
+    """The protocol with less patience than its reader needs in all."""
+
+    stall_seconds = 0.3
+
+
+async def test_who_takes_it_slowly_is_served() -> None:
+    async with listening(send_large, Patient) as port, connected(port) as (reader, writer):
+        writer.write(GET + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        began, left = time.monotonic(), len(LARGE)
+        while left:
+            part = await reader.readexactly(min(left, 500_000))
+            left -= len(part)
+            await asyncio.sleep(0.01)
+        assert time.monotonic() - began > Patient.stall_seconds

@@ -146,11 +146,9 @@ def test_nothing_has_no_part() -> None:
     [
         (None, True),
         (TAG, True),
-        (DATE, True),
+        (DATE, False),
         (f"W/{TAG}", False),
         ('"old"', False),
-        ("Sun, 06 Nov 1994 08:49:38 GMT", False),
-        ("Sun, 06 Nov 1994 08:49:36 GMT", False),
         ("", False),
         ("*", False),
     ],
@@ -158,7 +156,7 @@ def test_nothing_has_no_part() -> None:
 def test_a_range_counts_for_the_same_representation_only(
     if_range: str | None, applies: bool
 ) -> None:
-    assert range_applies(if_range, TAG, MODIFIED) is applies
+    assert range_applies(if_range, TAG) is applies
 
 
 def test_dates_of_other_zones_are_moments_all_the_same() -> None:

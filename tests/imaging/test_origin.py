@@ -561,6 +561,46 @@ async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_tru
     assert (await client.get(path)).status_code == 404
 
 
+async def test_what_was_being_rendered_when_it_was_removed_is_not_kept(
+    client: httpx.AsyncClient,
+    upload: Upload,
+    staff: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = f"/products/1?w=48&fm=png&v={(await upload(photograph(64, 48)))['version']}"
+    begun, removed = asyncio.Event(), asyncio.Event()
+    fetch = Shelves.original
+
+    async def late(self: Shelves, key: str) -> bytes | None:
+        begun.set()
+        await removed.wait()
+        return await fetch(self, key)
+
+    monkeypatch.setattr(Shelves, "original", late)
+    rendering = asyncio.create_task(client.get(path))
+    await begun.wait()
+    assert (await client.delete("/api/products/1/picture", headers=staff)).status_code == 204
+    removed.set()
+    await rendering
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_a_store_that_hangs_keeps_nobody_from_what_is_in_memory(
+    client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(photograph(64, 48))
+    await client.get("/products/1?w=48", headers={"accept": "image/webp"})
+
+    async def hang(self: Shelves, key: str) -> bytes | None:
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr(Shelves, "variant", hang)
+    async with asyncio.timeout(30):
+        answer = await client.get("/products/1?w=48", headers={"accept": "image/avif,image/webp"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+
+
 async def test_of_the_same_picture_taken_twice_the_later_original_stays(
     client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung, seen_to: SeenTo
 ) -> None:
