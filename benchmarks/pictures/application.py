@@ -16,6 +16,7 @@ from bff.edge.protocol import OPTIONS
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
 from domain.database import Cluster
+from domain.events import Outbox
 from imaging.facts import facts
 from imaging.intake import NewPicture, shelve
 from imaging.pyramid import levels
@@ -70,7 +71,9 @@ async def hang(
     for number, product in enumerate(await _products(given["COMANDA_DATABASE_URL"], products)):
         body, found, made = judged[number % len(judged)]
         picture = await shelve(shelves, product, body, found, made)
-        await Catalogue(cluster).hang(product, picture)
+        change = await Catalogue(cluster).hang(product, picture)
+        # Or the application would prepare them while it is measured.
+        await Outbox(cluster).delivered(change.id)
         hung.append(Hung(product, picture))
     await cluster.close()
     shelves.close()
