@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from bff.edge.fences import Fenced
 from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
@@ -23,7 +24,7 @@ from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain.accounts import AccessTokens, Accounts, Principal
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
-from domain.database import Cluster, Limits
+from domain.database import Cluster, Database, Fences, Limits
 from domain.events import Event, Outbox, Relay
 from domain.orders import Orders
 from imaging import placeholder
@@ -47,7 +48,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     cluster = Cluster(
         settings.database_url,
         settings.replica_urls,
-        Limits(connections=settings.database_connections),
+        Limits(
+            connections=settings.database_connections,
+            least_connections=settings.database_least_connections,
+            pgbouncer=settings.database_pgbouncer,
+        ),
     )
     # Hot paths fail fast and decide for themselves: redis-py's own retries take seconds.
     redis = Redis.from_url(
@@ -56,14 +61,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
         socket_connect_timeout=1.0,
         retry=Retry(NoBackoff(), 0),
     )
+    fences = Fences(redis)
+    database = Database(cluster, fences)
     shelves = Shelves(store(settings))
-    catalogue = Catalogue(cluster)
+    catalogue = Catalogue(database)
     tokens = AccessTokens(settings.token_secret)
     workers = Workers(_worker_limits(settings))
     origin = Origin(catalogue, shelves, workers, Memory(settings.picture_memory))
     purger = _purger(settings)
     preparation = Preparation(shelves, origin)
-    outbox = Outbox(cluster)
+    outbox = Outbox(database)
     intake = Intake(catalogue, outbox, shelves, workers, origin, preparation, purger)
 
     async def picture_changed(event: Event) -> None:
@@ -75,9 +82,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "redis": redis,
         "shelves": shelves,
         "catalogue": catalogue,
-        "cafeterias": Cafeterias(cluster),
-        "orders": Orders(cluster),
-        "accounts": Accounts(cluster, tokens),
+        "cafeterias": Cafeterias(database),
+        "orders": Orders(database),
+        "accounts": Accounts(database, tokens),
         "origin": origin,
         "intake": intake,
         "preparation": preparation,
@@ -89,6 +96,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        cluster.start()
+        fences.start()
         await workers.start()
         relay.start()
         try:
@@ -99,6 +108,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await origin.close()
             await workers.close()
             await purger.close()
+            await fences.close()
             await cluster.close()
             await redis.aclose()
             shelves.close()
@@ -135,7 +145,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
-    app.asgi_handler = Shortcut(Methods(app), origin.answers)
+    app.asgi_handler = Shortcut(Fenced(Methods(app), lambda: cluster.position), origin.answers)
     return app
 
 

@@ -18,7 +18,7 @@ from bff.app import store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
 from bff.settings import SettingsError, database_url, described, from_environment
-from domain.database import Cluster
+from domain.database import Cluster, Database
 from imaging import engine
 from imaging.shelves import ShelfError, Shelves
 from infra.demo import loader
@@ -159,7 +159,7 @@ def draw(share: int, of: int) -> None:
         cluster = Cluster(given.database_url, [])
         shelves = Shelves(store(given))
         try:
-            await draw_missing(cluster, shelves, share, of)
+            await draw_missing(Database(cluster), shelves, share, of)
         finally:
             await cluster.close()
             shelves.close()

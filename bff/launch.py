@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bff.app import store
 from bff.edge.protocol import OPTIONS
 from bff.settings import Settings, from_environment
-from domain.database import Cluster
+from domain.database import Cluster, Database
 from imaging.shelves import Shelves
 from infra.demo import campus, loader
 from infra.demo.draw import draw_missing
@@ -179,7 +179,7 @@ async def _load_demo(
         cluster = Cluster(settings.database_url, [])
         async with _shelves(settings) as shelves:
             # Here, where everything is imported, the first is there a second sooner.
-            await draw_missing(cluster, shelves, most=1)
+            await draw_missing(Database(cluster), shelves, most=1)
         await cluster.close()
     return missing > 1
 

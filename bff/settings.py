@@ -33,8 +33,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(max_length=16, description="streaming replicas, separated by commas; may be empty"),
     ] = ()
     database_connections: Annotated[
-        int, Meta(ge=1, le=200, description="most connections to each node, for one process")
-    ] = 20
+        int, Meta(ge=1, le=1000, description="most connections to each node, for one process")
+    ] = 100
+    database_least_connections: Annotated[
+        int, Meta(ge=0, le=1000, description="connections to each node that stay open when idle")
+    ] = 10
+    database_pgbouncer: Annotated[
+        bool, Meta(description="true where PgBouncer pools transactions before the nodes")
+    ] = False
     redis_url: Annotated[Url, Meta(description="Redis or Valkey: redis://:password@host:port/0")]
     s3_endpoint: Annotated[Url | None, Meta(description="S3 API; empty for AWS itself")] = None
     s3_region: Annotated[str, Meta(description="region of the buckets")] = "eu-south-2"

@@ -10,7 +10,7 @@ from pwdlib import PasswordHash
 from sqlalchemy import func, select
 
 from domain import model
-from domain.database import Cluster
+from domain.database import Database
 from domain.database import Role as Node
 from domain.errors import CredentialsError, UnavailableError
 from domain.model import Role
@@ -80,8 +80,8 @@ def _nobodys_hash() -> str:
 class Accounts:
     """Logins against the users of the campus."""
 
-    def __init__(self, cluster: Cluster, tokens: AccessTokens) -> None:
-        self._cluster = cluster
+    def __init__(self, database: Database, tokens: AccessTokens) -> None:
+        self._database = database
         self._tokens = tokens
         self._passwords = PasswordHash.recommended()
         self._nobody = _nobodys_hash()
@@ -96,8 +96,8 @@ class Accounts:
             model.User.name,
             model.User.password_hash,
         ).where(func.lower(model.User.email) == email.lower(), model.User.is_active)
-        async with self._cluster.read(Node.PRIMARY) as database:
-            row = (await database.execute(statement)).one_or_none()
+        rows = await self._database.rows(Node.PRIMARY, statement)
+        row = rows[0] if rows else None
         if not await self._verify(password, self._nobody if row is None else row[-1]) or not row:
             raise CredentialsError("The e-mail address or the password is wrong.")
         user_id, role, cafeteria_id, name, _ = row

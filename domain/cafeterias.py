@@ -1,14 +1,16 @@
 """The cafeterias of the campus, and whether each is open."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import select
 
 from domain import model
-from domain.database import Cluster, Role
+from domain.database import Database, Reader, Role
 from domain.model.hours import HORIZON, Interval, Schedule, SpecialDay, Status, WeeklyInterval
 
 # Exceptions that a status may depend on: last night's, and those up to the horizon.
@@ -28,8 +30,8 @@ class Cafeteria(Struct, frozen=True):
 class Cafeterias:
     """Reads of the cafeterias, from the replica that serves the menu."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def listed(self, at: datetime) -> list[Cafeteria]:
         """Every cafeteria by name, with its status at the aware instant `at`."""
@@ -58,17 +60,23 @@ class Cafeterias:
             )
             .order_by(model.OpeningException.cafeteria_id, model.OpeningException.on_date)
         )
+
+        async def read(database: Reader) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+            return (
+                (await database.execute(places)).all(),
+                (await database.execute(intervals)).all(),
+                (await database.execute(exceptions)).all(),
+            )
+
+        rows, hours, days = await self._database.read(Role.MENU, read)
         weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
         special: dict[int, list[SpecialDay]] = defaultdict(list)
-        async with self._cluster.read(Role.MENU) as database:
-            rows = list(await database.execute(places))
-            for owner, weekday, opens_at, closes_at in await database.execute(intervals):
-                weekly[owner].append(
-                    WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
-                )
-            by_date = groupby(await database.execute(exceptions), key=lambda row: row[:2])
-            for (owner, on_date), shifts in by_date:
-                special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
+        for owner, weekday, opens_at, closes_at in hours:
+            weekly[owner].append(
+                WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
+            )
+        for (owner, on_date), shifts in groupby(days, key=lambda row: row[:2]):
+            special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
         cafeterias = []
         for key, name, location, time_zone, last_order_minutes in rows:
             schedule = Schedule(

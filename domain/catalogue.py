@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from msgspec import Struct
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 
 from domain import model
-from domain.database import Cluster, Role
+from domain.database import Database, Reader, Role, Writer
 from domain.errors import NotFoundError
 from domain.events import Event
 from domain.model.paging import Page, Window
@@ -126,8 +126,8 @@ def _picture(version: str | None, *facts: Any) -> Picture | None:
 class Catalogue:
     """The menu: reads from the replica that serves it, changes on the primary."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def categories(self) -> list[Category]:
         """Every category in the order of the menu."""
@@ -138,8 +138,8 @@ class Catalogue:
             model.Category.description,
         )
         statement = select(*columns).order_by(model.Category.position, model.Category.id)
-        async with self._cluster.read(Role.MENU) as database:
-            return [Category(*row) for row in await database.execute(statement)]
+        rows = await self._database.rows(Role.MENU, statement)
+        return [Category(*row) for row in rows]
 
     async def products(self, window: Window, category_id: int | None = None) -> Page[Product]:
         """The products of one category, or of all; an unknown category has none."""
@@ -154,11 +154,14 @@ class Catalogue:
             chosen = model.Product.category_id == category_id
             counted, listed = counted.where(chosen), listed.where(chosen)
         facts = len(_product_columns)
-        async with self._cluster.read(Role.MENU) as database:
+
+        async def read(database: Reader) -> Page[Product]:
             total = await database.scalar(counted)
             rows = await database.execute(listed)
             products = [Product(*(*row[:facts], _picture(*row[facts:]))) for row in rows]
-        return Page(products, total or 0)
+            return Page(products, total or 0)
+
+        return await self._database.read(Role.MENU, read)
 
     async def picture(self, product_id: int) -> Picture | None:
         """The facts of a product's picture; None without product or without picture.
@@ -166,18 +169,16 @@ class Catalogue:
         Of the primary: a replica that lags would tell a CDN of the old picture after the purge.
         """
         statement = select(*_picture_columns).where(model.Product.id == product_id)
-        async with self._cluster.read(Role.PRIMARY) as database:
-            row = (await database.execute(statement)).one_or_none()
-        return None if row is None else _picture(*row)
+        rows = await self._database.rows(Role.PRIMARY, statement)
+        return _picture(*rows[0]) if rows else None
 
     async def cafeteria_of(self, product_id: int) -> int:
         """Whose product it is. Raises NotFoundError."""
         statement = select(model.Product.cafeteria_id).where(model.Product.id == product_id)
-        async with self._cluster.read(Role.PRIMARY) as database:
-            found = await database.scalar(statement)
-        if found is None:
+        rows = await self._database.rows(Role.PRIMARY, statement)
+        if not rows:
             raise NotFoundError("product", product_id)
-        return found
+        return rows[0][0]
 
     async def hang(self, product_id: int, picture: PictureFacts | None) -> PictureChange:
         """Give a product a picture, or none.
@@ -185,43 +186,35 @@ class Catalogue:
         Its event stays in the outbox until somebody has seen to it. Raises NotFoundError.
         """
         values = dict.fromkeys(_PICTURE_FACTS) if picture is None else _facts(picture)
-        async with self._cluster.transaction() as database:
+        levels = [] if picture is None else picture.levels
+        product = model.Product.id == product_id
+        columns = model.Product.picture_version, model.Product.picture_original
+
+        async def change(database: Writer) -> PictureChange:
             # Locked, so that of two uploads each is told what it replaced.
-            row = (
-                await database.execute(
-                    select(model.Product.picture_version, model.Product.picture_original)
-                    .where(model.Product.id == product_id)
-                    .with_for_update()
-                )
-            ).one_or_none()
+            before = await database.execute(select(*columns).where(product).with_for_update())
+            row = before.one_or_none()
             if row is None:
                 raise NotFoundError("product", product_id)
-            await database.execute(
+            await database.change(
                 update(model.Product)
-                .where(model.Product.id == product_id)
+                .where(product)
                 .values(
                     **values,
-                    picture_levels=[] if picture is None else picture.levels,
+                    picture_levels=levels,
                     version=model.Product.version + 1,
                     updated_at=func.now(),
                 )
             )
             replaced, original = row
-            written = await database.execute(
-                insert(model.OutboxEvent)
-                .values(
-                    kind=PICTURE_CHANGED,
-                    payload={
-                        "productId": product_id,
-                        "replaced": replaced,
-                        "original": original,
-                    },
-                    cache_tags=[f"product-{product_id}"],
-                )
-                .returning(model.OutboxEvent.id)
+            event = await database.announce(
+                PICTURE_CHANGED,
+                {"productId": product_id, "replaced": replaced, "original": original},
+                [f"product-{product_id}"],
             )
-            event_id = written.scalar_one()
-        return PictureChange(event_id, product_id, replaced, original)
+            return PictureChange(event.id, product_id, replaced, original)
+
+        return await self._database.write(change)
 
 
 _PICTURE_FACTS = (

@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import func, select, update
 
-from domain.database import Cluster
+from domain.database import Database, Writer
 from domain.errors import UnavailableError
 from domain.model import OutboxEvent
 
@@ -42,8 +42,8 @@ class Outbox:
     """Events by the row. Whoever writes one sees to it at once, and has until `due_at` for that;
     then it is anybody's, and taking it moves `due_at` on: grace, lease and back-off in one."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def take(self, kinds: Iterable[str]) -> list[Event]:
         """At most BATCH events that are due, and nobody else's for a while.
@@ -72,8 +72,11 @@ class Outbox:
             )
             .returning(OutboxEvent.id, OutboxEvent.kind, OutboxEvent.payload, OutboxEvent.attempts)
         )
-        async with self._cluster.transaction() as database:
-            return [Event(*row) for row in await database.execute(taken)]
+
+        async def take(database: Writer) -> list[Event]:
+            return [Event(*row) for row in await database.change(taken)]
+
+        return await self._database.write(take)
 
     async def delivered(self, event_id: int) -> None:
         """It needs no seeing to any more; where that cannot be noted, it is seen to once more."""
@@ -82,9 +85,12 @@ class Outbox:
             .where(OutboxEvent.id == event_id, OutboxEvent.delivered_at.is_(None))
             .values(delivered_at=func.now())
         )
+
+        async def deliver(database: Writer) -> None:
+            await database.change(note)
+
         try:
-            async with self._cluster.transaction() as database:
-                await database.execute(note)
+            await self._database.write(deliver)
         except UnavailableError as error:
             log.warning("event %d will be seen to once more: %s", event_id, error)
 

@@ -6,11 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain import model
 from domain.accounts import Principal
-from domain.database import Cluster
+from domain.database import Database, Reader, Writer
 from domain.database import Role as Node
 from domain.errors import ConflictError, InvalidError, NotFoundError
 from domain.model import OrderStatus, Role
@@ -65,8 +64,8 @@ class Order(Struct, frozen=True):
 class Orders:
     """The orders of the campus, as far as the caller may see them."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def listed(
         self, caller: Principal, columns: Sequence[str], window: Window
@@ -82,14 +81,20 @@ class Orders:
             .limit(window.limit)
             .offset(window.offset)
         )
-        async with self._cluster.read(Node.PRIMARY) as database:
+
+        async def read(database: Reader) -> Page[Row[Any]]:
             total = await database.scalar(counted)
             return Page(list(await database.execute(rows)), total or 0)
 
+        return await self._database.read(Node.MENU, read, of=caller.id)
+
     async def detail(self, caller: Principal, order_id: int) -> Order:
         """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
-        async with self._cluster.read(Node.PRIMARY) as database:
+
+        async def read(database: Reader) -> Order:
             return await _order(database, order_id, _visible_to(caller))
+
+        return await self._database.read(Node.MENU, read, of=caller.id)
 
     async def place(self, caller: Principal, cafeteria_id: int, lines: Sequence[Line]) -> Order:
         """A new order at the current prices; the stock is taken in the same transaction.
@@ -98,16 +103,17 @@ class Orders:
         cafeteria does not have, ConflictError for one that is sold out.
         """
         quantities = _quantities(lines)
-        async with self._cluster.transaction() as database:
+
+        async def change(database: Writer) -> Order:
             prices = await _reserve(database, cafeteria_id, quantities)
             total = sum(prices[product] * count for product, count in quantities.items())
-            placed = await database.execute(
+            placed = await database.change(
                 insert(model.Order)
                 .values(user_id=caller.id, cafeteria_id=cafeteria_id, total_minor=total)
                 .returning(model.Order.id)
             )
             order_id = placed.scalar_one()
-            await database.execute(
+            await database.change(
                 insert(model.OrderItem),
                 [
                     {
@@ -119,14 +125,14 @@ class Orders:
                     for product, count in quantities.items()
                 ],
             )
-            await database.execute(
-                insert(model.OutboxEvent).values(
-                    kind="order:created",
-                    payload={"orderId": order_id, "userId": caller.id, "version": 1},
-                    cache_tags=[f"product-{product}" for product in quantities],
-                )
+            await database.announce(
+                "order:created",
+                {"orderId": order_id, "userId": caller.id, "version": 1},
+                [f"product-{product}" for product in quantities],
             )
             return await _order(database, order_id, true())
+
+        return await self._database.write(change, by=[caller.id])
 
 
 def _visible_to(caller: Principal) -> ColumnElement[bool]:
@@ -151,7 +157,7 @@ def _quantities(lines: Sequence[Line]) -> dict[int, int]:
 
 
 async def _reserve(
-    database: AsyncConnection, cafeteria_id: int, quantities: Mapping[int, int]
+    database: Writer, cafeteria_id: int, quantities: Mapping[int, int]
 ) -> dict[int, int]:
     """Take the stock; the price of each product in minor units."""
     statement = (
@@ -178,7 +184,7 @@ async def _reserve(
         if not row.is_available or row.stock < count:
             left = row.stock if row.is_available else 0
             raise ConflictError(f"{row.name}: {count} asked for, {left} left.")
-    await database.execute(
+    await database.change(
         update(model.Product)
         .where(model.Product.id == bindparam("product"))
         .values(stock=model.Product.stock - bindparam("taken"), version=model.Product.version + 1),
@@ -187,7 +193,7 @@ async def _reserve(
     return {product: row.price_minor for product, row in found.items()}
 
 
-async def _order(database: AsyncConnection, order_id: int, visible: ColumnElement[bool]) -> Order:
+async def _order(database: Reader, order_id: int, visible: ColumnElement[bool]) -> Order:
     head = await database.execute(
         select(*COLUMNS.values()).where(model.Order.id == order_id, visible)
     )

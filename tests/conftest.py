@@ -20,7 +20,7 @@ from sqlalchemy import make_url
 
 from bff.app import create_app, store
 from bff.settings import Settings, from_environment
-from domain.database import Cluster
+from domain.database import Cluster, Database
 from imaging.shelves import Shelves
 from infra.demo import loader
 from infra.local.stack import Stack
@@ -110,6 +110,12 @@ async def cluster(database: str) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
+def campus(cluster: Cluster) -> Database:
+    """What services are given, without anybody's fences."""
+    return Database(cluster)
+
+
+@pytest.fixture
 async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
     """A plain connection to the campus, to look behind the application's back."""
     connection = await asyncpg.connect(database)
@@ -138,6 +144,8 @@ def settings(database: str, redis_url: str) -> Settings:
             # Tests of what a replica does name one: elsewhere nothing waits for it.
             "COMANDA_REPLICA_URLS": "",
             "COMANDA_REDIS_URL": redis_url,
+            "COMANDA_DATABASE_LEAST_CONNECTIONS": "0",
+            "COMANDA_PICTURE_PROCESSES": "1",
             "COMANDA_S3_ORIGINALS": f"originals-{buckets}",
             "COMANDA_S3_VARIANTS": f"variants-{buckets}",
         }

@@ -15,7 +15,7 @@ from bff.app import store
 from bff.edge.protocol import OPTIONS
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
-from domain.database import Cluster
+from domain.database import Cluster, Database
 from domain.events import Outbox
 from imaging.facts import facts
 from imaging.intake import NewPicture, shelve
@@ -66,14 +66,15 @@ async def hang(
     """So many new products with the photographs in turn."""
     shelves = Shelves(store(from_environment(given)))
     cluster = Cluster(given["COMANDA_DATABASE_URL"], [])
+    database = Database(cluster)
     judged = [(body, facts(body), levels(body) if pyramid else []) for body in photographs]
     hung = []
     for number, product in enumerate(await _products(given["COMANDA_DATABASE_URL"], products)):
         body, found, made = judged[number % len(judged)]
         picture = await shelve(shelves, product, body, found, made)
-        change = await Catalogue(cluster).hang(product, picture)
+        change = await Catalogue(database).hang(product, picture)
         # Or the application would prepare them while it is measured.
-        await Outbox(cluster).delivered(change.id)
+        await Outbox(database).delivered(change.id)
         hung.append(Hung(product, picture))
     await cluster.close()
     shelves.close()

@@ -1,6 +1,25 @@
-"""The way to PostgreSQL: a primary for writes and replicas, by role, for reads."""
+"""Routed PostgreSQL: a primary, replicas by role, fences, units of work."""
 
 from domain.database.address import DatabaseAddressError, dsn, nodes
-from domain.database.cluster import Cluster, Limits, Role
+from domain.database.cluster import Cluster, Role, Routing
+from domain.database.database import Database
+from domain.database.fences import Fence, Fences, Horizon, horizon
+from domain.database.pools import Limits
+from domain.database.sessions import Reader, Writer
 
-__all__ = ["Cluster", "DatabaseAddressError", "Limits", "Role", "dsn", "nodes"]
+__all__ = [
+    "Cluster",
+    "Database",
+    "DatabaseAddressError",
+    "Fence",
+    "Fences",
+    "Horizon",
+    "Limits",
+    "Reader",
+    "Role",
+    "Routing",
+    "Writer",
+    "dsn",
+    "horizon",
+    "nodes",
+]

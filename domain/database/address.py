@@ -13,15 +13,21 @@ _NOT_OURS: Final = frozenset(
 )
 
 
+_READ_WRITE: Final = ("target_session_attrs", "read-write")
+_PRIMARY: Final = ("target_session_attrs", "primary")
+
+
 class DatabaseAddressError(ValueError):
     """A text is not the URL of a PostgreSQL server; the message has no part of it."""
 
 
-def dsn(url: str) -> str:
+def dsn(url: str, *, read_only: bool = False) -> str:
     """`url` as asyncpg's `dsn`: libpq's `postgresql://user:password@host:port,host:port/database`
     with `sslmode`, `sslrootcert`, `target_session_attrs` and server settings as parameters.
 
-    SQLAlchemy's spelling (`postgresql+asyncpg://`, `?ssl=require`) is understood as well.
+    SQLAlchemy's spelling (`postgresql+asyncpg://`, `?ssl=require`) is understood as well. Of the
+    hosts, a `read_only` connection takes the primary where others ask for `read-write`, which it
+    could not be itself.
     Raises DatabaseAddressError.
     """
     try:
@@ -34,6 +40,8 @@ def dsn(url: str) -> str:
     if not parts.path.strip("/"):
         raise DatabaseAddressError("it names no database: postgresql://user@host:5432/database")
     kept = [("sslmode" if key == "ssl" else key, value) for key, value in given]
+    if read_only:
+        kept = [_PRIMARY if pair == _READ_WRITE else pair for pair in kept]
     query = urlencode([pair for pair in kept if pair[0] not in _NOT_OURS], quote_via=quote)
     return urlunsplit(("postgresql", parts.netloc, parts.path, query, ""))
 

@@ -1,174 +1,196 @@
-"""Engines by role, and the two ways to use them: `read` and `transaction`."""
+"""A primary and its replicas: who reads where, and what happens when one of them is lost."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final, TypeVar
 
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.database.address import DRIVER, dsn, nodes
+from domain.database.fences import UNKNOWN, Fence
+from domain.database.node import DRIVER_ERRORS, LaterError, LostError, Node, PassedError
+from domain.database.pools import Limits
+from domain.database.sessions import Reader, Writer
 from domain.errors import UnavailableError
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-# SQLSTATE classes and codes that say "later": connection, resources, operator, locks, conflicts.
-_PASSING = ("08", "53", "57", "55P03", "40001", "40P01")
-# Seconds that a server has to say that it cut a statement off, before we do.
-_GRACE = 2.0
+# How often a transaction is done over when another one got in its way.
+MOST_TRIES: Final = 4
+# Seconds between two looks at a node.
+POLL: Final = 0.25
+# Message of the log: whoever has replayed it has replayed, and shows, every commit before it.
+_FENCE: Final = "SELECT pg_logical_emit_message(false, 'comanda', '')"
 
 
 class Role(StrEnum):
-    """What a read is for; each role has a node of its own and the primary behind it."""
+    """What a read is for."""
 
     PRIMARY = "primary"
     MENU = "menu"
+    """The menu, and a person's own history."""
     ANALYTICS = "analytics"
     REPORTS = "reports"
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds of one node's pool: connections, and seconds to connect, wait for one,
-    run a statement and wait for a lock."""
+class Routing:
+    """By role the replicas, counted from 0, that serve it, the best first; the primary comes last
+    of all. A replica further behind than `bytes` and `seconds` serves nobody."""
 
-    connections: int = 20
-    connect_timeout: float = 2.0
-    pool_timeout: float = 2.0
-    statement_timeout: float = 10.0
-    lock_timeout: float = 2.0
+    chains: Mapping[Role, Sequence[int]] = field(
+        default_factory=lambda: {Role.MENU: (0, 1, 2), Role.ANALYTICS: (1, 2), Role.REPORTS: (2, 1)}
+    )
+    bytes: int = 16 * 1024 * 1024
+    seconds: float = 5.0
 
 
 class Cluster:
-    """A primary and its replicas. The n-th replica serves the n-th of menu, analytics, reports."""
+    """Reads by role, and transactions on the primary."""
 
     def __init__(
-        self, primary_url: str, replica_urls: Sequence[str], limits: Limits | None = None
+        self,
+        primary_url: str,
+        replica_urls: Sequence[str],
+        limits: Limits | None = None,
+        routing: Routing | None = None,
     ) -> None:
         limits = limits or Limits()
-        self._primary = _Node(primary_url, limits, read_only=False)
-        # Reads that fall back to the primary are refused a write there too.
-        self._primary_reads = _Node(primary_url, limits, read_only=True)
-        self._replicas = [_Node(url, limits, read_only=True) for url in replica_urls]
-        readers = (Role.MENU, Role.ANALYTICS, Role.REPORTS)
-        self._chains: dict[Role, list[_Node]] = {Role.PRIMARY: [self._primary_reads]}
-        for position, role in enumerate(readers):
-            own = self._replicas[position % len(self._replicas) :][:1] if self._replicas else []
-            self._chains[role] = [*own, self._primary_reads]
+        self._routing = routing or Routing()
+        self._primary = Node("primary", primary_url, limits, writable=True)
+        self._replicas = [
+            Node(f"replica-{number}", url, limits)
+            for number, url in enumerate(replica_urls, start=1)
+        ]
+        self._watching: list[asyncio.Task[None]] = []
+        self._caught_up: dict[Node, float] = {}
+        self.served: Counter[tuple[Role, str]] = Counter()
+        """Reads by role and node, since the start."""
 
-    @asynccontextmanager
-    async def read(self, role: Role) -> AsyncIterator[AsyncConnection]:
-        """A read-only connection to the first node of the role's chain that answers.
+    def start(self) -> None:
+        """Watch the nodes from now on, and open their first connections."""
+        for node in self._nodes:
+            self._watching.append(asyncio.create_task(self._watch(node)))
 
-        Raises UnavailableError when none does. Each statement sees its own snapshot.
+    async def read(self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence = 0) -> T:
+        """What `work` reads from a node of the role that has come as far as `fence`.
+
+        It is done over on the next node when one is lost under it. Raises UnavailableError.
         """
-        connection = await self._first_that_answers(self._chains[role])
-        try:
-            yield connection
-        except (DBAPIError, TimeoutError) as error:
-            raise await _judged(connection, error) from error
-        finally:
-            await connection.close()
+        async for node in self._candidates(role, fence):
+            try:
+                async with node.reading() as connection:
+                    result = await work(Reader(connection))
+            except (LostError, PassedError) as error:
+                log.info("a read of %s goes on from %s: %s", role, node.name, error)
+            except LaterError as error:
+                raise UnavailableError(str(error)) from error
+            else:
+                self.served[role, node.name] += 1
+                return result
+        raise UnavailableError("The database does not answer.")
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction on the primary: committed when the block ends, else rolled back.
+    async def write(self, work: Callable[[Writer], Awaitable[T]]) -> tuple[T, Writer, Fence]:
+        """What `work` does in one transaction, committed; its writer, and the fence behind it.
 
-        A failing COMMIT raises here, so nothing is acknowledged that was not kept.
+        It is done over when another transaction got in its way, and that undid it. Raises
+        UnavailableError; if the node is lost during COMMIT, it may or may not have been done.
         """
-        connection = await self._first_that_answers([self._primary])
-        try:
-            async with connection.begin():
-                yield connection
-        except (DBAPIError, TimeoutError) as error:
-            raise await _judged(connection, error) from error
-        finally:
-            await connection.close()
+        for tried in range(1, MOST_TRIES + 1):
+            try:
+                async with self._primary.writing() as connection:
+                    async with connection.begin():
+                        writer = Writer(connection)
+                        result = await work(writer)
+                    return result, writer, await _fence(connection)
+            except PassedError as error:
+                if tried == MOST_TRIES:
+                    raise UnavailableError("Too many change the same at once.", 1) from error
+                await asyncio.sleep(random.uniform(0.005, 0.02) * 2**tried)
+            except (LostError, LaterError) as error:
+                log.warning("a write failed: %s", error)
+                raise UnavailableError("The database could not answer just now.") from error
+        raise AssertionError
 
     async def ping(self, patience: float) -> dict[str, bool]:
         """Whether each node answers within `patience` seconds, by name."""
-        named = {"primary": self._primary_reads}
-        named |= {f"replica-{n}": node for n, node in enumerate(self._replicas, start=1)}
-        answers = await asyncio.gather(*(node.answers(patience) for node in named.values()))
-        return dict(zip(named, answers, strict=True))
+        answers = await asyncio.gather(*(node.answers(patience) for node in self._nodes))
+        return {node.name: well for node, well in zip(self._nodes, answers, strict=True)}
+
+    @property
+    def position(self) -> Fence:
+        """How far the primary had come when it was last seen."""
+        return self._primary.position
 
     async def close(self) -> None:
-        """Close every pool."""
-        for node in (self._primary, self._primary_reads, *self._replicas):
-            await node.engine.dispose()
+        """Stop watching, and close every pool."""
+        for watching in self._watching:
+            watching.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        await asyncio.gather(*(node.close() for node in self._nodes))
 
-    @staticmethod
-    async def _first_that_answers(chain: Sequence["_Node"]) -> AsyncConnection:
-        for node in chain:
-            try:
-                return await node.engine.connect()
-            except (OSError, DBAPIError, PoolTimeoutError) as error:
-                log.warning("database node %s does not answer: %s", node.place, error)
-        raise UnavailableError("The database does not answer.")
+    @property
+    def _nodes(self) -> list[Node]:
+        return [self._primary, *self._replicas]
 
+    async def _candidates(self, role: Role, fence: Fence) -> AsyncIterator[Node]:
+        for node in self._chain(role):
+            if node.up and self._is_fresh(node) and await _has_come(node, fence):
+                yield node
+        yield self._primary
+        # It may have been one connection only; or it is dead, and what it sent last has arrived.
+        await self._primary.look()
+        if self._primary.up:
+            yield self._primary
+            return
+        for node in self._chain(role):
+            if node.up and await _has_come(node, fence):
+                yield node
 
-class _Node:
-    """A server, or several of which one is right, and a pool of connections to it."""
+    def _chain(self, role: Role) -> Iterable[Node]:
+        for number in self._routing.chains.get(role, ()):
+            if number < len(self._replicas):
+                yield self._replicas[number]
 
-    def __init__(self, url: str, limits: Limits, *, read_only: bool) -> None:
-        self.place = nodes(url)
-        self.engine = _engine(url, limits, read_only=read_only)
+    def _is_fresh(self, node: Node) -> bool:
+        """An idle primary is no lag: what was replayed is old then, but all there is."""
+        if node not in self._caught_up:
+            return True
+        behind = self._primary.position - node.position
+        if behind <= 0:
+            return True
+        late = min(node.seconds_behind, time.monotonic() - self._caught_up[node])
+        return behind <= self._routing.bytes and late <= self._routing.seconds
 
-    async def answers(self, patience: float) -> bool:
-        """Whether it answers within `patience` seconds."""
-        try:
-            async with asyncio.timeout(patience), self.engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (OSError, DBAPIError, PoolTimeoutError):
-            return False
-        return True
-
-
-def _engine(url: str, limits: Limits, *, read_only: bool) -> AsyncEngine:
-    settings = {
-        "application_name": "comanda",
-        "statement_timeout": str(int(limits.statement_timeout * 1000)),
-    }
-    if read_only:
-        settings["default_transaction_read_only"] = "on"
-    else:
-        settings["lock_timeout"] = str(int(limits.lock_timeout * 1000))
-    return create_async_engine(
-        DRIVER,
-        pool_size=limits.connections,
-        # An overflow connection is closed on return: a queue costs less than a connect.
-        max_overflow=0,
-        # What people typed does not belong into a log of errors.
-        hide_parameters=True,
-        pool_use_lifo=True,
-        pool_timeout=limits.pool_timeout,
-        # Reads need no BEGIN, hence no ROLLBACK when their connection comes back.
-        isolation_level="AUTOCOMMIT" if read_only else "READ COMMITTED",
-        pool_reset_on_return=None if read_only else "rollback",
-        connect_args={
-            "dsn": dsn(url),
-            "timeout": limits.connect_timeout,
-            # A server that is frozen, or a network that swallows, ends no statement by itself.
-            "command_timeout": limits.statement_timeout + _GRACE,
-            "server_settings": settings,
-        },
-    )
+    async def _watch(self, node: Node) -> None:
+        await node.warm()
+        while True:
+            await node.look()
+            if node.up and node.position >= self._primary.position:
+                self._caught_up[node] = time.monotonic()
+            # Not all of them, and not all processes, at the same moment.
+            await asyncio.sleep(POLL * random.uniform(0.8, 1.2))
 
 
-async def _judged(connection: AsyncConnection, error: DBAPIError | TimeoutError) -> Exception:
-    """A node that was lost or is overwhelmed is unavailable; anything else is as it is."""
-    if isinstance(error, TimeoutError):
-        # Its answer may still come, and would be taken for that of the next statement.
-        await connection.invalidate(error)
-        log.warning("database: no answer within the time of a statement")
-        return UnavailableError("The database did not answer in time.")
-    state = str(getattr(error.orig, "sqlstate", None) or "")
-    if error.connection_invalidated or state.startswith(_PASSING):
-        log.warning("database: %s", error.orig)
-        return UnavailableError("The database could not answer just now.")
-    return error
+async def _has_come(node: Node, fence: Fence) -> bool:
+    if node.position < fence < UNKNOWN:
+        await node.look()
+    return node.up and node.position >= fence
+
+
+async def _fence(connection: AsyncConnection) -> Fence:
+    """The position behind what was just committed. (`pg_current_wal_insert_lsn()` is not sound.)"""
+    raw = (await connection.get_raw_connection()).driver_connection
+    try:
+        return int(await raw.fetchval(_FENCE))  # type: ignore[union-attr]
+    except DRIVER_ERRORS as error:
+        # It is committed, and is acknowledged.
+        log.warning("a write has no fence: %s", error)
+        return UNKNOWN

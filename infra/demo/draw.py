@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from domain import model
 from domain.catalogue import Catalogue
-from domain.database import Cluster, Role
+from domain.database import Database, Role
 from imaging.facts import facts
 from imaging.intake import shelve
 from imaging.pyramid import levels
@@ -18,7 +18,7 @@ SIZES = ((2400, 1800),) * 14 + ((1800, 2400),) * 4 + ((4000, 3000),) * 2
 
 
 async def draw_missing(
-    cluster: Cluster, shelves: Shelves, share: int = 0, of: int = 1, most: int | None = None
+    database: Database, shelves: Shelves, share: int = 0, of: int = 1, most: int | None = None
 ) -> int:
     """Draw, store and record the missing pictures; how many it was.
 
@@ -32,11 +32,10 @@ async def draw_missing(
         .order_by(model.Product.id)
         .limit(most)
     )
-    async with cluster.read(Role.PRIMARY) as database:
-        rows = list(await database.execute(missing))
+    rows = await database.rows(Role.PRIMARY, missing)
     for product_id, slug in rows:
         width, height = random.Random(product_id).choice(SIZES)
         body = draw_jpeg(slug, product_id, (width, height))
         picture = await shelve(shelves, product_id, body, facts(body), levels(body))
-        await Catalogue(cluster).hang(product_id, picture)
+        await Catalogue(database).hang(product_id, picture)
     return len(rows)

@@ -15,7 +15,7 @@ from selenium.webdriver.chrome.service import Service
 
 from bff.settings import Settings
 from domain.catalogue import Catalogue
-from domain.database import Cluster
+from domain.database import Cluster, Database
 from imaging.facts import facts
 from imaging.intake import shelve
 from imaging.pyramid import levels
@@ -53,7 +53,7 @@ async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
     for product_id in range(1, DISHES + 1):
         body = draw_jpeg("salads", product_id, (1600, 1200))
         picture = await shelve(shelves, product_id, body, facts(body), levels(body))
-        await Catalogue(cluster).hang(product_id, picture)
+        await Catalogue(Database(cluster)).hang(product_id, picture)
     await cluster.close()
     port = free_port()
     server = await asyncio.create_subprocess_exec(

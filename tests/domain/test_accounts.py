@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from domain.accounts import ACCESS_TOKEN_LIFETIME, AccessTokens, Accounts, Principal
-from domain.database import Cluster
+from domain.database import Database
 from domain.errors import CredentialsError
 from domain.model import Role
 from infra.demo.campus import PASSWORD
@@ -15,19 +15,19 @@ from infra.demo.campus import PASSWORD
 SECRET = "a secret for tests, long enough to sign with"
 
 
-async def test_a_login_gives_a_token_that_proves_who_it_is(cluster: Cluster) -> None:
+async def test_a_login_gives_a_token_that_proves_who_it_is(campus: Database) -> None:
     tokens = AccessTokens(SECRET)
-    session = await Accounts(cluster, tokens).login("STAFF1@campus.example", PASSWORD)
+    session = await Accounts(campus, tokens).login("STAFF1@campus.example", PASSWORD)
     assert session.principal.role is Role.STAFF
     assert session.principal.cafeteria_id == 1
     assert tokens.verify(session.token) == session.principal
 
 
 async def test_no_refusal_tells_which_part_was_wrong(
-    cluster: Cluster, connection: asyncpg.Connection
+    campus: Database, connection: asyncpg.Connection
 ) -> None:
     await connection.execute("UPDATE users SET is_active = false WHERE email LIKE 'student2@%'")
-    accounts = Accounts(cluster, AccessTokens(SECRET))
+    accounts = Accounts(campus, AccessTokens(SECRET))
     words = set()
     for email, password in (
         ("student1@campus.example", "wrong"),

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import certifi
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, true
 
 from bff.settings import SettingsError, from_environment
 from domain.database import Cluster, DatabaseAddressError, Limits, Role, dsn, nodes
@@ -25,8 +25,7 @@ from tests.serving import pump
 async def reads(url: str) -> bool:
     cluster = Cluster(url, [url], Limits(connect_timeout=5.0))
     try:
-        async with cluster.read(Role.MENU) as database:
-            return bool(await database.scalar(text("SELECT true")))
+        return bool(await cluster.read(Role.MENU, lambda reader: reader.scalar(select(true()))))
     finally:
         await cluster.close()
 

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from domain import events
-from domain.database import Cluster, Limits
+from domain.database import Cluster, Database, Limits
 from domain.events import Event, Outbox, Relay
 from tests.serving import Proxy
 
@@ -16,7 +16,7 @@ GRACE_IS_OVER = "UPDATE outbox SET due_at = now()"
 
 
 async def test_an_event_is_seen_to_after_its_grace_until_a_handler_comes_through(
-    cluster: Cluster, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    campus: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "PATIENCE", 0.05)
     seen: list[Event] = []
@@ -28,7 +28,7 @@ async def test_an_event_is_seen_to_after_its_grace_until_a_handler_comes_through
         if event.attempt == 2:
             await asyncio.Event().wait()
 
-    relay = Relay(Outbox(cluster), {"told": handler})
+    relay = Relay(Outbox(campus), {"told": handler})
     await connection.execute("INSERT INTO outbox (kind, payload) VALUES ('other', '{}')")
     event_id = await connection.fetchval(WRITE)
     # It is its writer's.
@@ -56,16 +56,16 @@ async def test_an_event_is_seen_to_after_its_grace_until_a_handler_comes_through
 
 
 async def test_an_event_that_another_process_is_taking_is_not_waited_for(
-    cluster: Cluster, connection: asyncpg.Connection
+    campus: Database, connection: asyncpg.Connection
 ) -> None:
     await connection.execute(WRITE)
     await connection.execute(GRACE_IS_OVER)
     async with connection.transaction():
         await connection.execute("SELECT FROM outbox FOR UPDATE")
-        assert await Outbox(cluster).take(["told"]) == []
-    (taken,) = await Outbox(cluster).take(["told"])
-    assert await Outbox(cluster).take(["told"]) == []
-    await Outbox(cluster).delivered(taken.id)
+        assert await Outbox(campus).take(["told"]) == []
+    (taken,) = await Outbox(campus).take(["told"])
+    assert await Outbox(campus).take(["told"]) == []
+    await Outbox(campus).delivered(taken.id)
 
 
 async def test_a_relay_waits_for_a_database_that_is_away(
@@ -92,7 +92,7 @@ async def test_a_relay_waits_for_a_database_that_is_away(
         seen.set()
 
     monkeypatch.setattr(Relay, "round", watched)
-    relay = Relay(Outbox(cluster), {"told": handler})
+    relay = Relay(Outbox(Database(cluster)), {"told": handler})
     relay.start()
     async with asyncio.timeout(30):
         await waited.wait()

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from domain.accounts import Principal
-from domain.database import Cluster
+from domain.database import Database
 from domain.errors import ConflictError, InvalidError, NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.paging import Window
@@ -35,13 +35,13 @@ async def dishes(connection: asyncpg.Connection) -> list[asyncpg.Record]:
 
 
 async def test_the_total_is_the_servers_sum_and_the_stock_is_taken(
-    cluster: Cluster,
+    campus: Database,
     connection: asyncpg.Connection,
     customer: Principal,
     dishes: list[asyncpg.Record],
 ) -> None:
     first, second, _ = dishes
-    order = await Orders(cluster).place(
+    order = await Orders(campus).place(
         customer, PLACE, [Line(first["id"], 2), Line(second["id"], 1), Line(first["id"], 1)]
     )
     assert order.total_minor == 3 * first["price_minor"] + second["price_minor"]
@@ -58,7 +58,7 @@ async def test_the_total_is_the_servers_sum_and_the_stock_is_taken(
 
 
 async def test_fifty_buyers_of_five_portions_get_five(
-    cluster: Cluster,
+    campus: Database,
     connection: asyncpg.Connection,
     customer: Principal,
     dishes: list[asyncpg.Record],
@@ -66,7 +66,7 @@ async def test_fifty_buyers_of_five_portions_get_five(
     dish = dishes[0]["id"]
     await connection.execute("UPDATE products SET stock = 5 WHERE id = $1", dish)
     before = await connection.fetchval("SELECT count(*) FROM orders")
-    orders = Orders(cluster)
+    orders = Orders(campus)
     outcomes = await asyncio.gather(
         *(orders.place(customer, PLACE, [Line(dish, 1)]) for _ in range(50)),
         return_exceptions=True,
@@ -78,9 +78,9 @@ async def test_fifty_buyers_of_five_portions_get_five(
 
 
 async def test_orders_for_the_same_dishes_in_another_sequence_do_not_deadlock(
-    cluster: Cluster, customer: Principal, dishes: list[asyncpg.Record]
+    campus: Database, customer: Principal, dishes: list[asyncpg.Record]
 ) -> None:
-    orders = Orders(cluster)
+    orders = Orders(campus)
     sequences = itertools.cycle(itertools.permutations(dish["id"] for dish in dishes))
     baskets = [[Line(key, 1) for key in next(sequences)] for _ in range(30)]
     placed = await asyncio.gather(*(orders.place(customer, PLACE, each) for each in baskets))
@@ -88,7 +88,7 @@ async def test_orders_for_the_same_dishes_in_another_sequence_do_not_deadlock(
 
 
 async def test_what_cannot_be_ordered_leaves_no_trace(
-    cluster: Cluster,
+    campus: Database,
     connection: asyncpg.Connection,
     customer: Principal,
     dishes: list[asyncpg.Record],
@@ -110,15 +110,15 @@ async def test_what_cannot_be_ordered_leaves_no_trace(
     ]
     for basket, refusal in baskets:
         with pytest.raises(refusal):
-            await Orders(cluster).place(customer, PLACE, basket)
+            await Orders(campus).place(customer, PLACE, basket)
     assert await connection.fetch("SELECT id, stock, version FROM products ORDER BY id") == before
     assert await connection.fetchval("SELECT count(*) FROM outbox") == 0
 
 
 async def test_everyone_sees_the_orders_that_concern_them_and_no_other(
-    cluster: Cluster, connection: asyncpg.Connection, customer: Principal
+    campus: Database, connection: asyncpg.Connection, customer: Principal
 ) -> None:
-    orders = Orders(cluster)
+    orders = Orders(campus)
     totals = {}
     for caller, condition in (
         (customer, f"user_id = {customer.id}"),
@@ -136,13 +136,13 @@ async def test_everyone_sees_the_orders_that_concern_them_and_no_other(
 
 
 async def test_somebody_elses_order_is_not_found(
-    cluster: Cluster, connection: asyncpg.Connection, customer: Principal
+    campus: Database, connection: asyncpg.Connection, customer: Principal
 ) -> None:
     other = await connection.fetchval(
         "SELECT id FROM orders WHERE user_id <> $1 LIMIT 1", customer.id
     )
     with pytest.raises(NotFoundError):
-        await Orders(cluster).detail(customer, other)
+        await Orders(campus).detail(customer, other)
 
 
 @pytest.mark.parametrize("before", list(OrderStatus))

@@ -14,7 +14,7 @@ import pytest
 
 from bff.settings import Settings
 from domain.catalogue import Catalogue
-from domain.database import Cluster
+from domain.database import Cluster, Database
 from imaging.facts import facts
 from imaging.intake import shelve
 from imaging.pyramid import levels
@@ -56,7 +56,7 @@ async def servers(settings: Settings, shelves: Shelves) -> AsyncIterator[list[in
     cluster = Cluster(settings.database_url, [])
     for product_id in range(1, PRODUCTS + 1):
         picture = await shelve(shelves, product_id, body, about, pyramid)
-        await Catalogue(cluster).hang(product_id, picture)
+        await Catalogue(Database(cluster)).hang(product_id, picture)
     await cluster.close()
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(server(settings)) for _ in range(2)]

@@ -22,7 +22,7 @@ from cdn import freshness
 from cdn.address import Variant, original_key, resolve
 from cdn.purge import PurgeError, RecordedPurges
 from domain.catalogue import Catalogue
-from domain.database import Cluster
+from domain.database import Database
 from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging import preparation as preparation_module
@@ -505,7 +505,7 @@ async def test_every_change_of_a_picture_is_purged_by_its_tag(
 async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next(
     settings: Settings,
     shelves: Shelves,
-    cluster: Cluster,
+    campus: Database,
     connection: asyncpg.Connection,
     serve: Serve,
     caplog: pytest.LogCaptureFixture,
@@ -519,9 +519,9 @@ async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next
     await shelves.keep_original(original_key(1, "0fb7a4d.0"), b"old", "image/jpeg")
     # The first one was lost track of earlier; the second hung until this commit.
     old = msgspec.structs.replace(picture, version="0fb7a4d", original="0fb7a4d.0")
-    await Catalogue(cluster).hang(1, old)
+    await Catalogue(campus).hang(1, old)
     await connection.execute("UPDATE outbox SET delivered_at = now()")
-    await Catalogue(cluster).hang(1, picture)
+    await Catalogue(campus).hang(1, picture)
     present = resolve(1, f"w=777&fm=webp&v={picture.version}")
     await shelves.keep_variant(present, b"present")
     await connection.execute("UPDATE outbox SET due_at = now()")

@@ -1,0 +1,54 @@
+"""The header by which a client says how far it has to see, and is told how far it has written."""
+
+from collections.abc import Callable
+from typing import Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from domain.database import Fence, Horizon, horizon
+
+HEADER: Final = b"comanda-fence"
+_MOST_DIGITS: Final = 16
+
+
+class Fenced:
+    """An ASGI application, each of whose requests has a horizon.
+
+    A client that was told of a change, by an answer or over a socket, sends back the fence that
+    came with it (hexadecimal). One that is ahead of the primary is nobody's: it would only make
+    the primary serve what replicas could.
+    """
+
+    def __init__(self, application: ASGIApp, position: Callable[[], Fence]) -> None:
+        self._application = application
+        self._position = position
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request (ASGI)."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._application(scope, receive, send)
+            return
+        seen = Horizon(self._asked(scope))
+
+        async def send_with_fence(message: Message) -> None:
+            if seen.written and message["type"] == "http.response.start":
+                fence = (HEADER, b"%x" % seen.written)
+                message["headers"] = [*message["headers"], fence]
+            await send(message)
+
+        token = horizon.set(seen)
+        try:
+            await self._application(scope, receive, send_with_fence)
+        finally:
+            horizon.reset(token)
+
+    def _asked(self, scope: Scope) -> Fence:
+        for name, value in scope["headers"]:
+            if name == HEADER and len(value) <= _MOST_DIGITS and value.isalnum():
+                try:
+                    asked = int(value, 16)
+                except ValueError:
+                    return 0
+                return asked if asked <= self._position() else 0
+        return 0

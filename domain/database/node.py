@@ -1,0 +1,256 @@
+"""A PostgreSQL server: its pools, what was last seen of it, and how its errors are read."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+from weakref import WeakSet
+
+import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.database.address import dsn, nodes
+from domain.database.fences import Fence
+from domain.database.pools import Limits, engine
+
+log = logging.getLogger(__name__)
+
+# The second-last and the last come of a connection that is ended under a statement.
+DRIVER_ERRORS: Final = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+# Seconds that a server has to say where it is.
+PROBE_PATIENCE: Final = 0.3
+CONNECT_PATIENCE: Final = 0.5
+# How often in a row it may fail to; a busy machine makes everybody late.
+MOST_MISSED: Final = 2
+MOST_MISSED_BY_PRIMARY: Final = 8
+# SQLSTATEs of a server that goes away, or is not there yet.
+_LOST: Final = ("08", "57P01", "57P02", "57P03")
+# Of what another server, or a second try, may do: a conflict with replay or with another
+# transaction, a server without a connection left, or one that is a standby and was to write.
+_PASSED: Final = ("40001", "40P01", "53300", "25006")
+_STANDBY: Final = "25006"
+# Of a server that says "later": resources, an operator's hand, a lock.
+_LATER: Final = ("53", "57", "55P03")
+_PROBE: Final = """
+SELECT pg_is_in_recovery(),
+       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+            ELSE pg_current_wal_insert_lsn() END,
+       coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8
+"""
+
+
+class LostError(Exception):
+    """The node does not answer, or no more."""
+
+
+class PassedError(Exception):
+    """It could not be done this time, or not there; the node is well."""
+
+
+class LaterError(Exception):
+    """There is no time or no room for it now."""
+
+
+class Node:
+    """One server, or several of which one is right, as a name in a chain of roles."""
+
+    def __init__(self, name: str, url: str, limits: Limits, *, writable: bool = False) -> None:
+        self.name = name
+        self.up = True
+        """Believed until a probe, or a statement, has shown otherwise."""
+        self.position: Fence = 0
+        """How far it had come when it was last seen."""
+        self.seconds_behind = 0.0
+        self._url = url
+        self._limits = limits
+        self._reads = engine(url, limits, read_only=True)
+        self._writes = engine(url, limits, read_only=False) if writable else None
+        self._open: WeakSet[asyncpg.Connection] = WeakSet()
+        for each in self._engines:
+            event.listen(each.sync_engine.pool, "connect", self._opened)
+        self._eye: asyncpg.Connection | None = None
+        self._missed = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._suspecting: set[asyncio.Task[None]] = set()
+
+    @property
+    def place(self) -> str:
+        """Its hosts and ports, for logs."""
+        return nodes(self._url)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A read-only connection, each statement with a snapshot of its own.
+
+        Raises LostError, PassedError, LaterError for what the node did, anything else as it is.
+        """
+        async with self._connected(self._reads) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for transactions. Raises as `reading` does."""
+        if self._writes is None:
+            raise LostError(f"{self.name} takes no writes")
+        async with self._connected(self._writes) as connection:
+            yield connection
+
+    async def look(self) -> None:
+        """See where the node is; whoever looks at the same moment looks together."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.shield(self._looking)
+
+    def lose(self, reason: object) -> None:
+        """It does not answer: end what is under way there, and its connections."""
+        if self.up:
+            log.warning("database node %s (%s) is lost: %s", self.name, self.place, reason)
+        self.up = False
+        # It may come back from a copy that is older.
+        self.position = 0
+        if self._eye is not None:
+            self._eye.terminate()
+            self._eye = None
+        for connection in list(self._open):
+            # A hung server would keep its readers waiting otherwise; what is idle is thrown
+            # away when its pool would hand it out.
+            connection.terminate()
+
+    async def warm(self) -> None:
+        """Open the least connections of each pool, as far as the node lets us."""
+        for each in self._engines:
+            with suppress(OSError, DBAPIError, PoolTimeoutError, TimeoutError):
+                opened = [await each.connect() for _ in range(self._limits.least_connections)]
+                for connection in opened:
+                    await connection.close()
+
+    async def answers(self, patience: float) -> bool:
+        """Whether it answers within `patience` seconds."""
+        try:
+            async with asyncio.timeout(patience), self._reads.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except (OSError, DBAPIError, PoolTimeoutError, TimeoutError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close its connections."""
+        for task in self._suspecting:
+            task.cancel()
+        await asyncio.gather(*self._suspecting, return_exceptions=True)
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._eye is not None:
+            self._eye.terminate()
+        for each in self._engines:
+            await each.dispose()
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        try:
+            standby, position, behind = await self._seen()
+        except TimeoutError:
+            self._miss(time.monotonic() - began)
+        except DRIVER_ERRORS as error:
+            self.lose(error)
+        else:
+            self._missed = 0
+            if standby and self._writes is not None:
+                # Another one was promoted; a new connection finds it.
+                self.lose("it is a standby now")
+                return
+            self.position, self.seconds_behind = position, behind
+            if not self.up:
+                log.warning("database node %s (%s) is back", self.name, self.place)
+                self.up = True
+        finally:
+            self._looking = None
+
+    async def _seen(self) -> tuple[bool, Fence, float]:
+        if self._eye is None or self._eye.is_closed():
+            async with asyncio.timeout(CONNECT_PATIENCE):
+                self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=0)
+        async with asyncio.timeout(PROBE_PATIENCE):
+            standby, position, behind = await self._eye.fetchrow(_PROBE)
+            return standby, position, behind
+
+    def _miss(self, waited: float) -> None:
+        """It did not answer in time, unless it was this process that had none."""
+        if self._eye is not None:
+            self._eye.terminate()
+        if waited > 2 * CONNECT_PATIENCE:
+            return
+        self._missed += 1
+        # There is none in place of the primary: what is under way there may still end well.
+        if self._missed >= (MOST_MISSED if self._writes is None else MOST_MISSED_BY_PRIMARY):
+            self.lose("it does not answer in time")
+
+    @property
+    def _engines(self) -> list[AsyncEngine]:
+        return [self._reads] if self._writes is None else [self._reads, self._writes]
+
+    def _opened(self, connection: Any, _: Any) -> None:
+        self._open.add(connection.driver_connection)
+
+    def _suspect(self) -> None:
+        looking = asyncio.create_task(self.look())
+        self._suspecting.add(looking)
+        looking.add_done_callback(self._suspecting.discard)
+
+    @asynccontextmanager
+    async def _connected(self, pool: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        try:
+            connection = await pool.connect()
+        except PoolTimeoutError as error:
+            raise LaterError("No connection to the database is free.") from error
+        except (DBAPIError, *DRIVER_ERRORS) as error:
+            raise self._read(error, connecting=True) from error
+        try:
+            yield connection
+        except (DBAPIError, *DRIVER_ERRORS) as error:
+            if isinstance(error, TimeoutError):
+                # Its answer may still come, and would be taken for that of the next statement.
+                await connection.invalidate(error)
+            judged = self._read(error)
+            if judged is error:
+                raise
+            raise judged from error
+        finally:
+            with suppress(DBAPIError, *DRIVER_ERRORS):
+                await connection.close()
+
+    def _read(self, error: Exception, *, connecting: bool = False) -> Exception:
+        """What an error says of the node; the error itself where it says nothing."""
+        cause = getattr(error, "orig", None) or error
+        state = str(getattr(cause, "sqlstate", None) or "")
+        if state.startswith(_PASSED):
+            if state == _STANDBY and self._writes is not None:
+                self._suspect()
+            return PassedError(str(cause))
+        if connecting or state.startswith(_LOST) or _ended(error):
+            # One connection, perhaps: what others do there goes on until it is known.
+            self._suspect()
+            return LostError(str(cause))
+        if isinstance(error, TimeoutError) or state.startswith(_LATER):
+            log.warning("database node %s: %s", self.name, cause)
+            return LaterError("The database did not answer in time.")
+        return error
+
+
+def _ended(error: Exception) -> bool:
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    if isinstance(error, asyncpg.PostgresError | TimeoutError):
+        return False
+    return isinstance(error, DRIVER_ERRORS)

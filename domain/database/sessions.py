@@ -1,0 +1,70 @@
+"""What a unit of work is given: a reader, which takes no statement but SELECT, or a writer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVarTuple, overload
+
+from msgspec import Struct
+from sqlalchemy import CursorResult, Executable, Select, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
+
+from domain.model import OutboxEvent
+
+Ts = TypeVarTuple("Ts")
+Query: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | TextualSelect
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+class Reader:
+    """A connection that reads; the server refuses whatever else finds its way into a SELECT."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @overload
+    async def execute(self, statement: Select[*Ts]) -> CursorResult[*Ts]: ...
+    @overload
+    async def execute(self, statement: Query) -> CursorResult[*tuple[Any, ...]]: ...
+    async def execute(self, statement: Query) -> CursorResult[*tuple[Any, ...]]:
+        """The rows of a SELECT, all of them fetched."""
+        return await self._connection.execute(statement)
+
+    async def scalar(self, statement: Query) -> Any:
+        """The first column of the first row, or None."""
+        return await self._connection.scalar(statement)
+
+
+class Announced(Struct, frozen=True):
+    """An event as it was written into the outbox."""
+
+    id: int
+    kind: str
+    payload: dict[str, Any]
+    cache_tags: list[str]
+
+
+class Writer(Reader):
+    """A transaction on the primary; what it announces is kept with what it changes, or neither."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self.announced: list[Announced] = []
+
+    async def change(
+        self, statement: Executable, parameters: Parameters | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Run an INSERT, UPDATE or DELETE, once for each of several parameters."""
+        return await self._connection.execute(statement, parameters)
+
+    async def announce(
+        self, kind: str, payload: dict[str, Any], cache_tags: Sequence[str] = ()
+    ) -> Announced:
+        """Write an event, and the cache tags of what changes with it, into the outbox."""
+        written = await self._connection.execute(
+            insert(OutboxEvent)
+            .values(kind=kind, payload=payload, cache_tags=list(cache_tags))
+            .returning(OutboxEvent.id)
+        )
+        event = Announced(written.scalar_one(), kind, payload, list(cache_tags))
+        self.announced.append(event)
+        return event
