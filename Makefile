@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-stock check format lock clean ready bench-pictures
+.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -31,6 +31,9 @@ test: check ## set up what is missing, run the checks and every test
 
 test-stock: ready ## every test on stock Pillow
 	@PYTHONPATH='$(stock)' $(bin)/pytest -n 2 --dist worksteal $(ARGS)
+
+test-long: ready ## what takes minutes: lost nodes, crowds of writers (make test has the rest)
+	@$(bin)/pytest -n 0 -m long -s $(ARGS)
 
 check: ready ## formatting, lint, types, who may import whom
 	$(bin)/ruff format --check $(rooms)

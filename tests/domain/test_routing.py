@@ -1,0 +1,245 @@
+"""Nobody is shown the world before their own write; a replica that fails is nobody's problem."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import column, func, make_url, select, text, update
+
+from domain import model
+from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Routing, Writer
+from domain.database import fences as fences_module
+from tests.serving import Proxy
+
+ANA, BRUNO = 1, 2
+POSITION = select(func.max(model.Category.position))
+MENU = Routing({Role.MENU: (0,)})
+SMALL = Limits(connections=4, connect_timeout=1.0)
+
+
+async def position(reader: Reader) -> Any:
+    return await reader.scalar(POSITION)
+
+
+def moved_to(place: int) -> Callable[[Writer], Any]:
+    async def change(writer: Writer) -> None:
+        await writer.change(update(model.Category).values(position=place))
+
+    return change
+
+
+@pytest.fixture
+async def replicas(database: str) -> list[str]:
+    """The test's own database on each of the replicas, which have it."""
+    name = make_url(database).database
+    urls = [
+        make_url(url).set(database=name).render_as_string(hide_password=False)
+        for url in os.environ["COMANDA_REPLICA_URLS"].split(",")
+    ]
+    async with asyncio.timeout(30):
+        for url in urls:
+            while not await _is_there(url):
+                pass
+    return urls
+
+
+async def _is_there(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url)
+    except asyncpg.InvalidCatalogNameError:
+        return False
+    await connection.close()
+    return True
+
+
+@asynccontextmanager
+async def paused(url: str) -> AsyncIterator[None]:
+    """The replica replays nothing; one test at a time, for all have the same ones."""
+    turn = await asyncpg.connect(os.environ["COMANDA_DATABASE_URL"])
+    await turn.execute("SELECT pg_advisory_lock(7)")
+    replica = await asyncpg.connect(url)
+    await replica.execute("SELECT pg_wal_replay_pause()")
+    try:
+        yield
+    finally:
+        await replica.execute("SELECT pg_wal_replay_resume()")
+        await replica.close()
+        await turn.close()
+
+
+Processes = Callable[..., Any]
+
+
+@pytest.fixture
+async def started() -> AsyncIterator[Callable[..., tuple[Cluster, Database]]]:
+    """Start a process's way to the database; all are ended with the test."""
+    async with AsyncExitStack() as stack:
+
+        def start(
+            primary: str, replicas: list[str], redis_url: str, routing: Routing = MENU
+        ) -> tuple[Cluster, Database]:
+            cluster = Cluster(primary, replicas, SMALL, routing)
+            redis = Redis.from_url(redis_url)
+            fences = Fences(redis)
+            stack.push_async_callback(redis.aclose)
+            stack.push_async_callback(fences.close)
+            stack.push_async_callback(cluster.close)
+            cluster.start()
+            fences.start()
+            return cluster, Database(cluster, fences)
+
+        yield start
+
+
+async def test_one_sees_ones_own_write_whichever_process_is_asked_and_others_keep_the_replica(
+    database: str, replicas: list[str], redis_url: str, started: Processes
+) -> None:
+    _, mine = started(database, replicas[:1], redis_url)
+    other_cluster, other = started(database, replicas[:1], redis_url)
+    async with paused(replicas[0]):
+        await mine.write(moved_to(77), by=[ANA])
+        assert await mine.read(Role.MENU, position, of=ANA) == 77
+        assert await other.read(Role.MENU, position, of=ANA) == 77
+        assert other_cluster.served == {(Role.MENU, "primary"): 1}
+        assert await other.read(Role.MENU, position, of=BRUNO) != 77
+        assert await other.read(Role.MENU, position) != 77
+        assert other_cluster.served[Role.MENU, "replica-1"] == 2
+    async with asyncio.timeout(30):
+        while other_cluster.served[Role.MENU, "replica-1"] < 3:
+            assert await other.read(Role.MENU, position, of=ANA) == 77
+
+
+async def test_the_next_replica_has_it_before_the_primary_is_asked(
+    database: str, replicas: list[str], redis_url: str, started: Processes
+) -> None:
+    cluster, campus = started(database, replicas[:2], redis_url, Routing({Role.MENU: (0, 1)}))
+    async with paused(replicas[0]):
+        await campus.write(moved_to(77), by=[ANA])
+        async with asyncio.timeout(30):
+            while (Role.MENU, "replica-2") not in cluster.served:
+                assert await campus.read(Role.MENU, position, of=ANA) == 77
+        assert (Role.MENU, "replica-1") not in cluster.served
+
+
+async def test_without_redis_ones_reads_go_to_the_primary(
+    database: str,
+    replicas: list[str],
+    redis_url: str,
+    started: Processes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fences_module, "PAUSE", 0.02)
+    monkeypatch.setattr(fences_module, "STICKY", 0.5)
+    place = urlsplit(redis_url)
+    proxy = Proxy(str(place.hostname), int(place.port or 6379))
+    await proxy.up()
+    through = redis_url.replace(f":{place.port}/", f":{proxy.port}/")
+    cluster, campus = started(database, replicas[:1], through)
+    await proxy.down()
+    async with paused(replicas[0]):
+        # What another process wrote for her meanwhile, nobody can tell.
+        await campus.write(moved_to(77))
+        assert await campus.read(Role.MENU, position, of=ANA) == 77
+        assert await campus.read(Role.MENU, position) != 77
+    await proxy.up()
+    async with asyncio.timeout(30):
+        while cluster.served[Role.MENU, "replica-1"] < 2:
+            assert await campus.read(Role.MENU, position, of=ANA) == 77
+    await proxy.down()
+
+
+async def test_a_replica_that_lags_serves_nobody_until_it_has_caught_up(
+    database: str, replicas: list[str], redis_url: str, started: Processes
+) -> None:
+    cluster, campus = started(
+        database, replicas[:1], redis_url, Routing({Role.MENU: (0,)}, bytes=16)
+    )
+    async with asyncio.timeout(30):
+        async with paused(replicas[0]):
+            await campus.write(moved_to(77))
+            while await campus.read(Role.MENU, position) != 77:
+                pass
+        served = cluster.served[Role.MENU, "replica-1"]
+        while cluster.served[Role.MENU, "replica-1"] == served:
+            assert await campus.read(Role.MENU, position) == 77
+
+
+async def test_a_replica_that_hangs_in_a_query_is_left_and_comes_back(
+    database: str, replicas: list[str], redis_url: str, started: Processes
+) -> None:
+    place = urlsplit(replicas[0])
+    proxy = Proxy(str(place.hostname), int(place.port or 5432))
+    await proxy.up()
+    through = replicas[0].replace(f":{place.port}/", f":{proxy.port}/")
+    cluster, campus = started(database, [through], redis_url)
+    tried = []
+
+    async def hangs(reader: Reader) -> Any:
+        tried.append(await reader.scalar(select(func.pg_is_in_recovery())))
+        proxy.thaw.clear()
+        return await position(reader)
+
+    assert await campus.read(Role.MENU, hangs) is not None
+    assert tried == [True, False]
+    assert cluster.served == {(Role.MENU, "primary"): 1}
+    proxy.thaw.set()
+    async with asyncio.timeout(30):
+        while (Role.MENU, "replica-1") not in cluster.served:
+            await campus.read(Role.MENU, position)
+    await cluster.close()
+    await proxy.down()
+
+
+AGAIN = """
+CREATE FUNCTION conflicted() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+IF pg_is_in_recovery() THEN RAISE EXCEPTION 'conflict with recovery' USING ERRCODE = '40001';
+END IF; RETURN true; END $$
+"""
+
+
+async def test_a_read_that_conflicts_with_replay_is_done_over_elsewhere(
+    database: str,
+    replicas: list[str],
+    redis_url: str,
+    started: Processes,
+    connection: asyncpg.Connection,
+) -> None:
+    await connection.execute(AGAIN)
+    cluster, campus = started(database, replicas[:1], redis_url)
+    await campus.write(moved_to(1), by=[ANA])
+    async with asyncio.timeout(30):
+        while (Role.MENU, "replica-1") not in cluster.served:
+            await campus.read(Role.MENU, position, of=ANA)
+    conflicted = text("SELECT conflicted()").columns(column("value"))
+    assert await campus.read(Role.MENU, lambda reader: reader.scalar(conflicted)) is True
+    await campus.read(Role.MENU, position)
+    assert cluster.served[Role.MENU, "replica-1"] == 2
+
+
+async def test_connections_beyond_the_least_are_let_go_when_idle(
+    database: str, connection: asyncpg.Connection
+) -> None:
+    limits = Limits(connections=8, least_connections=2, idle_timeout=0.2)
+    cluster = Cluster(database, [], limits)
+    opened = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'comanda'"
+    )
+    nap = text("SELECT pg_sleep(0.3)").columns(column("value"))
+    await asyncio.gather(
+        *(cluster.read(Role.PRIMARY, lambda reader: reader.scalar(nap)) for _ in range(8))
+    )
+    async with asyncio.timeout(30):
+        while await connection.fetchval(opened) > 2:
+            pass
+    # Those that were let go are not handed out.
+    await asyncio.gather(
+        *(cluster.read(Role.PRIMARY, lambda reader: reader.scalar(nap)) for _ in range(8))
+    )
+    await cluster.close()
