@@ -1,5 +1,6 @@
 """The header by which a client says how far it has to see, and is told how far it has written."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -9,7 +10,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from domain.database import Fence, Horizon, horizon
 
 HEADER: Final = b"comanda-fence"
-_MOST_DIGITS: Final = 16
+_FENCE: Final = re.compile(rb"[0-9a-f]{1,16}")
 
 
 class Fenced:
@@ -45,10 +46,7 @@ class Fenced:
 
     def _asked(self, scope: Scope) -> Fence:
         for name, value in scope["headers"]:
-            if name == HEADER and len(value) <= _MOST_DIGITS and value.isalnum():
-                try:
-                    asked = int(value, 16)
-                except ValueError:
-                    return 0
+            if name == HEADER and _FENCE.fullmatch(value):
+                asked = int(value, 16)
                 return asked if asked <= self._position() else 0
         return 0

@@ -161,12 +161,12 @@ class Cluster:
 
     def _is_fresh(self, node: Node) -> bool:
         """An idle primary is no lag: what was replayed is old then, but all there is."""
-        if node not in self._caught_up:
-            return True
         behind = self._primary.position - node.position
         if behind <= 0:
             return True
-        late = min(node.seconds_behind, time.monotonic() - self._caught_up[node])
+        late = node.seconds_behind
+        if node in self._caught_up:
+            late = min(late, time.monotonic() - self._caught_up[node])
         return behind <= self._routing.bytes and late <= self._routing.seconds
 
     async def _watch(self, node: Node) -> None:

@@ -154,15 +154,23 @@ async def test_without_redis_ones_reads_go_to_the_primary(
     await proxy.down()
 
 
+MUCH = "SELECT pg_logical_emit_message(false, 'test', repeat('x', 5000000))"
+
+
 async def test_a_replica_that_lags_serves_nobody_until_it_has_caught_up(
-    database: str, replicas: list[str], redis_url: str, started: Processes
+    database: str,
+    replicas: list[str],
+    redis_url: str,
+    started: Processes,
+    connection: asyncpg.Connection,
 ) -> None:
-    cluster, campus = started(
-        database, replicas[:1], redis_url, Routing({Role.MENU: (0,)}, bytes=16)
-    )
+    routing = Routing({Role.MENU: (0,)}, bytes=4_000_000, seconds=1000.0)
+    cluster, campus = started(database, replicas[:1], redis_url, routing)
     async with asyncio.timeout(30):
         async with paused(replicas[0]):
             await campus.write(moved_to(77))
+            assert await campus.read(Role.MENU, position) != 77
+            await connection.execute(MUCH)
             while await campus.read(Role.MENU, position) != 77:
                 pass
         served = cluster.served[Role.MENU, "replica-1"]
