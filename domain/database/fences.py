@@ -67,9 +67,10 @@ class Fences:
 
     async def close(self) -> None:
         """Stop watching."""
-        if self._watching is not None:
+        while self._watching is not None and not self._watching.done():
+            # Again, for redis-py swallows one that comes while it connects.
             self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await asyncio.wait({self._watching}, timeout=0.1)
 
     async def keep(self, people: Iterable[int], fence: Fence) -> None:
         """Nobody of `people` is to be shown the world before `fence` any more."""

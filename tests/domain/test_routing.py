@@ -154,6 +154,16 @@ async def test_without_redis_ones_reads_go_to_the_primary(
     await proxy.down()
 
 
+async def test_watching_redis_ends_whenever_it_is_stopped(redis_url: str) -> None:
+    for turns in range(25):
+        async with Redis.from_url(redis_url) as redis, asyncio.timeout(30):
+            fences = Fences(redis)
+            fences.start()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await fences.close()
+
+
 MUCH = "SELECT pg_logical_emit_message(false, 'test', repeat('x', 5000000))"
 
 
