@@ -26,6 +26,7 @@ from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
 from domain.events import Event, Outbox, Relay
+from domain.ordering import Ordering
 from domain.orders import Orders
 from imaging import placeholder
 from imaging.intake import Intake
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "catalogue": catalogue,
         "cafeterias": Cafeterias(database),
         "orders": Orders(database),
+        "ordering": Ordering(database),
         "accounts": Accounts(database, tokens),
         "origin": origin,
         "intake": intake,
@@ -126,6 +128,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
             menu.list_cafeterias,
             auth.login,
             orders.place_order,
+            orders.move_order,
+            orders.cancel_order,
             orders.list_orders,
             orders.show_order,
             health.health,

@@ -1,16 +1,15 @@
 """The cafeterias of the campus, and whether each is open."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 
 from domain import model
 from domain.database import Database, Reader, Role
+from domain.errors import NotFoundError
 from domain.model.hours import HORIZON, Interval, Schedule, SpecialDay, Status, WeeklyInterval
 
 # Exceptions that a status may depend on: last night's, and those up to the horizon.
@@ -35,58 +34,80 @@ class Cafeterias:
 
     async def listed(self, at: datetime) -> list[Cafeteria]:
         """Every cafeteria by name, with its status at the aware instant `at`."""
-        places = select(
+
+        async def read(database: Reader) -> list[Cafeteria]:
+            return await _cafeterias(database, at, true())
+
+        return await self._database.read(Role.MENU, read)
+
+
+async def cafeteria(database: Reader, cafeteria_id: int, at: datetime) -> Cafeteria:
+    """One cafeteria with its status at `at`, in the caller's transaction. Raises NotFoundError."""
+    found = await _cafeterias(database, at, model.Cafeteria.id == cafeteria_id)
+    if not found:
+        raise NotFoundError("cafeteria", cafeteria_id)
+    return found[0]
+
+
+async def _cafeterias(
+    database: Reader, at: datetime, chosen: ColumnElement[bool]
+) -> list[Cafeteria]:
+    places = (
+        select(
             model.Cafeteria.id,
             model.Cafeteria.name,
             model.Cafeteria.location,
             model.Cafeteria.time_zone,
             model.Cafeteria.last_order_minutes,
-        ).order_by(model.Cafeteria.name)
-        intervals = select(
+        )
+        .where(chosen)
+        .order_by(model.Cafeteria.name)
+    )
+    intervals = (
+        select(
             model.OpeningInterval.cafeteria_id,
             model.OpeningInterval.weekday,
             model.OpeningInterval.opens_at,
             model.OpeningInterval.closes_at,
-        ).order_by(model.OpeningInterval.weekday, model.OpeningInterval.opens_at)
-        exceptions = (
-            select(
-                model.OpeningException.cafeteria_id,
-                model.OpeningException.on_date,
-                model.OpeningException.opens_at,
-                model.OpeningException.closes_at,
-            )
-            .where(
-                model.OpeningException.on_date.between((at - _PAST).date(), (at + _AHEAD).date())
-            )
-            .order_by(model.OpeningException.cafeteria_id, model.OpeningException.on_date)
         )
-
-        async def read(database: Reader) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
-            return (
-                (await database.execute(places)).all(),
-                (await database.execute(intervals)).all(),
-                (await database.execute(exceptions)).all(),
-            )
-
-        rows, hours, days = await self._database.read(Role.MENU, read)
-        weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
-        special: dict[int, list[SpecialDay]] = defaultdict(list)
-        for owner, weekday, opens_at, closes_at in hours:
-            weekly[owner].append(
-                WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
-            )
-        for (owner, on_date), shifts in groupby(days, key=lambda row: row[:2]):
-            special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
-        cafeterias = []
-        for key, name, location, time_zone, last_order_minutes in rows:
-            schedule = Schedule(
-                time_zone=time_zone,
-                weekly=tuple(weekly[key]),
-                exceptions=tuple(special[key]),
-                last_order=timedelta(minutes=last_order_minutes),
-            )
-            cafeterias.append(Cafeteria(key, name, location, schedule, schedule.status(at)))
-        return cafeterias
+        .join(model.Cafeteria, model.Cafeteria.id == model.OpeningInterval.cafeteria_id)
+        .where(chosen)
+        .order_by(model.OpeningInterval.weekday, model.OpeningInterval.opens_at)
+    )
+    exceptions = (
+        select(
+            model.OpeningException.cafeteria_id,
+            model.OpeningException.on_date,
+            model.OpeningException.opens_at,
+            model.OpeningException.closes_at,
+        )
+        .join(model.Cafeteria, model.Cafeteria.id == model.OpeningException.cafeteria_id)
+        .where(
+            chosen,
+            model.OpeningException.on_date.between((at - _PAST).date(), (at + _AHEAD).date()),
+        )
+        .order_by(model.OpeningException.cafeteria_id, model.OpeningException.on_date)
+    )
+    weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
+    special: dict[int, list[SpecialDay]] = defaultdict(list)
+    rows = (await database.execute(places)).all()
+    for owner, weekday, opens_at, closes_at in await database.execute(intervals):
+        weekly[owner].append(
+            WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
+        )
+    days = (await database.execute(exceptions)).all()
+    for (owner, on_date), shifts in groupby(days, key=lambda row: row[:2]):
+        special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
+    cafeterias = []
+    for key, name, location, time_zone, last_order_minutes in rows:
+        schedule = Schedule(
+            time_zone=time_zone,
+            weekly=tuple(weekly[key]),
+            exceptions=tuple(special[key]),
+            last_order=timedelta(minutes=last_order_minutes),
+        )
+        cafeterias.append(Cafeteria(key, name, location, schedule, schedule.status(at)))
+    return cafeterias
 
 
 def _special_day(on_date: date, shifts: list[tuple[object, ...]]) -> SpecialDay:

@@ -1,22 +1,19 @@
-"""Orders: placing one, and reading those one may see."""
+"""Orders, as those see them whom they concern."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Row, func, select, true
 
 from domain import model
 from domain.accounts import Principal
-from domain.database import Database, Reader, Writer
+from domain.database import Database, Reader
 from domain.database import Role as Node
-from domain.errors import ConflictError, InvalidError, NotFoundError
+from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.paging import Page, Window
-
-MOST_LINES = 50
-MOST_OF_ONE = 99
 
 # What a list of orders may be asked for; the one allow-list, down to the SQL.
 COLUMNS: Mapping[str, ColumnElement[Any]] = {
@@ -26,16 +23,10 @@ COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "status": model.Order.status.expression,
     "total_minor": model.Order.total_minor.expression,
     "version": model.Order.version.expression,
+    "pickup_code": model.Order.pickup_code.expression,
     "created_at": model.Order.created_at.expression,
     "updated_at": model.Order.updated_at.expression,
 }
-
-
-class Line(Struct, frozen=True):
-    """So many of a product, as asked for."""
-
-    product_id: int
-    quantity: int
 
 
 class Item(Struct, frozen=True):
@@ -48,7 +39,7 @@ class Item(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """An order with its items."""
+    """An order with its items; `pickup_code` is what it is called up by."""
 
     id: int
     user_id: int
@@ -56,6 +47,7 @@ class Order(Struct, frozen=True):
     status: OrderStatus
     total_minor: int
     version: int
+    pickup_code: str | None
     created_at: datetime
     updated_at: datetime
     items: list[Item]
@@ -71,7 +63,7 @@ class Orders:
         self, caller: Principal, columns: Sequence[str], window: Window
     ) -> Page[Row[Any]]:
         """The newest first, each a row of `columns` (names of COLUMNS) and no other column."""
-        visible = _visible_to(caller)
+        visible = visible_to(caller)
         counted = select(func.count()).select_from(model.Order).where(visible)
         rows = (
             select(*(COLUMNS[name] for name in columns))
@@ -92,50 +84,13 @@ class Orders:
         """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
 
         async def read(database: Reader) -> Order:
-            return await _order(database, order_id, _visible_to(caller))
+            return await order_of(database, order_id, visible_to(caller))
 
         return await self._database.read(Node.MENU, read, of=caller.id)
 
-    async def place(self, caller: Principal, cafeteria_id: int, lines: Sequence[Line]) -> Order:
-        """A new order at the current prices; the stock is taken in the same transaction.
 
-        Raises InvalidError for an impossible list, NotFoundError for a product that this
-        cafeteria does not have, ConflictError for one that is sold out.
-        """
-        quantities = _quantities(lines)
-
-        async def change(database: Writer) -> Order:
-            prices = await _reserve(database, cafeteria_id, quantities)
-            total = sum(prices[product] * count for product, count in quantities.items())
-            placed = await database.change(
-                insert(model.Order)
-                .values(user_id=caller.id, cafeteria_id=cafeteria_id, total_minor=total)
-                .returning(model.Order.id)
-            )
-            order_id = placed.scalar_one()
-            await database.change(
-                insert(model.OrderItem),
-                [
-                    {
-                        "order_id": order_id,
-                        "product_id": product,
-                        "quantity": count,
-                        "unit_price_minor": prices[product],
-                    }
-                    for product, count in quantities.items()
-                ],
-            )
-            await database.announce(
-                "order:created",
-                {"orderId": order_id, "userId": caller.id, "version": 1},
-                [f"product-{product}" for product in quantities],
-            )
-            return await _order(database, order_id, true())
-
-        return await self._database.write(change, by=[caller.id])
-
-
-def _visible_to(caller: Principal) -> ColumnElement[bool]:
+def visible_to(caller: Principal) -> ColumnElement[bool]:
+    """Which orders are the caller's business."""
     if caller.role is Role.ADMIN:
         return true()
     if caller.role is Role.STAFF:
@@ -143,57 +98,8 @@ def _visible_to(caller: Principal) -> ColumnElement[bool]:
     return model.Order.user_id == caller.id
 
 
-def _quantities(lines: Sequence[Line]) -> dict[int, int]:
-    """How many of each product; a product named twice is one line of the sum."""
-    if not 1 <= len(lines) <= MOST_LINES:
-        raise InvalidError(f"An order has 1 to {MOST_LINES} lines.")
-    quantities: dict[int, int] = {}
-    for line in lines:
-        quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
-    for product, count in quantities.items():
-        if not 1 <= count <= MOST_OF_ONE:
-            raise InvalidError(f"Product {product}: the quantity must be 1 to {MOST_OF_ONE}.")
-    return quantities
-
-
-async def _reserve(
-    database: Writer, cafeteria_id: int, quantities: Mapping[int, int]
-) -> dict[int, int]:
-    """Take the stock; the price of each product in minor units."""
-    statement = (
-        select(
-            model.Product.id,
-            model.Product.name,
-            model.Product.price_minor,
-            model.Product.stock,
-            model.Product.is_available,
-        )
-        .where(
-            model.Product.id == func.any(list(quantities)),
-            model.Product.cafeteria_id == cafeteria_id,
-        )
-        # Locked in one order everywhere, so that two orders never wait for each other.
-        .order_by(model.Product.id)
-        .with_for_update()
-    )
-    found = {row.id: row for row in await database.execute(statement)}
-    for product, count in quantities.items():
-        row = found.get(product)
-        if row is None:
-            raise NotFoundError(f"product in cafeteria {cafeteria_id} with id", product)
-        if not row.is_available or row.stock < count:
-            left = row.stock if row.is_available else 0
-            raise ConflictError(f"{row.name}: {count} asked for, {left} left.")
-    await database.change(
-        update(model.Product)
-        .where(model.Product.id == bindparam("product"))
-        .values(stock=model.Product.stock - bindparam("taken"), version=model.Product.version + 1),
-        [{"product": product, "taken": count} for product, count in quantities.items()],
-    )
-    return {product: row.price_minor for product, row in found.items()}
-
-
-async def _order(database: Reader, order_id: int, visible: ColumnElement[bool]) -> Order:
+async def order_of(database: Reader, order_id: int, visible: ColumnElement[bool]) -> Order:
+    """An order with its items, where it is `visible`. Raises NotFoundError."""
     head = await database.execute(
         select(*COLUMNS.values()).where(model.Order.id == order_id, visible)
     )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ from cdn.address import AddressError, ParameterError, SignatureError
 from cdn.conditions import UnsatisfiableRangeError
 from cdn.purge import PurgeError
 from domain import errors
+from domain.model.money import to_decimal
 from imaging.origin import DamagedError, NoPictureError
 from imaging.picture import Kind as Refusal
 from imaging.picture import PictureError
@@ -33,6 +35,16 @@ Headers = dict[str, str]
 _ADDRESS = ("query", "path")
 
 
+class Present(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """How things stand, as far as that is why a request was refused."""
+
+    total_amount: str | None = None
+    balance: str | None = None
+    opens_at: datetime | None = None
+    version: int | None = None
+    status: str | None = None
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """Problem details: a stable `type`, its `title`, the `status`, and this case's `detail`."""
 
@@ -41,11 +53,19 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     detail: str = ""
     errors: list[dict[str, str]] = []
+    present: Present | None = None
 
 
-def details(kind: Kind, detail: str = "", errors: list[dict[str, str]] | None = None) -> bytes:
+def details(
+    kind: Kind,
+    detail: str = "",
+    errors: list[dict[str, str]] | None = None,
+    present: Present | None = None,
+) -> bytes:
     """A problem as JSON."""
-    return msgspec.json.encode(Problem(kind.type, kind.title, kind.status, detail, errors or []))
+    return msgspec.json.encode(
+        Problem(kind.type, kind.title, kind.status, detail, errors or [], present)
+    )
 
 
 def problem(
@@ -53,11 +73,12 @@ def problem(
     detail: str = "",
     *,
     errors: list[dict[str, str]] | None = None,
+    present: Present | None = None,
     headers: Headers | None = None,
 ) -> Response[bytes]:
     """The response for a problem; `detail` is for whoever asked."""
     return Response(
-        details(kind, detail, errors),
+        details(kind, detail, errors, present),
         status_code=kind.status,
         media_type=MEDIA_TYPE,
         # An error is nobody's fresh answer, unless its kind says so.
@@ -92,9 +113,26 @@ def _domain(kind: Kind) -> Callable[..., Response[bytes]]:
             headers = _later(error.retry_after)
         if isinstance(error, errors.CredentialsError):
             headers = {"WWW-Authenticate": 'Bearer realm="comanda"'}
-        return problem(kind, str(error), headers=headers)
+        if isinstance(error, errors.InFlightError):
+            headers = _later(1)
+        return problem(kind, str(error), present=_present(error), headers=headers)
 
     return handle
+
+
+def _present(error: Exception) -> Present | None:
+    match error:
+        case errors.PriceError():
+            return Present(total_amount=to_decimal(error.total_minor))
+        case errors.FundsError():
+            return Present(
+                total_amount=to_decimal(error.total_minor), balance=to_decimal(error.balance_minor)
+            )
+        case errors.ClosedError():
+            return Present(opens_at=error.opens_at)
+        case errors.MovedOnError():
+            return Present(version=error.version, status=error.status)
+    return None
 
 
 def _parameter(_: Request[Any, Any, Any], error: ParameterError) -> Response[bytes]:
@@ -221,6 +259,13 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     errors.NotFoundError: _domain(kinds.NOT_FOUND),
     errors.InvalidError: _domain(kinds.UNPROCESSABLE),
     errors.ConflictError: _domain(kinds.CONFLICT),
+    errors.ClosedError: _domain(kinds.CLOSED),
+    errors.PriceError: _domain(kinds.PRICE_CHANGED),
+    errors.FundsError: _domain(kinds.INSUFFICIENT_FUNDS),
+    errors.MovedOnError: _domain(kinds.MOVED_ON),
+    errors.IllegalMoveError: _domain(kinds.ILLEGAL_MOVE),
+    errors.InFlightError: _domain(kinds.IN_FLIGHT),
+    errors.KeyReusedError: _domain(kinds.KEY_REUSED),
     errors.CredentialsError: _domain(kinds.UNAUTHENTICATED),
     errors.ForbiddenError: _domain(kinds.FORBIDDEN),
     errors.UnavailableError: _domain(kinds.UNAVAILABLE),

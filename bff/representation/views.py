@@ -89,7 +89,7 @@ class ItemView(View, frozen=True):
 
 
 class OrderView(View, frozen=True):
-    """An order with its items."""
+    """An order with its items; `pickupCode` is what the counter calls out."""
 
     id: int
     user_id: int
@@ -97,6 +97,7 @@ class OrderView(View, frozen=True):
     status: OrderStatus
     total_amount: str
     version: int
+    pickup_code: str | None
     created_at: datetime
     updated_at: datetime
     items: list[ItemView]
@@ -110,6 +111,7 @@ ORDER_FIELDS = Resource(
         "status": Field("status", OrderStatus),
         "totalAmount": Field("total_minor", str, to_decimal),
         "version": Field("version", int),
+        "pickupCode": Field("pickup_code", str | None),
         "createdAt": Field("created_at", datetime),
         "updatedAt": Field("updated_at", datetime),
     },
@@ -180,6 +182,7 @@ def order(row: orders.Order) -> OrderView:
         status=row.status,
         total_amount=to_decimal(row.total_minor),
         version=row.version,
+        pickup_code=row.pickup_code,
         created_at=row.created_at,
         updated_at=row.updated_at,
         items=[

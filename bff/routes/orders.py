@@ -1,10 +1,11 @@
-"""Placing orders and looking at them."""
+"""Placing orders, looking at them, and moving them on."""
 
 from typing import Annotated, Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
@@ -12,11 +13,33 @@ from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.fields import MOST_CHARACTERS
 from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
+from bff.routes.idempotency import IdempotencyKey, keyed
 from domain.accounts import Principal
-from domain.orders import MOST_LINES, MOST_OF_ONE, Line, Orders
+from domain.model import OrderStatus
+from domain.model.money import to_minor
+from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
+from domain.orders import Orders
 
 BEARER = [{"bearer": list[str]()}]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+OrderId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="the version that was seen")]
+MOVES = declared(
+    kinds.INVALID_PARAMETER,
+    kinds.INVALID_REQUEST,
+    kinds.UNAUTHENTICATED,
+    kinds.FORBIDDEN,
+    kinds.NOT_FOUND,
+    kinds.MOVED_ON,
+    kinds.ILLEGAL_MOVE,
+    kinds.BODY_TOO_LARGE,
+    kinds.UNSUPPORTED_MEDIA_TYPE,
+    kinds.UNAVAILABLE,
+)
+
+
+# A dollar sign lets a line feed pass.
+Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$(?!\n)")]
 
 
 class NewLine(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -27,10 +50,25 @@ class NewLine(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class NewOrder(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What is ordered, and where it will be picked up. The server knows the prices."""
+    """What is ordered, and where it will be picked up. The server knows the prices: with
+    `expectedTotal`, nothing is ordered at any other."""
 
     cafeteria_id: Id
     items: Annotated[list[NewLine], Meta(min_length=1, max_length=MOST_LINES)]
+    expected_total: Amount | None = None
+
+
+class Move(Struct, frozen=True, forbid_unknown_fields=True):
+    """The state that an order is to go on to."""
+
+    status: OrderStatus
+    version: Version
+
+
+class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
+    """The order, as it was seen by who cancels it."""
+
+    version: Version
 
 
 @post(
@@ -41,20 +79,74 @@ class NewOrder(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     responses=declared(
         kinds.INVALID_REQUEST,
         kinds.UNAUTHENTICATED,
+        kinds.FORBIDDEN,
         kinds.NOT_FOUND,
         kinds.CONFLICT,
+        kinds.CLOSED,
+        kinds.PRICE_CHANGED,
+        kinds.INSUFFICIENT_FUNDS,
+        kinds.IN_FLIGHT,
         kinds.BODY_TOO_LARGE,
         kinds.UNSUPPORTED_MEDIA_TYPE,
         kinds.UNPROCESSABLE,
+        kinds.KEY_REUSED,
         kinds.UNAVAILABLE,
     ),
 )
 async def place_order(
-    data: JSONBody[NewOrder], principal: NamedDependency[Principal], orders: NamedDependency[Orders]
+    data: JSONBody[NewOrder],
+    idempotency_key: IdempotencyKey,
+    principal: NamedDependency[Principal],
+    ordering: NamedDependency[Ordering],
 ) -> views.OrderView:
-    """A new order at the current prices; 409 where something is sold out."""
-    lines = [Line(each.product_id, each.quantity) for each in data.items]
-    return views.order(await orders.place(principal, data.cafeteria_id, lines))
+    """A new order at the current prices, paid from the caller's wallet; 409 where something is
+    sold out, the cafeteria is closed, the total is another or the money does not suffice."""
+    basket = Basket(
+        data.cafeteria_id,
+        [Line(each.product_id, each.quantity) for each in data.items],
+        None if data.expected_total is None else to_minor(data.expected_total),
+    )
+    request = keyed(principal, idempotency_key, "order", data)
+    return views.order(await ordering.place(principal, basket, request))
+
+
+@post(
+    "/api/orders/{order_id:int}/status",
+    summary="Move an order on",
+    tags=["orders"],
+    security=BEARER,
+    status_code=HTTP_200_OK,
+    responses=MOVES,
+)
+async def move_order(
+    order_id: OrderId,
+    data: JSONBody[Move],
+    principal: NamedDependency[Principal],
+    ordering: NamedDependency[Ordering],
+) -> views.OrderView:
+    """The counter accepts, rejects, prepares, hands out; 409 if the order is another by now, with
+    its present version and status."""
+    return views.order(await ordering.move(principal, order_id, data.status, data.version))
+
+
+@post(
+    "/api/orders/{order_id:int}/cancel",
+    summary="Cancel an order",
+    tags=["orders"],
+    security=BEARER,
+    status_code=HTTP_200_OK,
+    responses=MOVES,
+)
+async def cancel_order(
+    order_id: OrderId,
+    data: JSONBody[Cancellation],
+    principal: NamedDependency[Principal],
+    ordering: NamedDependency[Ordering],
+) -> views.OrderView:
+    """Money and stock go back. A customer may until the order is being prepared, the counter until
+    it is ready."""
+    cancelled = OrderStatus.CANCELLED
+    return views.order(await ordering.move(principal, order_id, cancelled, data.version))
 
 
 @get(
@@ -93,7 +185,7 @@ async def list_orders(
     ),
 )
 async def show_order(
-    order_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
+    order_id: OrderId,
     principal: NamedDependency[Principal],
     orders: NamedDependency[Orders],
 ) -> views.OrderView:

@@ -4,16 +4,18 @@ from domain.model.accounts import Role, User
 from domain.model.base import Base
 from domain.model.cafeterias import Cafeteria, OpeningException, OpeningInterval
 from domain.model.catalogue import Category, Product
+from domain.model.idempotency import IdempotencyKey
 from domain.model.notifications import Notification
 from domain.model.operations import Configuration, OutboxEvent
 from domain.model.orders import Order, OrderItem, OrderStatus
-from domain.model.wallet import Transaction, TransactionKind, Wallet
+from domain.model.wallet import Payment, PaymentStatus, Transaction, TransactionKind, Wallet
 
 __all__ = [
     "Base",
     "Cafeteria",
     "Category",
     "Configuration",
+    "IdempotencyKey",
     "Notification",
     "OpeningException",
     "OpeningInterval",
@@ -21,6 +23,8 @@ __all__ = [
     "OrderItem",
     "OrderStatus",
     "OutboxEvent",
+    "Payment",
+    "PaymentStatus",
     "Product",
     "Role",
     "Transaction",

@@ -2,10 +2,11 @@
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt, words
+from domain.model.pickup import ALPHABET
 
 
 class OrderStatus(StrEnum):
@@ -36,6 +37,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset(),
     OrderStatus.REJECTED: frozenset(),
 }
+# Still on its way.
+_ACTIVE = text("status IN ('created', 'accepted', 'preparing', 'ready')")
 
 
 class Order(Base):
@@ -51,11 +54,14 @@ class Order(Base):
     )
     total_minor: Mapped[Minor]
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    # None where it is older than codes are.
+    pickup_code: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
     __table_args__ = (
         CheckConstraint("total_minor >= 0", name="total"),
+        CheckConstraint(f"pickup_code ~ '^[{ALPHABET}]{{3,5}}$'", name="pickup_code"),
         # A person's history, page by page and by status, without touching the table: it serves
         # (user_id) and (user_id, status) as well (docs/database.md).
         Index(
@@ -78,7 +84,15 @@ class Order(Base):
             "ix_orders_active",
             "cafeteria_id",
             "created_at",
-            postgresql_where=text("status IN ('created', 'accepted', 'preparing', 'ready')"),
+            postgresql_where=_ACTIVE,
+        ),
+        # Two trays at a counter are never called up alike.
+        Index(
+            "uq_orders_pickup_code",
+            "cafeteria_id",
+            "pickup_code",
+            unique=True,
+            postgresql_where=_ACTIVE,
         ),
     )
 

@@ -1,8 +1,9 @@
 """Money: a balance for everyone and the append-only ledger that explains it."""
 
+from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt, words
@@ -58,4 +59,41 @@ class Transaction(Base):
         Index(
             "ix_transactions_order_id", "order_id", postgresql_where=text("order_id IS NOT NULL")
         ),
+    )
+
+
+class PaymentStatus(StrEnum):
+    """Whether money came from outside: not known yet, yes, or no."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+
+
+class Payment(Base):
+    """Money on its way into a wallet: in cash, `taken_by` somebody, or through the provider, which
+    knows it by `provider_key`. When it succeeds the ledger has a line "top-up:{id}"."""
+
+    __tablename__ = "payments"
+
+    id: Mapped[Key]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    taken_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    amount_minor: Mapped[Minor]
+    status: Mapped[PaymentStatus] = mapped_column(
+        words(PaymentStatus, "status"), server_default=PaymentStatus.PENDING.value
+    )
+    decline_reason: Mapped[str | None] = mapped_column(Text)
+    provider_key: Mapped[str | None] = mapped_column(Text, unique=True)
+    provider_reference: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount"),
+        CheckConstraint(
+            "(status = 'declined') = (decline_reason IS NOT NULL)", name="declined_for_a_reason"
+        ),
+        CheckConstraint("(status = 'pending') = (settled_at IS NULL)", name="settled_or_pending"),
+        CheckConstraint("num_nulls(taken_by, provider_key) = 1", name="cash_or_provider"),
     )

@@ -20,18 +20,21 @@ class Place(Struct, frozen=True):
     time_zone: str
     last_order_minutes: int
     hours: tuple[tuple[tuple[int, ...], str, str], ...]
+    rests: bool = True
 
 
 WEEKDAYS = (1, 2, 3, 4, 5)
 EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
 
 PLACES = (
+    # Never closes, so that there is an order to place whenever somebody looks at the demo.
     Place(
         "Cafetería Central",
         "Edificio A, planta baja",
         "Europe/Madrid",
         15,
-        ((WEEKDAYS, "07:30", "20:30"), ((6,), "09:00", "14:00")),
+        ((EVERY_DAY, "00:00", "00:00"),),
+        rests=False,
     ),
     # A split shift: breakfast, then lunch.
     Place(

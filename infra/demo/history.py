@@ -9,12 +9,15 @@ import asyncpg
 from msgspec import Struct
 
 from domain.model import OrderStatus, TransactionKind
+from domain.model.pickup import spelled
 
 Report = Callable[[str], None]
 Records = list[tuple[object, ...]]
 
 CHUNK = 20_000
 TOP_UP_MINOR = 5_000
+# With less than that nobody goes to lunch.
+LEAST_MINOR = 2_000
 # Orders a second of the day's hours, breakfast and lunch above all.
 HOUR_WEIGHTS = (1, 1, 0, 0, 0, 0, 0, 4, 12, 14, 16, 14, 18, 40, 46, 28, 10, 8, 8, 7, 10, 8, 5, 3)
 # Still on their way: what the counter sees when the demo starts.
@@ -58,7 +61,8 @@ class _Tables:
         for table, columns, records in (
             (
                 "orders",
-                "id user_id cafeteria_id status total_minor version created_at updated_at",
+                "id user_id cafeteria_id status total_minor version pickup_code"
+                " created_at updated_at",
                 self.orders,
             ),
             ("order_items", "order_id product_id quantity unit_price_minor", self.items),
@@ -95,7 +99,10 @@ class _Campus:
             into.items.append((key, dish.id, quantity, dish.price_minor))
         moves = MOVES[status]
         updated = at + timedelta(minutes=4 * moves)
-        into.orders.append((key, user, place, status.value, total, moves + 1, at, updated))
+        # Neighbours in the sequence get codes that do not look alike.
+        code = spelled(key * 4801 % 10_648) if status in ACTIVE_STATUSES else None
+        order = (key, user, place, status.value, total, moves + 1, code, at, updated)
+        into.orders.append(order)
         self._pay(key, user, total, at, into)
         if status in (OrderStatus.CANCELLED, OrderStatus.REJECTED):
             self.balances[user] += total
@@ -104,7 +111,7 @@ class _Campus:
 
     def notice(self, key: int, into: _Tables) -> None:
         """The notice of the order that was drawn last."""
-        _, user, _, status, _, _, _, updated = into.orders[-1]
+        _, user, _, status, *_, updated = into.orders[-1]
         title = f"Pedido {key}"
         into.notifications.append(
             (
@@ -118,11 +125,19 @@ class _Campus:
             )
         )
 
-    def _pay(self, key: int, user: int, total: int, at: datetime, into: _Tables) -> None:
-        while self.balances[user] < total:
+    def ready(self, at: datetime, into: _Tables) -> None:
+        """Everybody can buy lunch."""
+        for user in self._users:
+            self._top_up(user, LEAST_MINOR, at, into)
+
+    def _top_up(self, user: int, least: int, at: datetime, into: _Tables) -> None:
+        while self.balances[user] < least:
             self.balances[user] += TOP_UP_MINOR
             top_up = TransactionKind.TOP_UP.value
-            into.transactions.append((user, None, top_up, TOP_UP_MINOR, at - timedelta(minutes=1)))
+            into.transactions.append((user, None, top_up, TOP_UP_MINOR, at))
+
+    def _pay(self, key: int, user: int, total: int, at: datetime, into: _Tables) -> None:
+        self._top_up(user, total, at - timedelta(minutes=1), into)
         self.balances[user] -= total
         into.transactions.append((user, key, TransactionKind.PAYMENT.value, -total, at))
 
@@ -155,6 +170,9 @@ async def load(
         await tables.copy(connection)
         if count > CHUNK:
             report(f"{key:>10,} of {count:,} orders ({100 * key // count} %)")
+    tables = _Tables()
+    people.ready(now, tables)
+    await tables.copy(connection)
     await connection.copy_records_to_table(
         "wallets", columns=["user_id", "balance_minor"], records=list(people.balances.items())
     )

@@ -122,7 +122,11 @@ async def _places(connection: asyncpg.Connection, now: datetime) -> None:
         )
         await connection.executemany(
             "INSERT INTO opening_exceptions (cafeteria_id, on_date, reason) VALUES ($1, $2, $3)",
-            [(key, day, reason) for day, reason in campus.holidays(now.year).items()],
+            [
+                (key, day, reason)
+                for day, reason in campus.holidays(now.year).items()
+                if place.rests
+            ],
         )
 
 

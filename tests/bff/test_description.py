@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from infra.demo.campus import PASSWORD
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
-JSON = {"content-type": "application/json"}
+JSON = {"content-type": "application/json", "idempotency-key": "another for each request"}
 # Told of all operations in one place: none of them says it again.
 OF_ALL = {405, 408, 414, 431, 500}
 IN_PATH = {
@@ -36,7 +37,7 @@ BODIES: list[tuple[bytes, dict[str, str]]] = [
     (b"", {}),
     (b"{", JSON),
     (b"{}", JSON),
-    (b"{}", {"content-type": "text/plain"}),
+    (b"{}", JSON | {"content-type": "text/plain"}),
     (b'{"email": "nobody@campus.example", "password": "wrong"}', JSON),
     (b'{"cafeteriaId": 1, "items": [{"productId": 999999, "quantity": 1}]}', JSON),
     (
@@ -45,6 +46,8 @@ BODIES: list[tuple[bytes, dict[str, str]]] = [
         + b'{"productId": 1, "quantity": 99}]}',
         JSON,
     ),
+    (b'{"status": "accepted", "version": 999}', JSON),
+    (b'{"version": 999}', JSON),
     (b"[" + b"0," * 40_000 + b"0]", JSON),
 ]
 # What takes more than a wrong request: tests of their own provoke it.
@@ -150,9 +153,10 @@ async def test_a_wrong_request_is_answered_as_declared(
         queries = QUERIES if method in ("get", "head") else QUERIES[:1]
         declared = {int(status) for status in operation["responses"] if status != "default"}
         for url, query, (body, named), caller in product(addresses(path), queries, bodies, who):
-            answer = await client.request(
-                method, f"{url}?{query}", content=body, headers={**caller, **named}
-            )
+            headers = {**caller, **named}
+            if "idempotency-key" in headers:
+                headers["idempotency-key"] = str(uuid4())
+            answer = await client.request(method, f"{url}?{query}", content=body, headers=headers)
             asked = (method, url, query, body[:60], answer.status_code)
             assert answer.status_code in declared, asked
             assert answer.status_code not in OF_ALL, asked

@@ -150,6 +150,8 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/cafeterias",
         "/api/orders",
         "/api/orders/{order_id}",
+        "/api/orders/{order_id}/status",
+        "/api/orders/{order_id}/cancel",
         "/auth/login",
         "/health",
         "/ready",

@@ -61,6 +61,9 @@ async def test_cafeterias_tell_their_hours_and_whether_they_are_open(
         ("08:00", "11:30"),
         ("13:00", "16:30"),
     ]
+    never_closes = cafeterias.pop("Cafetería Central")
+    assert never_closes["isOpen"]
+    assert never_closes["nextChange"] is None
     for each in cafeterias.values():
         assert each["isOpen"] is (each["closesAt"] is not None)
         turns = datetime.fromisoformat(each["nextChange"])

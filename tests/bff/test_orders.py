@@ -1,5 +1,8 @@
 """Ordering over HTTP: who may, what comes back, and which fields."""
 
+from typing import Any
+from uuid import uuid4
+
 import asyncpg
 import httpx
 import pytest
@@ -21,6 +24,13 @@ async def student(client: httpx.AsyncClient) -> dict[str, str]:
     return await bearer(client, "student1")
 
 
+async def order(
+    client: httpx.AsyncClient, who: dict[str, str], basket: dict[str, Any], key: str | None = None
+) -> httpx.Response:
+    headers = who | {"idempotency-key": key or str(uuid4())}
+    return await client.post("/api/orders", json=basket, headers=headers)
+
+
 async def a_product(client: httpx.AsyncClient) -> dict[str, object]:
     products = (await client.get("/api/products")).json()["data"]
     return next(each for each in products if each["cafeteriaId"] == 1)
@@ -31,12 +41,13 @@ async def test_an_order_is_placed_listed_and_shown(
 ) -> None:
     product = await a_product(client)
     basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 2}]}
-    placed = await client.post("/api/orders", json=basket, headers=student)
-    assert placed.status_code == 201
-    order = placed.json()
-    assert order["status"] == "created"
-    assert float(order["totalAmount"]) == pytest.approx(2 * float(str(product["price"])))
-    assert order["items"] == [
+    answer = await order(client, student, basket)
+    assert answer.status_code == 201
+    placed = answer.json()
+    assert placed["status"] == "created"
+    assert len(placed["pickupCode"]) == 3
+    assert float(placed["totalAmount"]) == pytest.approx(2 * float(str(product["price"])))
+    assert placed["items"] == [
         {
             "productId": product["id"],
             "productName": product["name"],
@@ -44,10 +55,89 @@ async def test_an_order_is_placed_listed_and_shown(
             "unitPrice": product["price"],
         }
     ]
-    shown = await client.get(f"/api/orders/{order['id']}", headers=student)
-    assert shown.json() == order
+    shown = await client.get(f"/api/orders/{placed['id']}", headers=student)
+    assert shown.json() == placed
     listed = (await client.get("/api/orders?limit=1", headers=student)).json()
-    assert [each["id"] for each in listed["data"]] == [order["id"]]
+    assert [each["id"] for each in listed["data"]] == [placed["id"]]
+
+
+async def test_a_request_that_comes_again_with_its_key_gets_the_very_same_answer(
+    client: httpx.AsyncClient, student: dict[str, str]
+) -> None:
+    product = await a_product(client)
+    items = [{"productId": product["id"], "quantity": 1}]
+    first = await order(client, student, {"cafeteriaId": 1, "items": items}, "a key")
+    again = await order(client, student, {"items": items, "cafeteriaId": 1}, "a key")
+    assert (again.status_code, again.content) == (201, first.content)
+    other = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 2}]}
+    reused = await order(client, student, other, "a key")
+    assert (reused.status_code, reused.json()["type"]) == (422, "urn:comanda:problem:key-reused")
+    for key in ("", "x" * 129, "caf\xe9", "a\tb"):
+        headers = {**student, "idempotency-key": key}
+        raw = [(name, value.encode("latin-1")) for name, value in headers.items()]
+        refused = await client.post("/api/orders", json=other, headers=raw)
+        assert refused.status_code == 400, key
+        assert refused.json()["type"] == "urn:comanda:problem:invalid-request"
+    without = await client.post("/api/orders", json=other, headers=student)
+    assert without.status_code == 400
+    assert "Idempotency-Key" in without.text
+
+
+async def test_a_refusal_says_how_things_stand(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    product = await a_product(client)
+    basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 1}]}
+
+    async def refused(**more: str) -> tuple[int, str, dict[str, Any]]:
+        problem = (await order(client, student, basket | more)).json()
+        return problem["status"], problem["type"].split(":")[-1], problem["present"]
+
+    stale = await refused(expectedTotal="0.01")
+    assert stale == (409, "price-changed", {"totalAmount": product["price"]})
+    await connection.execute(
+        "UPDATE wallets SET balance_minor = 7 WHERE user_id ="
+        " (SELECT id FROM users WHERE email = 'student1@campus.example')"
+    )
+    poor = {"totalAmount": product["price"], "balance": "0.07"}
+    assert await refused() == (409, "insufficient-funds", poor)
+    await connection.execute("DELETE FROM opening_intervals WHERE cafeteria_id = 1")
+    assert await refused() == (409, "closed", {})
+    await connection.execute(
+        "INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+        " SELECT 1, extract(isodow FROM now() + interval '3 days'), '12:00', '13:00'"
+    )
+    *_, present = await refused()
+    assert present["opensAt"].endswith(":00:00Z")
+
+
+async def test_an_order_goes_from_hand_to_hand_by_its_version(
+    client: httpx.AsyncClient, student: dict[str, str]
+) -> None:
+    counter = await bearer(client, "staff1")
+    product = await a_product(client)
+    basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 1}]}
+    placed = (await order(client, student, basket)).json()
+    url = f"/api/orders/{placed['id']}"
+    accept = {"status": "accepted", "version": 1}
+    assert (await client.post(f"{url}/status", json=accept, headers=student)).status_code == 403
+    accepted = await client.post(f"{url}/status", json=accept, headers=counter)
+    assert accepted.status_code == 200
+    assert accepted.json() == placed | {
+        "status": "accepted",
+        "version": 2,
+        "updatedAt": accepted.json()["updatedAt"],
+    }
+    twice = (await client.post(f"{url}/status", json=accept, headers=counter)).json()
+    assert twice["type"] == "urn:comanda:problem:moved-on"
+    assert twice["present"] == {"version": 2, "status": "accepted"}
+    leap = {"status": "delivered", "version": 2}
+    illegal = (await client.post(f"{url}/status", json=leap, headers=counter)).json()
+    assert illegal["type"] == "urn:comanda:problem:illegal-move"
+    assert illegal["present"] == {"version": 2, "status": "accepted"}
+    cancelled = await client.post(f"{url}/cancel", json={"version": 2}, headers=student)
+    assert cancelled.status_code == 200
+    assert cancelled.json()["status"] == "cancelled"
 
 
 async def test_only_the_asked_fields_come_in_one_order_whatever_was_typed(
@@ -93,7 +183,7 @@ async def test_without_a_token_there_are_no_orders(
     answers = [
         await client.get("/api/orders", headers=headers),
         await client.get("/api/orders/1", headers=headers),
-        await client.post("/api/orders", json=basket, headers=headers),
+        await order(client, headers, basket),
     ]
     for answer in answers:
         assert answer.status_code == 401
@@ -126,6 +216,8 @@ async def test_a_stranger_cannot_tell_an_order_from_nothing(
         {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1.5}]},
         {"cafeteriaId": "1; --", "items": [{"productId": 1, "quantity": 1}]},
         {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}], "total": "0.01"},
+        {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}], "expectedTotal": "1.50\n"},
+        {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}], "expectedTotal": 1.5},
         {"cafeteriaId": 1, "items": [{"productId": 2**70, "quantity": 1}]},
         {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}] * 51},
     ],
@@ -133,7 +225,7 @@ async def test_a_stranger_cannot_tell_an_order_from_nothing(
 async def test_a_malformed_order_is_refused(
     client: httpx.AsyncClient, student: dict[str, str], basket: dict[str, object]
 ) -> None:
-    answer = await client.post("/api/orders", json=basket, headers=student)
+    answer = await order(client, student, basket)
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:comanda:problem:invalid-request"
 
@@ -144,6 +236,6 @@ async def test_a_sold_out_dish_is_a_conflict_that_says_what_is_left(
     product = await a_product(client)
     await connection.execute("UPDATE products SET stock = 1 WHERE id = $1", product["id"])
     basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 2}]}
-    answer = await client.post("/api/orders", json=basket, headers=student)
+    answer = await order(client, student, basket)
     assert answer.status_code == 409
     assert answer.json()["detail"] == f"{product['name']}: 2 asked for, 1 left."

@@ -202,7 +202,7 @@ async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
     products = comanda.get("/api/products?limit=100").json()["data"]
     product = next(each["id"] for each in products if each["cafeteriaId"] == 1)
     basket = {"cafeteriaId": 1, "items": [{"productId": product, "quantity": 1}]}
-    order = comanda.post("/api/orders", basket, **bearer)
+    order = comanda.post("/api/orders", basket, **bearer, **{"idempotency-key": "lunch"})
     running.kill()
     running.wait()
     assert comanda.wait_until_alone() == []

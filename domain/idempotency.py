@@ -1,0 +1,99 @@
+"""What is done once, however often it is asked for (draft-ietf-httpapi-idempotency-key-header)."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import delete, func, insert, select, tuple_
+
+from domain.database import Database, Writer
+from domain.errors import InFlightError, KeyReusedError
+from domain.model import IdempotencyKey
+
+T = TypeVar("T")
+
+# A client that has not asked again by then never will.
+LIFETIME: Final = timedelta(hours=24)
+# Rows that one transaction deletes: it holds no lock for long, and little is replayed at once.
+BATCH: Final = 1000
+
+
+class Once(Struct, frozen=True):
+    """A request with a key of its caller's: `digest` is the SHA-256 of what `scope` is asked."""
+
+    user_id: int
+    key: str
+    scope: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, user_id: int, key: str, scope: str, body: object) -> "Once":
+        """Of a body as it was understood: blanks and the order of its fields make no other."""
+        return cls(user_id, key, scope, hashlib.sha256(msgspec.json.encode(body)).digest())
+
+    @property
+    def lock(self) -> int:
+        """The number of its advisory lock, a signed 64-bit integer."""
+        name = hashlib.sha256(f"{self.user_id}\0{self.key}".encode()).digest()
+        return int.from_bytes(name[:8], signed=True)
+
+
+async def once(
+    database: Writer, request: Once, answer: type[T], work: Callable[[], Awaitable[T]]
+) -> T:
+    """What `work` answers, kept with what it changes; the second time, what was kept.
+
+    A refusal undoes the transaction and keeps nothing, so it may be asked anew. Raises
+    InFlightError rather than wait for the first one, and KeyReusedError.
+    """
+    if not await database.scalar(select(func.pg_try_advisory_xact_lock(request.lock))):
+        raise InFlightError
+    # Another statement than the lock's, or it would see the world from before the lock.
+    kept = await database.execute(
+        select(IdempotencyKey.scope, IdempotencyKey.digest, IdempotencyKey.answer).where(
+            IdempotencyKey.user_id == request.user_id, IdempotencyKey.key == request.key
+        )
+    )
+    row = kept.one_or_none()
+    if row is not None:
+        if (row.scope, row.digest) != (request.scope, request.digest):
+            raise KeyReusedError
+        return msgspec.json.decode(row.answer, type=answer)
+    done = await work()
+    await database.change(
+        insert(IdempotencyKey).values(
+            user_id=request.user_id,
+            key=request.key,
+            scope=request.scope,
+            digest=request.digest,
+            answer=msgspec.json.encode(done),
+        )
+    )
+    return done
+
+
+async def sweep(database: Database) -> int:
+    """Forget keys older than LIFETIME, a batch a transaction; how many those were."""
+    aged = (
+        select(IdempotencyKey.user_id, IdempotencyKey.key)
+        .where(IdempotencyKey.created_at < func.now() - LIFETIME)
+        .order_by(IdempotencyKey.created_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    statement = delete(IdempotencyKey).where(
+        tuple_(IdempotencyKey.user_id, IdempotencyKey.key).in_(aged)
+    )
+
+    async def batch(database: Writer) -> int:
+        return (await database.change(statement)).rowcount
+
+    swept = 0
+    while (count := await database.write(batch)) > 0:
+        swept += count
+        if count < BATCH:
+            break
+    return swept

@@ -1,0 +1,248 @@
+"""Placing an order, and moving it from the phone to the counter (docs/orders.md)."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import Row, func, insert, select, true, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from domain import model, stock, wallet
+from domain.accounts import Principal
+from domain.cafeterias import cafeteria
+from domain.database import Database, Writer
+from domain.errors import (
+    ClosedError,
+    ForbiddenError,
+    IllegalMoveError,
+    InvalidError,
+    MovedOnError,
+    NotFoundError,
+    PriceError,
+    UnavailableError,
+)
+from domain.idempotency import Once, once
+from domain.model import OrderStatus, Role
+from domain.model.pickup import SHORTEST, pickup_code
+from domain.orders import Item, Order, order_of, visible_to
+from domain.people import must_be_active
+
+Clock = Callable[[], datetime]
+
+MOST_LINES: Final = 50
+MOST_OF_ONE: Final = 99
+# One in 20 is taken with 500 orders under way at one counter; then longer codes are tried.
+_CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST, SHORTEST + 1, SHORTEST + 2)
+# What comes to nothing gives back what it took.
+_UNDONE: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED})
+
+
+class Line(Struct, frozen=True):
+    """So many of a product, as asked for."""
+
+    product_id: int
+    quantity: int
+
+
+class Basket(Struct, frozen=True):
+    """What is ordered where; `expected_minor` is the total that the customer was shown."""
+
+    cafeteria_id: int
+    lines: Sequence[Line]
+    expected_minor: int | None = None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ordering:
+    """Changes of orders, each in one transaction with the stock and the money it moves."""
+
+    def __init__(self, database: Database, clock: Clock = _now) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def place(self, caller: Principal, basket: Basket, request: Once) -> Order:
+        """A new order at the current prices, paid from the caller's wallet.
+
+        Raises InvalidError for an impossible list, NotFoundError for a product that this
+        cafeteria does not have, ConflictError for one that is sold out, ClosedError, PriceError,
+        FundsError, ForbiddenError, and what `once` raises. Nothing has happened then.
+        """
+        quantities = _quantities(basket.lines)
+
+        async def change(database: Writer) -> Order:
+            await must_be_active(database, caller.id)
+            return await once(database, request, Order, lambda: place(database))
+
+        async def place(database: Writer) -> Order:
+            await self._must_be_open(database, basket.cafeteria_id)
+            taken = await stock.take(database, basket.cafeteria_id, quantities)
+            total = sum(taken[product].price_minor * n for product, n in quantities.items())
+            if basket.expected_minor not in (None, total):
+                raise PriceError(total)
+            head = await _insert(database, caller.id, basket.cafeteria_id, total)
+            items = [
+                Item(product, taken[product].name, n, taken[product].price_minor)
+                for product, n in sorted(quantities.items())
+            ]
+            await database.change(
+                insert(model.OrderItem),
+                [
+                    {
+                        "order_id": head.id,
+                        "product_id": item.product_id,
+                        "quantity": item.quantity,
+                        "unit_price_minor": item.unit_price_minor,
+                    }
+                    for item in items
+                ],
+            )
+            await wallet.pay(database, caller.id, head.id, total)
+            order = Order(
+                id=head.id,
+                user_id=caller.id,
+                cafeteria_id=basket.cafeteria_id,
+                status=OrderStatus.CREATED,
+                total_minor=total,
+                version=1,
+                pickup_code=head.pickup_code,
+                created_at=head.created_at,
+                updated_at=head.updated_at,
+                items=items,
+            )
+            await _announce(database, "order:created", order, stock.tags(quantities))
+            return order
+
+        return await self._database.write(change, by=[caller.id])
+
+    async def move(
+        self, caller: Principal, order_id: int, status: OrderStatus, version: int
+    ) -> Order:
+        """The order in its next state, if it is still of the `version` that the caller has seen.
+
+        What is cancelled or rejected goes back on sale, and its price into the wallet. Raises
+        NotFoundError, ForbiddenError, MovedOnError, IllegalMoveError.
+        """
+        concerned = {caller.id}
+
+        async def change(database: Writer) -> Order:
+            await must_be_active(database, caller.id)
+            before = await _locked(database, caller, order_id)
+            concerned.add(before.user_id)
+            _must_be_allowed(caller, before, status, version)
+            await database.change(
+                update(model.Order)
+                .where(model.Order.id == order_id)
+                .values(status=status, version=model.Order.version + 1, updated_at=func.now())
+            )
+            order = await order_of(database, order_id, true())
+            tags: list[str] = []
+            if status in _UNDONE:
+                quantities = {item.product_id: item.quantity for item in order.items}
+                await stock.put_back(database, quantities)
+                await wallet.refund(database, order.user_id, order_id)
+                tags = stock.tags(quantities)
+            await _announce(database, "order:changed", order, tags)
+            return order
+
+        return await self._database.write(change, by=concerned)
+
+    async def _must_be_open(self, database: Writer, cafeteria_id: int) -> None:
+        at = self._clock()
+        place = await cafeteria(database, cafeteria_id, at)
+        status = place.status
+        if status.accepts_orders:
+            return
+        if status.is_open and status.closes_at is not None:
+            # Too late for today: when the doors have closed, it is known when they open.
+            status = place.schedule.status(status.closes_at)
+        raise ClosedError(place.name, status.opens_at)
+
+
+def _quantities(lines: Sequence[Line]) -> dict[int, int]:
+    """How many of each product; a product named twice is one line of the sum."""
+    if not 1 <= len(lines) <= MOST_LINES:
+        raise InvalidError(f"An order has 1 to {MOST_LINES} lines.")
+    quantities: dict[int, int] = {}
+    for line in lines:
+        quantities[line.product_id] = quantities.get(line.product_id, 0) + line.quantity
+    for product, count in quantities.items():
+        if not 1 <= count <= MOST_OF_ONE:
+            raise InvalidError(f"Product {product}: the quantity must be 1 to {MOST_OF_ONE}.")
+    return quantities
+
+
+async def _insert(database: Writer, user_id: int, cafeteria_id: int, total_minor: int) -> Row[Any]:
+    for length in _CODE_LENGTHS:
+        inserted = await database.change(
+            upsert(model.Order)
+            .values(
+                user_id=user_id,
+                cafeteria_id=cafeteria_id,
+                total_minor=total_minor,
+                pickup_code=pickup_code(length),
+            )
+            # Another order under way at this counter has the code.
+            .on_conflict_do_nothing()
+            .returning(
+                model.Order.id,
+                model.Order.pickup_code,
+                model.Order.created_at,
+                model.Order.updated_at,
+            )
+        )
+        head = inserted.one_or_none()
+        if head is not None:
+            return head
+    raise UnavailableError("No pick-up code is free.")
+
+
+async def _locked(database: Writer, caller: Principal, order_id: int) -> Row[int, OrderStatus, int]:
+    """The order's owner, state and version, which nobody else changes from now on."""
+    statement = (
+        select(model.Order.user_id, model.Order.status, model.Order.version)
+        .where(model.Order.id == order_id, visible_to(caller))
+        .with_for_update(key_share=True)
+    )
+    row = (await database.execute(statement)).one_or_none()
+    if row is None:
+        raise NotFoundError("order", order_id)
+    return row
+
+
+def _must_be_allowed(
+    caller: Principal, before: Row[int, OrderStatus, int], status: OrderStatus, version: int
+) -> None:
+    customer = caller.role is Role.CUSTOMER
+    if customer and status is not OrderStatus.CANCELLED:
+        raise ForbiddenError("The counter does that; you may cancel the order.")
+    if before.version != version:
+        raise MovedOnError(
+            f"The order is {before.status} now, in version {before.version}.",
+            before.version,
+            before.status,
+        )
+    if customer and before.status is OrderStatus.PREPARING:
+        raise IllegalMoveError(
+            "The order is being prepared; ask at the counter.", before.version, before.status
+        )
+    if not before.status.may_become(status):
+        raise IllegalMoveError(
+            f"An order that is {before.status} does not become {status}.",
+            before.version,
+            before.status,
+        )
+
+
+async def _announce(database: Writer, kind: str, order: Order, tags: Sequence[str]) -> None:
+    payload = {
+        "orderId": order.id,
+        "userId": order.user_id,
+        "cafeteriaId": order.cafeteria_id,
+        "status": order.status.value,
+        "version": order.version,
+    }
+    await database.announce(kind, payload, tags)

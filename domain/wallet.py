@@ -1,0 +1,142 @@
+"""Money: balances, and the append-only ledger that explains them."""
+
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from domain import model
+from domain.accounts import Principal
+from domain.database import Database, Reader, Writer
+from domain.database import Role as Node
+from domain.errors import FundsError
+from domain.model import Transaction, TransactionKind
+from domain.model.paging import Page, Window
+
+
+class Line(Struct, frozen=True):
+    """A line of the ledger: minor units into the wallet, or, negative, out of it."""
+
+    id: int
+    kind: TransactionKind
+    amount_minor: int
+    order_id: int | None
+    created_at: datetime
+
+
+class Statement(Struct, frozen=True):
+    """What is in a wallet (minor units), and how it came to that."""
+
+    balance_minor: int
+    lines: Page[Line]
+
+
+class Wallets:
+    """What people see of their money."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def statement(self, caller: Principal, window: Window) -> Statement:
+        """The caller's balance, and the lines of a window, the newest first."""
+        own = Transaction.user_id == caller.id
+        balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == caller.id)
+        counted = select(func.count()).select_from(Transaction).where(own)
+        lines = (
+            select(
+                Transaction.id,
+                Transaction.kind,
+                Transaction.amount_minor,
+                Transaction.order_id,
+                Transaction.created_at,
+            )
+            .where(own)
+            .order_by(Transaction.created_at.desc(), Transaction.id.desc())
+            .limit(window.limit)
+            .offset(window.offset)
+        )
+
+        async def read(database: Reader) -> Statement:
+            held, total = (
+                await database.execute(select(balance.scalar_subquery(), counted.scalar_subquery()))
+            ).one()
+            rows = await database.execute(lines)
+            return Statement(held or 0, Page([Line(*row) for row in rows], total))
+
+        return await self._database.read(Node.MENU, read, of=caller.id)
+
+
+async def pay(database: Writer, user_id: int, order_id: int, total_minor: int) -> None:
+    """Take the price of an order out of a wallet. Raises FundsError if there is less in it."""
+    if not total_minor:
+        return
+    paid = (
+        update(model.Wallet)
+        .where(model.Wallet.user_id == user_id, model.Wallet.balance_minor >= total_minor)
+        .values(balance_minor=model.Wallet.balance_minor - total_minor, updated_at=func.now())
+        .returning(model.Wallet.user_id)
+        .cte("paid")
+    )
+    line = insert(Transaction).from_select(
+        ["user_id", "order_id", "kind", "amount_minor", "reference"],
+        select(
+            paid.c.user_id,
+            literal(order_id),
+            literal(TransactionKind.PAYMENT, Transaction.kind.type),
+            literal(-total_minor),
+            literal(f"payment:{order_id}"),
+        ),
+    )
+    if (await database.change(line.add_cte(paid))).rowcount == 0:
+        balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == user_id)
+        raise FundsError(total_minor, await database.scalar(balance) or 0)
+
+
+async def refund(database: Writer, user_id: int, order_id: int) -> int:
+    """Give back what was paid for an order, once; how much that was (minor units)."""
+    paid = select(-func.sum(Transaction.amount_minor)).where(
+        Transaction.order_id == order_id, Transaction.user_id == user_id
+    )
+    amount = int(await database.scalar(paid) or 0)
+    if amount > 0:
+        await _credit(
+            database, user_id, amount, TransactionKind.REFUND, f"refund:{order_id}", order_id
+        )
+    return amount
+
+
+async def top_up(database: Writer, user_id: int, payment_id: int, amount_minor: int) -> None:
+    """Put the money of a payment into a wallet, once."""
+    reference = f"top-up:{payment_id}"
+    await _credit(database, user_id, amount_minor, TransactionKind.TOP_UP, reference)
+
+
+async def _credit(
+    database: Writer,
+    user_id: int,
+    amount_minor: int,
+    kind: TransactionKind,
+    reference: str,
+    order_id: int | None = None,
+) -> None:
+    # The reference is unique: whatever comes twice breaks off the second transaction.
+    await database.change(
+        insert(Transaction).values(
+            user_id=user_id,
+            order_id=order_id,
+            kind=kind,
+            amount_minor=amount_minor,
+            reference=reference,
+        )
+    )
+    credited = upsert(model.Wallet).values(user_id=user_id, balance_minor=amount_minor)
+    await database.change(
+        credited.on_conflict_do_update(
+            index_elements=[model.Wallet.user_id],
+            set_={
+                "balance_minor": model.Wallet.balance_minor + credited.excluded.balance_minor,
+                "updated_at": func.now(),
+            },
+        )
+    )

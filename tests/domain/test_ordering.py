@@ -1,0 +1,444 @@
+"""An order takes what is there, at today's price, once, and gives it back if it is undone."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, time, timedelta
+from uuid import uuid4
+
+import asyncpg
+import msgspec
+import pytest
+
+from domain import idempotency, ordering
+from domain.accounts import Principal
+from domain.database import Cluster, Database, Limits
+from domain.errors import (
+    ClosedError,
+    ConflictError,
+    ForbiddenError,
+    FundsError,
+    IllegalMoveError,
+    InFlightError,
+    InvalidError,
+    KeyReusedError,
+    MovedOnError,
+    NotFoundError,
+    PriceError,
+)
+from domain.idempotency import Once
+from domain.model import OrderStatus, Role
+from domain.ordering import Basket, Line, Ordering
+from domain.orders import Order
+from tests.domain.conftest import PLACE
+
+STAFF = "SELECT id FROM users WHERE role = 'staff' AND cafeteria_id = $1 LIMIT 1"
+# Every wallet holds what its ledger says.
+BROKEN = (
+    "SELECT count(*) FROM wallets LEFT JOIN (SELECT user_id, sum(amount_minor) AS total"
+    " FROM transactions GROUP BY user_id) AS ledger USING (user_id) WHERE balance_minor <> total"
+)
+
+
+@pytest.fixture
+async def crowd(database: str) -> AsyncIterator[Database]:
+    """The campus for hundreds at once, who may wait for their turn."""
+    cluster = Cluster(database, [], Limits(connections=16, pool_timeout=60, lock_timeout=60))
+    yield Database(cluster)
+    await cluster.close()
+
+
+@pytest.fixture
+async def counter(connection: asyncpg.Connection) -> Principal:
+    return Principal(await connection.fetchval(STAFF, PLACE), Role.STAFF, PLACE)
+
+
+def basket(*lines: tuple[int, int], expected_minor: int | None = None) -> Basket:
+    return Basket(PLACE, [Line(*line) for line in lines], expected_minor)
+
+
+def asked(caller: Principal, wanted: Basket, key: str | None = None) -> Once:
+    return Once.of(caller.id, key or str(uuid4()), "order", wanted)
+
+
+async def placed(
+    database: Database, caller: Principal, wanted: Basket, key: str | None = None
+) -> Order:
+    return await Ordering(database).place(caller, wanted, asked(caller, wanted, key))
+
+
+async def balance(connection: asyncpg.Connection, who: Principal) -> int:
+    return int(
+        await connection.fetchval("SELECT balance_minor FROM wallets WHERE user_id = $1", who.id)
+    )
+
+
+async def test_the_total_is_the_servers_sum_and_stock_and_money_are_taken(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    first, second, _ = dishes
+    total = 3 * first["price_minor"] + second["price_minor"]
+    before = await balance(connection, rich)
+    wanted = basket((first["id"], 2), (second["id"], 1), (first["id"], 1), expected_minor=total)
+    order = await placed(campus, rich, wanted)
+    assert order.total_minor == total
+    assert {item.product_id: item.quantity for item in order.items} == {
+        first["id"]: 3,
+        second["id"]: 1,
+    }
+    left = await connection.fetchval("SELECT stock FROM products WHERE id = $1", first["id"])
+    assert left == first["stock"] - 3
+    assert await balance(connection, rich) == before - total
+    paid = await connection.fetch(
+        "SELECT kind, amount_minor FROM transactions WHERE order_id = $1", order.id
+    )
+    assert [tuple(row) for row in paid] == [("payment", -total)]
+    (event,) = await connection.fetch("SELECT kind, payload, cache_tags FROM outbox")
+    assert event["kind"] == "order:created"
+    assert msgspec.json.decode(event["payload"]) == {
+        "orderId": order.id,
+        "userId": rich.id,
+        "cafeteriaId": PLACE,
+        "status": "created",
+        "version": 1,
+    }
+    assert event["cache_tags"] == [f"product-{first['id']}", f"product-{second['id']}"]
+
+
+async def test_two_hundred_buyers_of_fifty_portions_get_fifty(
+    crowd: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    dish = dishes[0]["id"]
+    await connection.execute("UPDATE products SET stock = 50 WHERE id = $1", dish)
+    before = await connection.fetchval("SELECT count(*) FROM orders")
+    outcomes = await asyncio.gather(
+        *(placed(crowd, rich, basket((dish, 1))) for _ in range(200)), return_exceptions=True
+    )
+    kinds = Counter(type(each) for each in outcomes)
+    assert kinds == {Order: 50, ConflictError: 150}
+    assert await connection.fetchval("SELECT stock FROM products WHERE id = $1", dish) == 0
+    assert await connection.fetchval("SELECT count(*) FROM orders") == before + 50
+    assert await connection.fetchval(BROKEN) == 0
+
+
+async def test_five_hundred_payments_with_repeated_keys_are_each_made_once(
+    crowd: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    before = await balance(connection, rich)
+    await connection.execute("UPDATE products SET stock = 1000 WHERE id = $1", dishes[0]["id"])
+    wanted = basket((dishes[0]["id"], 1))
+    keys = [f"key {number % 100}" for number in range(500)]
+    outcomes = await asyncio.gather(
+        *(placed(crowd, rich, wanted, key) for key in keys), return_exceptions=True
+    )
+    answers: dict[str, set[int]] = {}
+    for key, outcome in zip(keys, outcomes, strict=True):
+        if isinstance(outcome, Order):
+            answers.setdefault(key, set()).add(outcome.id)
+        else:
+            assert isinstance(outcome, InFlightError)
+    assert {key: len(orders) for key, orders in answers.items()} == dict.fromkeys(keys, 1)
+    assert before - await balance(connection, rich) == 100 * dishes[0]["price_minor"]
+    assert await connection.fetchval(BROKEN) == 0
+
+
+async def test_orders_for_the_same_dishes_in_another_sequence_do_not_deadlock(
+    crowd: Database, rich: Principal, dishes: list[asyncpg.Record]
+) -> None:
+    sequences = itertools.cycle(itertools.permutations(dish["id"] for dish in dishes))
+    baskets = [basket(*((key, 1) for key in next(sequences))) for _ in range(30)]
+    orders = await asyncio.gather(*(placed(crowd, rich, each) for each in baskets))
+    assert len({order.id for order in orders}) == 30
+
+
+async def test_what_cannot_be_ordered_leaves_no_trace(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    first, second, third = (dish["id"] for dish in dishes)
+    elsewhere = await connection.fetchval(
+        "SELECT id FROM products WHERE cafeteria_id <> $1 LIMIT 1", PLACE
+    )
+    await connection.execute("UPDATE products SET is_available = false WHERE id = $1", third)
+    tables = "products", "wallets", "transactions", "orders", "outbox", "idempotency_keys"
+    everything = " UNION ALL ".join(
+        f"SELECT '{table}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} AS t"  # noqa: S608
+        for table in tables
+    )
+    price = dishes[0]["price_minor"]
+    before = await connection.fetch(everything)
+    refusals: list[tuple[Basket, type[Exception]]] = [
+        (basket(), InvalidError),
+        (basket((first, 0)), InvalidError),
+        (basket((first, 60), (first, 60)), InvalidError),
+        (basket(*[(second, 1)] * 51), InvalidError),
+        (basket((first, 1), (elsewhere, 1)), NotFoundError),
+        (basket((first, 1), (10**9, 1)), NotFoundError),
+        (Basket(10**9, [Line(first, 1)]), NotFoundError),
+        (basket((first, 1), (third, 1)), ConflictError),
+        (basket((first, 1), expected_minor=price - 1), PriceError),
+    ]
+    for wanted, refusal in refusals:
+        with pytest.raises(refusal):
+            await placed(campus, rich, wanted)
+    assert await connection.fetch(everything) == before
+
+    await connection.execute("UPDATE wallets SET balance_minor = $1", price - 1)
+    before = await connection.fetch(everything)
+    with pytest.raises(FundsError) as poor:
+        await placed(campus, rich, basket((first, 1)))
+    assert (poor.value.total_minor, poor.value.balance_minor) == (price, price - 1)
+    await connection.execute("UPDATE users SET is_active = false WHERE id = $1", rich.id)
+    with pytest.raises(ForbiddenError):
+        await placed(campus, rich, basket((second, 1)))
+    assert await connection.fetch(everything) == before
+
+
+@pytest.mark.parametrize(
+    ("last_order_at", "opens_at"),
+    [
+        # 02:30 comes twice, and the second one closes.
+        ("2026-10-25T01:15:00Z", "2026-10-31T23:00:00Z"),
+        # 02:30 never comes: the jump to 03:00 closes.
+        ("2026-03-29T00:45:00Z", "2026-04-04T22:00:00Z"),
+        # Any other Sunday, in summer and in winter.
+        ("2026-10-18T00:15:00Z", "2026-10-24T22:00:00Z"),
+        ("2026-11-08T01:15:00Z", "2026-11-14T23:00:00Z"),
+    ],
+)
+async def test_the_last_order_is_taken_by_the_clock_on_the_wall(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+    last_order_at: str,
+    opens_at: str,
+) -> None:
+    await connection.execute("DELETE FROM opening_intervals WHERE cafeteria_id = $1", PLACE)
+    await connection.execute(
+        "INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
+        " VALUES ($1, 7, $2, $3)",
+        PLACE,
+        time(0),
+        time(2, 30),
+    )
+    last = datetime.fromisoformat(last_order_at)
+    wanted = basket((dishes[0]["id"], 1))
+
+    async def at(moment: datetime) -> Order:
+        service = Ordering(campus, lambda: moment)
+        return await service.place(rich, wanted, asked(rich, wanted))
+
+    await at(last - timedelta(seconds=1))
+    with pytest.raises(ClosedError) as too_late:
+        await at(last)
+    with pytest.raises(ClosedError) as closed:
+        await at(last + timedelta(hours=12))
+    opens = datetime.fromisoformat(opens_at)
+    assert too_late.value.opens_at == closed.value.opens_at == opens
+    assert f"{opens:%Y-%m-%dT%H:%M}Z" in str(closed.value)
+    await at(opens)
+
+
+async def test_a_key_stands_for_one_request_and_its_answer(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    dish = dishes[0]["id"]
+    wanted = basket((dish, 1))
+    first = await placed(campus, rich, wanted, "lunch")
+    await Ordering(campus).move(rich, first.id, OrderStatus.CANCELLED, 1)
+    # As it was answered, not as it is now.
+    assert await placed(campus, rich, wanted, "lunch") == first
+    with pytest.raises(KeyReusedError):
+        await placed(campus, rich, basket((dish, 2)), "lunch")
+    other = msgspec.structs.replace(asked(rich, wanted, "lunch"), scope="top-up")
+    with pytest.raises(KeyReusedError):
+        await Ordering(campus).place(rich, wanted, other)
+    somebody = Principal(rich.id + 1, Role.CUSTOMER)
+    assert (await placed(campus, somebody, wanted, "lunch")).id != first.id
+
+    # While another transaction has the key, nobody waits for it.
+    request = asked(rich, wanted, "dinner")
+    await connection.execute("SELECT pg_advisory_lock($1)", request.lock)
+    with pytest.raises(InFlightError):
+        await Ordering(campus).place(rich, wanted, request)
+    await connection.execute("SELECT pg_advisory_unlock($1)", request.lock)
+    assert (await Ordering(campus).place(rich, wanted, request)).id != first.id
+
+
+async def test_a_refused_request_may_come_again_with_its_key(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    wanted = basket((dishes[0]["id"], 1))
+    await connection.execute("UPDATE products SET stock = 0 WHERE id = $1", dishes[0]["id"])
+    with pytest.raises(ConflictError):
+        await placed(campus, rich, wanted, "lunch")
+    await connection.execute("UPDATE products SET stock = 1 WHERE id = $1", dishes[0]["id"])
+    order = await placed(campus, rich, wanted, "lunch")
+    assert order.status is OrderStatus.CREATED
+
+
+async def test_keys_are_forgotten_after_a_day_and_not_before(
+    campus: Database,
+    connection: asyncpg.Connection,
+    customer: Principal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(idempotency, "BATCH", 3)
+    for hours in (23, *range(25, 32)):
+        await connection.execute(
+            "INSERT INTO idempotency_keys VALUES ($1, $2, 'order', sha256(''), '', $3)",
+            customer.id,
+            str(hours),
+            datetime.now(UTC) - timedelta(hours=hours),
+        )
+    assert await idempotency.sweep(campus) == 7
+    assert await connection.fetchval("SELECT string_agg(key, ' ') FROM idempotency_keys") == "23"
+
+
+async def test_two_orders_at_a_counter_are_never_called_up_alike(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    counter: Principal,
+    dishes: list[asyncpg.Record],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    codes = iter(["CCC", "CCC", "CCC", "DDD", "CCC"])
+    monkeypatch.setattr(ordering, "pickup_code", lambda _: next(codes))
+    wanted = basket((dishes[0]["id"], 1))
+    first = await placed(campus, rich, wanted)
+    second = await placed(campus, rich, wanted)
+    assert [first.pickup_code, second.pickup_code] == ["CCC", "DDD"]
+    # What is over gives its code back.
+    await Ordering(campus).move(counter, first.id, OrderStatus.REJECTED, 1)
+    assert (await placed(campus, rich, wanted)).pickup_code == "CCC"
+
+
+PATH = [OrderStatus.ACCEPTED, OrderStatus.PREPARING, OrderStatus.READY, OrderStatus.DELIVERED]
+
+
+async def test_the_counter_takes_an_order_all_the_way(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    counter: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    order = await placed(campus, rich, basket((dishes[0]["id"], 1)))
+    service = Ordering(campus)
+    for version, status in enumerate(PATH, start=1):
+        moved = await service.move(counter, order.id, status, version)
+        assert (moved.status, moved.version) == (status, version + 1)
+        assert moved.items == order.items
+    events = await connection.fetch("SELECT kind, payload FROM outbox ORDER BY id")
+    told = [(row["kind"], msgspec.json.decode(row["payload"])) for row in events]
+    assert [(kind, payload["status"], payload["version"]) for kind, payload in told] == [
+        ("order:created", "created", 1),
+        *(("order:changed", status, version) for version, status in enumerate(PATH, start=2)),
+    ]
+    assert {(payload["orderId"], payload["userId"]) for _, payload in told} == {(order.id, rich.id)}
+
+
+async def test_only_who_may_moves_an_order_and_only_as_it_stands(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    counter: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    service = Ordering(campus)
+    order = (await placed(campus, rich, basket((dishes[0]["id"], 1)))).id
+    stranger = Principal(rich.id + 1, Role.CUSTOMER)
+    elsewhere = Principal(await connection.fetchval(STAFF, PLACE + 1), Role.STAFF, PLACE + 1)
+    admin = Principal(
+        await connection.fetchval("SELECT min(id) FROM users WHERE role = 'admin'"), Role.ADMIN
+    )
+    created = [
+        (rich, OrderStatus.ACCEPTED, 1, ForbiddenError),
+        (stranger, OrderStatus.CANCELLED, 1, NotFoundError),
+        (elsewhere, OrderStatus.ACCEPTED, 1, NotFoundError),
+        (counter, OrderStatus.ACCEPTED, 2, MovedOnError),
+        (counter, OrderStatus.PREPARING, 1, IllegalMoveError),
+        (counter, OrderStatus.CREATED, 1, IllegalMoveError),
+    ]
+    preparing = [
+        (rich, OrderStatus.CANCELLED, 3, IllegalMoveError),
+        (counter, OrderStatus.REJECTED, 3, IllegalMoveError),
+        (counter, OrderStatus.READY, 1, MovedOnError),
+    ]
+    for who, status, version, refusal in created:
+        with pytest.raises(refusal):
+            await service.move(who, order, status, version)
+    await service.move(admin, order, OrderStatus.ACCEPTED, 1)
+    await service.move(counter, order, OrderStatus.PREPARING, 2)
+    for who, status, version, refusal in preparing:
+        with pytest.raises(refusal) as refused:
+            await service.move(who, order, status, version)
+        if isinstance(refused.value, MovedOnError):
+            assert (refused.value.version, refused.value.status) == (3, "preparing")
+    await connection.execute("UPDATE users SET is_active = false WHERE id = $1", counter.id)
+    with pytest.raises(ForbiddenError):
+        await service.move(counter, order, OrderStatus.READY, 3)
+    assert await connection.fetchval("SELECT count(*) FROM outbox") == 3
+
+
+@pytest.mark.parametrize(
+    ("moves", "by_counter"),
+    [
+        ([OrderStatus.CANCELLED], False),
+        ([OrderStatus.ACCEPTED, OrderStatus.CANCELLED], False),
+        ([OrderStatus.ACCEPTED, OrderStatus.PREPARING, OrderStatus.CANCELLED], True),
+        ([OrderStatus.REJECTED], True),
+    ],
+)
+async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    counter: Principal,
+    dishes: list[asyncpg.Record],
+    moves: list[OrderStatus],
+    by_counter: bool,
+) -> None:
+    stock = "SELECT id, stock FROM products ORDER BY id"
+    before = await connection.fetch(stock), await balance(connection, rich)
+    order = await placed(campus, rich, basket((dishes[1]["id"], 2), (dishes[0]["id"], 1)))
+    service = Ordering(campus)
+    *way, end = moves
+    for version, status in enumerate(way, start=1):
+        await service.move(counter, order.id, status, version)
+    who = counter if by_counter else rich
+    # Twice at once: a phone that lost its first answer.
+    outcomes = await asyncio.gather(
+        *(service.move(who, order.id, end, len(moves)) for _ in range(2)), return_exceptions=True
+    )
+    assert {type(each) for each in outcomes} == {Order, MovedOnError}
+    assert (await connection.fetch(stock), await balance(connection, rich)) == before
+    ledger = await connection.fetch(
+        "SELECT kind, amount_minor FROM transactions WHERE order_id = $1 ORDER BY id", order.id
+    )
+    assert [tuple(row) for row in ledger] == [
+        ("payment", -order.total_minor),
+        ("refund", order.total_minor),
+    ]
+    tags = await connection.fetchval("SELECT cache_tags FROM outbox ORDER BY id DESC LIMIT 1")
+    assert tags == [f"product-{dishes[0]['id']}", f"product-{dishes[1]['id']}"]
