@@ -17,7 +17,7 @@ from bff.edge.fences import Fenced
 from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
-from bff.routes import auth, documentation, gallery, health, menu, orders, pictures
+from bff.routes import auth, documentation, gallery, health, menu, orders, pictures, wallet
 from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
@@ -26,8 +26,12 @@ from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
 from domain.events import Event, Outbox, Relay
+from domain.idempotency import Sweeper
 from domain.ordering import Ordering
 from domain.orders import Orders
+from domain.payments import STARTED, Payments
+from domain.provider import SimulatedProvider
+from domain.wallet import Wallets
 from imaging import placeholder
 from imaging.intake import Intake
 from imaging.memory import Memory
@@ -77,7 +81,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def picture_changed(event: Event) -> None:
         await intake.see_to(PictureChange.of(event))
 
-    relay = Relay(outbox, {PICTURE_CHANGED: picture_changed})
+    payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
+    relay = Relay(outbox, {PICTURE_CHANGED: picture_changed, STARTED: payments.see_to})
+    sweeper = Sweeper(database)
     parts: dict[str, object] = {
         "cluster": cluster,
         "redis": redis,
@@ -86,6 +92,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "cafeterias": Cafeterias(database),
         "orders": Orders(database),
         "ordering": Ordering(database),
+        "payments": payments,
+        "wallets": Wallets(database),
         "accounts": Accounts(database, tokens),
         "origin": origin,
         "intake": intake,
@@ -102,9 +110,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
         fences.start()
         await workers.start()
         relay.start()
+        sweeper.start()
         try:
             yield
         finally:
+            await sweeper.close()
             await relay.close()
             await preparation.close()
             await origin.close()
@@ -132,6 +142,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             orders.cancel_order,
             orders.list_orders,
             orders.show_order,
+            wallet.show_wallet,
+            wallet.top_up,
+            wallet.show_payment,
             health.health,
             health.ready,
             documentation.page(),

@@ -18,7 +18,10 @@ from bff.app import store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
 from bff.settings import SettingsError, database_url, described, from_environment
-from domain.database import Cluster, Database
+from domain import wallet
+from domain.database import Cluster, Database, Limits
+from domain.errors import UnavailableError
+from domain.model.money import to_decimal
 from imaging import engine
 from imaging.shelves import ShelfError, Shelves
 from infra.demo import loader
@@ -46,6 +49,10 @@ ORDERS = click.option(
 )
 
 
+# What a server that is not as the environment says raises.
+_UNANSWERED = (OSError, SQLAlchemyError, asyncpg.PostgresError, ShelfError, UnavailableError)
+
+
 def say(message: str) -> None:
     """A line of progress, at once even into a pipe; who stopped reading stops nothing."""
     try:
@@ -66,7 +73,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(str(error)) from error
         except asyncpg.DiskFullError as error:
             raise click.ClickException(f"{error}\n{FREE_SPACE}") from error
-        except (OSError, SQLAlchemyError, asyncpg.PostgresError, ShelfError) as error:
+        except _UNANSWERED as error:
             advice = "Is the server that COMANDA_* names up, and are the credentials right?"
             raise click.ClickException(f"{type(error).__name__}: {error}\n{advice}") from error
 
@@ -173,6 +180,31 @@ def draw(share: int, of: int) -> None:
 def migrate_command(data: Path) -> None:
     """Bring the database's schema to its newest version."""
     asyncio.run(migrate(database_url(_environment(data))))
+
+
+@main.command()
+@DATA
+@explained
+def ledger(data: Path) -> None:
+    """Check that every balance is the sum of its ledger; exit code 1 if one is not."""
+    url = database_url(_environment(data))
+
+    async def run() -> wallet.Audit:
+        cluster = Cluster(url, [], Limits(connections=1, statement_timeout=600))
+        try:
+            return await wallet.audit(Database(cluster))
+        finally:
+            await cluster.close()
+
+    found = asyncio.run(run())
+    say(f"{found.wallets:,} wallets hold {to_decimal(found.balances_minor)}")
+    say(f"{found.lines:,} lines of the ledger come to {to_decimal(found.ledger_minor)}")
+    for user_id, balance, total in found.differing:
+        say(f"  person {user_id}: {to_decimal(balance)} held, {to_decimal(total)} in the ledger")
+    if found.unexplained_payments:
+        say(f"{found.unexplained_payments:,} payments are not in the ledger as they ended")
+    say("The ledger explains every balance." if found.is_sound else "THE LEDGER IS NOT SOUND.")
+    raise SystemExit(0 if found.is_sound else 1)
 
 
 @main.command()

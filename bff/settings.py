@@ -75,6 +75,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     cloudfront_distribution: Annotated[
         str | None, Meta(description="CloudFront distribution to purge; empty: purges are recorded")
     ] = None
+    payment_decline_rate: Annotated[
+        float, Meta(ge=0, le=1, description="share of top-ups that the simulated provider declines")
+    ] = 0.05
     token_secret: Annotated[
         str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
     ]

@@ -1,6 +1,9 @@
 """What is done once, however often it is asked for (draft-ietf-httpapi-idempotency-key-header)."""
 
+import asyncio
 import hashlib
+import logging
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -15,10 +18,14 @@ from domain.model import IdempotencyKey
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 # A client that has not asked again by then never will.
 LIFETIME: Final = timedelta(hours=24)
 # Rows that one transaction deletes: it holds no lock for long, and little is replayed at once.
 BATCH: Final = 1000
+# Seconds between two sweeps of a process.
+PAUSE: Final = 3600.0
 
 
 class Once(Struct, frozen=True):
@@ -73,6 +80,32 @@ async def once(
         )
     )
     return done
+
+
+class Sweeper:
+    """Sweeps every hour or so, in every process; together they sweep no row twice."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Sweep from now on."""
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE * random.uniform(0.8, 1.2))
+            try:
+                await sweep(self._database)
+            except Exception:
+                log.exception("old keys were not swept")
 
 
 async def sweep(database: Database) -> int:

@@ -1,17 +1,19 @@
 """Money: balances, and the append-only ledger that explains them."""
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, insert, join, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import aliased
 
 from domain import model
 from domain.accounts import Principal
 from domain.database import Database, Reader, Writer
 from domain.database import Role as Node
 from domain.errors import FundsError
-from domain.model import Transaction, TransactionKind
+from domain.model import PaymentStatus, Transaction, TransactionKind
 from domain.model.paging import Page, Window
 
 
@@ -140,3 +142,76 @@ async def _credit(
             },
         )
     )
+
+
+class Audit(Struct, frozen=True):
+    """What the ledger says of everybody at one instant (minor units). `differing` are people whose
+    balance it does not explain: id, balance, and the sum of their lines."""
+
+    wallets: int
+    lines: int
+    balances_minor: int
+    ledger_minor: int
+    unexplained_payments: int
+    differing: list[tuple[int, int, int]]
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.differing and not self.unexplained_payments
+
+
+# Of those who differ, how many are named.
+MOST_NAMED: Final = 20
+
+
+async def audit(database: Database) -> Audit:
+    """Add the whole ledger up, each answer in one statement and so of one instant."""
+    ledger = (
+        select(
+            Transaction.user_id,
+            func.sum(Transaction.amount_minor).label("total"),
+            func.count().label("lines"),
+        )
+        .group_by(Transaction.user_id)
+        .subquery()
+    )
+    joined = join(model.Wallet, ledger, model.Wallet.user_id == ledger.c.user_id, full=True)
+    balance = func.coalesce(model.Wallet.balance_minor, 0)
+    total = func.coalesce(ledger.c.total, 0)
+    sums = select(
+        func.count(model.Wallet.user_id),
+        func.coalesce(func.sum(ledger.c.lines), 0),
+        func.coalesce(func.sum(balance), 0),
+        func.coalesce(func.sum(total), 0),
+    ).select_from(joined)
+    differing = (
+        select(func.coalesce(model.Wallet.user_id, ledger.c.user_id), balance, total)
+        .select_from(joined)
+        .where(balance != total)
+        .limit(MOST_NAMED)
+    )
+    line = aliased(Transaction)
+    unexplained = (
+        select(func.count())
+        .select_from(model.Payment)
+        .outerjoin(line, line.reference == func.concat("top-up:", model.Payment.id))
+        .where(
+            (model.Payment.status == PaymentStatus.SUCCEEDED)
+            != (func.coalesce(line.amount_minor, 0) == model.Payment.amount_minor)
+        )
+    )
+
+    async def read(database: Reader) -> Audit:
+        (wallets, lines, held, sum_) = (await database.execute(sums)).one()
+        unexplained_payments = int(await database.scalar(unexplained))
+        rows = await database.execute(differing)
+        return Audit(
+            wallets,
+            int(lines),
+            int(held),
+            int(sum_),
+            unexplained_payments,
+            [(user_id, int(balance), int(total)) for user_id, balance, total in rows],
+        )
+
+    return await database.read(Node.PRIMARY, read)

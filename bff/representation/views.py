@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from bff.representation.fields import Field, Resource
 from cdn.srcset import srcset
-from domain import cafeterias, catalogue, orders
-from domain.model import OrderStatus
+from domain import cafeterias, catalogue, orders, payments, wallet
+from domain.model import OrderStatus, PaymentStatus, TransactionKind
 from domain.model.money import to_decimal
 
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
@@ -103,6 +103,28 @@ class OrderView(View, frozen=True):
     items: list[ItemView]
 
 
+class LineView(View, frozen=True):
+    """A line of the ledger: into the wallet, or, with a minus, out of it."""
+
+    id: int
+    kind: TransactionKind
+    amount: str
+    order_id: int | None
+    created_at: datetime
+
+
+class PaymentView(View, frozen=True):
+    """A top-up, and whether its money came; pending until it is known."""
+
+    id: int
+    user_id: int
+    amount: str
+    status: PaymentStatus
+    decline_reason: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
 ORDER_FIELDS = Resource(
     {
         "id": Field("id", int),
@@ -194,4 +216,22 @@ def order(row: orders.Order) -> OrderView:
             )
             for each in row.items
         ],
+    )
+
+
+def line(row: wallet.Line) -> LineView:
+    """A line of the ledger."""
+    return LineView(row.id, row.kind, to_decimal(row.amount_minor), row.order_id, row.created_at)
+
+
+def payment(row: payments.Payment) -> PaymentView:
+    """A top-up."""
+    return PaymentView(
+        id=row.id,
+        user_id=row.user_id,
+        amount=to_decimal(row.amount_minor),
+        status=row.status,
+        decline_reason=row.decline_reason,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
     )

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation import views
+from bff.representation.amounts import Amount
 from bff.representation.fields import MOST_CHARACTERS
 from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
 from bff.routes.idempotency import IdempotencyKey, keyed
@@ -36,10 +37,6 @@ MOVES = declared(
     kinds.UNSUPPORTED_MEDIA_TYPE,
     kinds.UNAVAILABLE,
 )
-
-
-# A dollar sign lets a line feed pass.
-Amount = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,2})?$(?!\n)")]
 
 
 class NewLine(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ OF_ALL = {405, 408, 414, 431, 500}
 IN_PATH = {
     "{product_id}": ["0", "1", "999999", str(2**63)],
     "{order_id}": ["0", "1", "999999", str(2**63)],
+    "{payment_id}": ["0", "1", "999999", str(2**63)],
     "{path}": ["nothing", "%00"],
 }
 QUERIES = [
@@ -48,6 +49,8 @@ BODIES: list[tuple[bytes, dict[str, str]]] = [
     ),
     (b'{"status": "accepted", "version": 999}', JSON),
     (b'{"version": 999}', JSON),
+    (b'{"amount": "0.99"}', JSON),
+    (b'{"amount": "5", "userId": 999999}', JSON),
     (b"[" + b"0," * 40_000 + b"0]", JSON),
 ]
 # What takes more than a wrong request: tests of their own provoke it.
@@ -55,8 +58,14 @@ ELSEWHERE = {
     # Uploads of pictures (tests/imaging).
     ("put", "/api/products/{product_id}/picture", 413),
     ("put", "/api/products/{product_id}/picture", 422),
-    # A dish that is sold out (test_orders).
+    # A dish that is sold out, an account that was closed (test_orders, test_ordering).
     ("post", "/api/orders", 409),
+    ("post", "/api/orders", 403),
+    # Moves of an order that is there (test_orders).
+    ("post", "/api/orders/{order_id}/status", 403),
+    ("post", "/api/orders/{order_id}/cancel", 403),
+    # A key that is in use (test_payments).
+    ("post", "/api/wallet/top-ups", 409),
     # Signatures and ranges (tests/imaging).
     ("get", "/v/{path}", 403),
     ("head", "/v/{path}", 403),

@@ -74,7 +74,7 @@ async def test_a_request_that_comes_again_with_its_key_gets_the_very_same_answer
     assert (reused.status_code, reused.json()["type"]) == (422, "urn:comanda:problem:key-reused")
     for key in ("", "x" * 129, "caf\xe9", "a\tb"):
         headers = {**student, "idempotency-key": key}
-        raw = [(name, value.encode("latin-1")) for name, value in headers.items()]
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         refused = await client.post("/api/orders", json=other, headers=raw)
         assert refused.status_code == 400, key
         assert refused.json()["type"] == "urn:comanda:problem:invalid-request"

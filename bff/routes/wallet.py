@@ -1,0 +1,108 @@
+"""A person's money: the balance with its ledger, and top-ups."""
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
+from msgspec import Meta, Struct
+
+from bff.edge import kinds
+from bff.edge.problems import declared
+from bff.representation import views
+from bff.representation.amounts import Amount
+from bff.representation.pages import PageLimit, PageNumber, Pagination, listing, window
+from bff.routes.idempotency import IdempotencyKey, keyed
+from domain.accounts import Principal
+from domain.model.money import to_decimal, to_minor
+from domain.payments import Payments
+from domain.wallet import Wallets
+
+BEARER = [{"bearer": list[str]()}]
+
+
+class NewTopUp(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Money for the caller's wallet, from their card; with `userId` it is cash that the counter
+    took from that person."""
+
+    amount: Amount
+    user_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+
+
+class WalletView(Struct, frozen=True):
+    """What there is, and a page of how it came to that."""
+
+    balance: str
+    data: list[views.LineView]
+    pagination: Pagination
+
+
+@get(
+    "/api/wallet",
+    summary="The balance, and the ledger by page",
+    tags=["wallet"],
+    security=BEARER,
+    responses=declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+)
+async def show_wallet(
+    principal: NamedDependency[Principal],
+    wallets: NamedDependency[Wallets],
+    page: PageNumber = 1,
+    limit: PageLimit = 20,
+) -> WalletView:
+    """The caller's own, its lines the newest first."""
+    found = await wallets.statement(principal, window(page, limit))
+    lines = [views.line(row) for row in found.lines.rows]
+    shown = listing(lines, found.lines.total, page, limit)
+    return WalletView(to_decimal(found.balance_minor), shown.data, shown.pagination)
+
+
+@post(
+    "/api/wallet/top-ups",
+    summary="Top a wallet up",
+    tags=["wallet"],
+    security=BEARER,
+    responses=declared(
+        kinds.INVALID_REQUEST,
+        kinds.UNAUTHENTICATED,
+        kinds.FORBIDDEN,
+        kinds.NOT_FOUND,
+        kinds.IN_FLIGHT,
+        kinds.BODY_TOO_LARGE,
+        kinds.UNSUPPORTED_MEDIA_TYPE,
+        kinds.UNPROCESSABLE,
+        kinds.KEY_REUSED,
+        kinds.UNAVAILABLE,
+    ),
+)
+async def top_up(
+    data: JSONBody[NewTopUp],
+    idempotency_key: IdempotencyKey,
+    principal: NamedDependency[Principal],
+    payments: NamedDependency[Payments],
+) -> views.PaymentView:
+    """From 1.00 to 500.00. A card that is declined is an answer, not an error: see `status`.
+    Pending is what the provider has not answered yet; look at the payment again."""
+    request = keyed(principal, idempotency_key, "top-up", data)
+    amount = to_minor(data.amount)
+    if data.user_id is None:
+        return views.payment(await payments.top_up(principal, amount, request))
+    return views.payment(await payments.take_cash(principal, data.user_id, amount, request))
+
+
+@get(
+    "/api/payments/{payment_id:int}",
+    summary="A top-up",
+    tags=["wallet"],
+    security=BEARER,
+    responses=declared(
+        kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE
+    ),
+)
+async def show_payment(
+    payment_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
+    principal: NamedDependency[Principal],
+    payments: NamedDependency[Payments],
+) -> views.PaymentView:
+    """One of the caller's, or one that they took in cash; 404 for anybody else's."""
+    return views.payment(await payments.detail(principal, payment_id))
