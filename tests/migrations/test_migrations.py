@@ -93,6 +93,15 @@ async def test_an_index_that_was_broken_off_is_built_again(database: str) -> Non
          "uq_users_email"),
         ("UPDATE wallets SET balance_minor = -1", "ck_wallets_never_negative"),
         ("UPDATE orders SET total_minor = -1", "ck_orders_total"),
+        ("UPDATE orders SET pickup_code = 'CCC' WHERE status = 'created'", "uq_orders_pickup_code"),
+        ("UPDATE orders SET pickup_code = 'COO'", "ck_orders_pickup_code"),
+        ("INSERT INTO payments (user_id, taken_by, amount_minor, status, settled_at)"
+         " SELECT min(id), min(id), 5, 'declined', now() FROM users",
+         "ck_payments_declined_for_a_reason"),
+        ("INSERT INTO payments (user_id, taken_by, amount_minor, settled_at)"
+         " SELECT min(id), min(id), 5, now() FROM users", "ck_payments_settled_or_pending"),
+        ("INSERT INTO payments (user_id, amount_minor) SELECT min(id), 5 FROM users",
+         "ck_payments_cash_or_provider"),
         ("UPDATE order_items SET quantity = 0", "ck_order_items_quantity"),
         ("INSERT INTO transactions (user_id, kind, amount_minor, order_id)"
          " SELECT user_id, 'payment', 5, id FROM orders LIMIT 1",
