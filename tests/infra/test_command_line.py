@@ -214,6 +214,7 @@ async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
     assert stored.headers["cache-status"] == "comanda-variants; hit"
     assert comanda.get(f"/api/orders/{order['id']}", **bearer).json() == order
     assert comanda.run("status")[0] == 0
+    assert comanda.run("ledger")[0] == 0
 
     # A second one is told who runs; Ctrl-C ends everything.
     code, words = comanda.run("up", "--port", str(comanda.port))
