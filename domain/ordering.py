@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import Row, func, insert, select, true, update
@@ -83,36 +83,12 @@ class Ordering:
             total = sum(taken[product].price_minor * n for product, n in quantities.items())
             if basket.expected_minor not in (None, total):
                 raise PriceError(total)
-            head = await _insert(database, caller.id, basket.cafeteria_id, total)
             items = [
                 Item(product, taken[product].name, n, taken[product].price_minor)
                 for product, n in sorted(quantities.items())
             ]
-            await database.change(
-                insert(model.OrderItem),
-                [
-                    {
-                        "order_id": head.id,
-                        "product_id": item.product_id,
-                        "quantity": item.quantity,
-                        "unit_price_minor": item.unit_price_minor,
-                    }
-                    for item in items
-                ],
-            )
-            await wallet.pay(database, caller.id, head.id, total)
-            order = Order(
-                id=head.id,
-                user_id=caller.id,
-                cafeteria_id=basket.cafeteria_id,
-                status=OrderStatus.CREATED,
-                total_minor=total,
-                version=1,
-                pickup_code=head.pickup_code,
-                created_at=head.created_at,
-                updated_at=head.updated_at,
-                items=items,
-            )
+            order = await _written(database, caller.id, basket.cafeteria_id, total, items)
+            await wallet.pay(database, caller.id, order.id, total)
             await _announce(database, "order:created", order, stock.tags(quantities))
             return order
 
@@ -175,29 +151,53 @@ def _quantities(lines: Sequence[Line]) -> dict[int, int]:
     return quantities
 
 
-async def _insert(database: Writer, user_id: int, cafeteria_id: int, total_minor: int) -> Row[Any]:
+async def _written(
+    database: Writer, user_id: int, cafeteria_id: int, total_minor: int, items: list[Item]
+) -> Order:
+    """A new order, under a code that no other order under way at this counter has."""
     for length in _CODE_LENGTHS:
+        code = pickup_code(length)
         inserted = await database.change(
             upsert(model.Order)
             .values(
                 user_id=user_id,
                 cafeteria_id=cafeteria_id,
                 total_minor=total_minor,
-                pickup_code=pickup_code(length),
+                pickup_code=code,
             )
-            # Another order under way at this counter has the code.
             .on_conflict_do_nothing()
-            .returning(
-                model.Order.id,
-                model.Order.pickup_code,
-                model.Order.created_at,
-                model.Order.updated_at,
-            )
+            .returning(model.Order.id, model.Order.created_at, model.Order.updated_at)
         )
-        head = inserted.one_or_none()
-        if head is not None:
-            return head
-    raise UnavailableError("No pick-up code is free.")
+        row = inserted.one_or_none()
+        if row is not None:
+            break
+    else:
+        raise UnavailableError("No pick-up code is free.")
+    order_id, created_at, updated_at = row
+    await database.change(
+        insert(model.OrderItem),
+        [
+            {
+                "order_id": order_id,
+                "product_id": item.product_id,
+                "quantity": item.quantity,
+                "unit_price_minor": item.unit_price_minor,
+            }
+            for item in items
+        ],
+    )
+    return Order(
+        id=order_id,
+        user_id=user_id,
+        cafeteria_id=cafeteria_id,
+        status=OrderStatus.CREATED,
+        total_minor=total_minor,
+        version=1,
+        pickup_code=code,
+        created_at=created_at,
+        updated_at=updated_at,
+        items=items,
+    )
 
 
 async def _locked(database: Writer, caller: Principal, order_id: int) -> Row[int, OrderStatus, int]:
@@ -217,24 +217,17 @@ def _must_be_allowed(
     caller: Principal, before: Row[int, OrderStatus, int], status: OrderStatus, version: int
 ) -> None:
     customer = caller.role is Role.CUSTOMER
+    present = before.version, before.status
     if customer and status is not OrderStatus.CANCELLED:
         raise ForbiddenError("The counter does that; you may cancel the order.")
     if before.version != version:
-        raise MovedOnError(
-            f"The order is {before.status} now, in version {before.version}.",
-            before.version,
-            before.status,
-        )
+        message = f"The order is {before.status} now, in version {before.version}."
+        raise MovedOnError(message, *present)
     if customer and before.status is OrderStatus.PREPARING:
-        raise IllegalMoveError(
-            "The order is being prepared; ask at the counter.", before.version, before.status
-        )
+        raise IllegalMoveError("The order is being prepared; ask at the counter.", *present)
     if not before.status.may_become(status):
-        raise IllegalMoveError(
-            f"An order that is {before.status} does not become {status}.",
-            before.version,
-            before.status,
-        )
+        message = f"An order that is {before.status} does not become {status}."
+        raise IllegalMoveError(message, *present)
 
 
 async def _announce(database: Writer, kind: str, order: Order, tags: Sequence[str]) -> None:
