@@ -21,7 +21,7 @@ from bff.routes import auth, documentation, gallery, health, menu, orders, pictu
 from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
-from domain.accounts import AccessTokens, Accounts, Principal
+from domain.accounts import AccessTokens, Accounts, Principal, Sessions
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
@@ -71,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     shelves = Shelves(store(settings))
     catalogue = Catalogue(database)
     tokens = AccessTokens(settings.token_secret)
+    sessions = Sessions(database, tokens)
     workers = Workers(_worker_limits(settings))
     origin = Origin(catalogue, shelves, workers, Memory(settings.picture_memory))
     purger = _purger(settings)
@@ -94,7 +95,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "ordering": Ordering(database),
         "payments": payments,
         "wallets": Wallets(database),
-        "accounts": Accounts(database, tokens),
+        "accounts": Accounts(database, sessions),
+        "sessions": sessions,
         "origin": origin,
         "intake": intake,
         "preparation": preparation,
@@ -136,7 +138,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
             menu.list_products,
             menu.list_categories,
             menu.list_cafeterias,
+            auth.register,
             auth.login,
+            auth.refresh,
+            auth.logout,
+            auth.list_sessions,
+            auth.end_session,
+            auth.change_password,
             orders.place_order,
             orders.move_order,
             orders.cancel_order,

@@ -1,6 +1,6 @@
 """Tables and value types of the cafeteria."""
 
-from domain.model.accounts import Role, User
+from domain.model.accounts import Role, Session, User
 from domain.model.base import Base
 from domain.model.cafeterias import Cafeteria, OpeningException, OpeningInterval
 from domain.model.catalogue import Category, Product
@@ -27,6 +27,7 @@ __all__ = [
     "PaymentStatus",
     "Product",
     "Role",
+    "Session",
     "Transaction",
     "TransactionKind",
     "User",

@@ -21,6 +21,7 @@ IN_PATH = {
     "{product_id}": ["0", "1", "999999", str(2**63)],
     "{order_id}": ["0", "1", "999999", str(2**63)],
     "{payment_id}": ["0", "1", "999999", str(2**63)],
+    "{session_id}": ["0", "1", "999999", str(2**63)],
     "{path}": ["nothing", "%00"],
 }
 QUERIES = [
@@ -40,6 +41,11 @@ BODIES: list[tuple[bytes, dict[str, str]]] = [
     (b"{}", JSON),
     (b"{}", JSON | {"content-type": "text/plain"}),
     (b'{"email": "nobody@campus.example", "password": "wrong"}', JSON),
+    (b'{"email": "admin1@campus.example", "name": "A", "password": "correct horse"}', JSON),
+    (b'{"email": "nobody@campus.example", "name": "A", "password": "password"}', JSON),
+    (b'{"refreshToken": "' + b"A" * 64 + b'"}', JSON),
+    (b'{"oldPassword": "wrong", "newPassword": "correct horse"}', JSON),
+    (b'{"oldPassword": "wrong", "newPassword": "password"}', JSON),
     (b'{"cafeteriaId": 1, "items": [{"productId": 999999, "quantity": 1}]}', JSON),
     (
         b'{"cafeteriaId": 1, "items": ['

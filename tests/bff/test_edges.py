@@ -155,7 +155,13 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/wallet",
         "/api/wallet/top-ups",
         "/api/payments/{payment_id}",
+        "/auth/register",
         "/auth/login",
+        "/auth/refresh",
+        "/auth/logout",
+        "/auth/sessions",
+        "/auth/sessions/{session_id}",
+        "/auth/password",
         "/health",
         "/ready",
     }

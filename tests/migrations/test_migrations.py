@@ -13,6 +13,11 @@ from sqlalchemy.pool import NullPool
 from domain.model import Base
 from migrations.runner import migrate, roll_back
 
+A_SESSION = (
+    "INSERT INTO sessions (user_id, family_hash, token_hash, replaced_hash, expires_at)"
+    " SELECT min(users.id)"
+)
+
 
 async def test_models_and_migrated_schema_are_the_same(empty_database: str) -> None:
     def differences(connection: Connection) -> list[object]:
@@ -131,6 +136,13 @@ async def test_an_index_that_was_broken_off_is_built_again(database: str) -> Non
         ("INSERT INTO opening_exceptions (cafeteria_id, on_date)"
          " SELECT cafeteria_id, on_date FROM opening_exceptions LIMIT 1",
          "ex_opening_exceptions_overlap"),
+        (f"{A_SESSION}, sha256('a'), '\\x00', NULL, now() + interval '1 day' FROM users",
+         "ck_sessions_hashes"),
+        (f"{A_SESSION}, sha256('a'), sha256('b'), sha256('a'), now() + interval '1 day' FROM users",
+         "ck_sessions_replaced_is_whole"),
+        (f"{A_SESSION}, sha256('a'), sha256('b'), NULL, now() FROM users", "ck_sessions_expires"),
+        (f"{A_SESSION}, sha256('a'), sha256('b'), NULL, 'infinity' FROM users, (VALUES (1), (2)) v"
+         " GROUP BY column1", "uq_sessions_family_hash"),
         ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
          " VALUES (1, 0, '01:00', '02:00')", "ck_opening_intervals_weekday"),
     ],

@@ -1,0 +1,68 @@
+"""Passwords: which are taken, and Argon2id in a few threads."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Final, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from pwdlib import PasswordHash
+
+from domain.errors import InvalidError, UnavailableError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LEAST_PASSWORD: Final = 8
+# Hashing takes time in proportion.
+MOST_PASSWORD: Final = 256
+# What is tried first, of those that are long enough (NIST SP 800-63B 5.1.1.2).
+_WORST: Final = frozenset(
+    {"password", "password1", "password123", "passw0rd", "p@ssw0rd", "contraseña", "contrasena"}
+    | {"12345678", "123456789", "1234567890", "87654321", "11111111", "00000000", "123123123"}
+    | {"qwertyui", "qwertyuiop", "qwerty123", "1q2w3e4r", "1qaz2wsx", "asdfghjkl", "abcd1234"}
+    | {"abcdefgh", "iloveyou", "sunshine", "princess", "changeme", "welcome1", "comanda1"}
+)
+# Argon2id takes 64 MiB and some 50 ms of a core: more at once than cores only adds waiting.
+_AT_ONCE: Final = 2
+_MOST_WAITING: Final = 64
+
+
+def require_good(password: str, email: str) -> None:
+    """InvalidError for a password that others would try first, or of a wrong length."""
+    if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
+        raise InvalidError(f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters.")
+    folded = password.casefold()
+    if folded in _WORST or folded in (email.casefold(), email.casefold().partition("@")[0]):
+        raise InvalidError("This password is among the first that anybody would try.")
+
+
+class Passwords:
+    """Hashes as PHC strings, made and verified off the event loop; UnavailableError when too many
+    wait for that."""
+
+    def __init__(self) -> None:
+        self._limiter = CapacityLimiter(_AT_ONCE)
+        # Verified in place of an unknown account's, so that time does not tell who exists.
+        self._nobody = _nobodys_hash()
+
+    async def hash(self, password: str) -> str:
+        """A hash to keep."""
+        return await self._in_turn(_ARGON2.hash, password)
+
+    async def match(self, password: str, password_hash: str | None) -> bool:
+        """Whether it is the password; None, of nobody, takes as long."""
+        matches = await self._in_turn(_ARGON2.verify, password, password_hash or self._nobody)
+        return matches and password_hash is not None
+
+    async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._limiter.statistics().tasks_waiting >= _MOST_WAITING:
+            raise UnavailableError("Too many people are logging in at this moment.")
+        return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+
+
+_ARGON2: Final = PasswordHash.recommended()
+
+
+@cache
+def _nobodys_hash() -> str:
+    return _ARGON2.hash("no account has this password")

@@ -1,0 +1,109 @@
+"""What proves who is asking: access tokens to every service, refresh tokens to us alone."""
+
+import hashlib
+import hmac
+import secrets
+from base64 import b64decode, urlsafe_b64encode
+from datetime import datetime, timedelta
+from typing import Final
+
+import jwt
+from msgspec import Struct
+
+from domain.errors import CredentialsError
+from domain.model import Role
+
+ACCESS_TOKEN_LIFETIME: Final = timedelta(minutes=15)
+_FAMILY_BYTES: Final = 16
+_SECRET_BYTES: Final = 32
+
+
+class Principal(Struct, frozen=True):
+    """The authenticated caller, and the session that speaks for them; `cafeteria_id` is the
+    counter of a member of staff."""
+
+    id: int
+    role: Role
+    cafeteria_id: int | None = None
+    session_id: int | None = None
+
+
+class AccessTokens:
+    """Signed JWTs (RFC 7519, HS256) that carry the principal, so that no request looks it up."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def issue(self, principal: Principal, now: datetime) -> tuple[str, datetime]:
+        """A token for `principal` and the instant it expires."""
+        expires_at = now + ACCESS_TOKEN_LIFETIME
+        claims = {
+            "sub": str(principal.id),
+            "role": principal.role.value,
+            "cafeteria": principal.cafeteria_id,
+            "sid": principal.session_id,
+            "iat": int(now.timestamp()),
+            "exp": int(expires_at.timestamp()),
+        }
+        return jwt.encode(claims, self._secret, algorithm="HS256"), expires_at
+
+    def verify(self, token: str) -> Principal:
+        """The principal a token was issued to; CredentialsError when it proves nothing."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._secret,
+                # A fixed list: the token does not choose how it is checked.
+                algorithms=["HS256"],
+                options={"require": ["sub", "iat", "exp"]},
+            )
+            return Principal(
+                int(claims["sub"]), Role(claims["role"]), claims["cafeteria"], claims.get("sid")
+            )
+        except (jwt.InvalidTokenError, KeyError, ValueError) as error:
+            raise CredentialsError("The access token is not valid, or no longer.") from error
+
+
+class RefreshToken(Struct, frozen=True):
+    """The family it descends from, which is a session, and a secret of its own.
+
+    Whoever shows a family that exists has held a token of it, so any that is not the newest is
+    known as an old one without a list of them.
+    """
+
+    family: bytes
+    secret: bytes
+
+    @classmethod
+    def first(cls) -> "RefreshToken":
+        """The founder of a family."""
+        return cls(secrets.token_bytes(_FAMILY_BYTES), secrets.token_bytes(_SECRET_BYTES))
+
+    @classmethod
+    def read(cls, text: str) -> "RefreshToken | None":
+        """The token that `str` wrote, or None."""
+        try:
+            raw = b64decode(text, altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        if len(raw) != _FAMILY_BYTES + _SECRET_BYTES:
+            return None
+        return cls(raw[:_FAMILY_BYTES], raw[_FAMILY_BYTES:])
+
+    def successor(self, salt: bytes) -> "RefreshToken":
+        """The next of the family: always the same for a salt, and of use neither to who knows
+        the salt alone nor to who held this token alone."""
+        return RefreshToken(self.family, hmac.digest(self.secret, salt, hashlib.sha256))
+
+    @property
+    def family_hash(self) -> bytes:
+        """SHA-256 by which the session is found."""
+        return hashlib.sha256(self.family).digest()
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 of the whole: 256 random bits need no slower one."""
+        return hashlib.sha256(self.family + self.secret).digest()
+
+    def __str__(self) -> str:
+        return urlsafe_b64encode(self.family + self.secret).decode()
