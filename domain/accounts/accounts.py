@@ -60,7 +60,7 @@ class Accounts:
     async def login(self, email: str, password: str, device: Device) -> Grant:
         """A session for the account of `email`; CredentialsError says no more than "no"."""
         statement = select(model.User.id, model.User.password_hash).where(
-            func.lower(model.User.email) == email.lower(), model.User.is_active
+            func.lower(model.User.email) == email.lower()
         )
         rows = await self._database.rows(Node.PRIMARY, statement)
         user_id, password_hash = rows[0] if rows else (0, None)
@@ -82,7 +82,9 @@ class Accounts:
                     .with_for_update(key_share=True)
                 )
             ).one_or_none()
-            return row and await self._sessions.open(database, Person(*row), device)
+            if row is None:
+                return None
+            return await self._sessions.open(database, Person(*row), device)
 
         granted = await self._database.write(change, by=[user_id])
         if granted is None:
@@ -112,7 +114,6 @@ class Accounts:
                     model.User.id == caller.id,
                     # The one that was verified, which another change may have replaced.
                     model.User.password_hash == password_hash,
-                    model.User.is_active,
                 )
                 .values(password_hash=new_hash)
                 .returning(model.User.id)

@@ -1,6 +1,8 @@
 """A login proves who is asking, and tells a stranger nothing; a session is one device's own."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -20,7 +22,7 @@ from domain.accounts import (
     Sessions,
 )
 from domain.accounts.passwords import require_good
-from domain.database import Database
+from domain.database import Cluster, Database, Limits
 from domain.errors import (
     ConflictError,
     CredentialsError,
@@ -35,6 +37,14 @@ SECRET = "a secret for tests, long enough to sign with"
 TOKENS = AccessTokens(SECRET)
 PHONE = Device("My phone", "Comanda/1.0 (Android 16)")
 STUDENT = "student1@campus.example"
+
+
+@pytest.fixture
+async def cluster(database: str) -> AsyncIterator[Cluster]:
+    """One that waits for a lock as long as a test holds it."""
+    cluster = Cluster(database, [], Limits(lock_timeout=60.0, statement_timeout=60.0))
+    yield cluster
+    await cluster.close()
 
 
 @pytest.fixture
@@ -64,6 +74,22 @@ async def devices(sessions: Sessions, grant: Grant) -> list[str | None]:
     return [each.device for each in await sessions.listed(grant.principal)]
 
 
+@asynccontextmanager
+async def met_at(connection: asyncpg.Connection, statement: str, count: int) -> AsyncIterator[None]:
+    """Run `statement`, and commit it when `count` others wait for what it locks."""
+    async with connection.transaction():
+        await connection.execute(statement)
+        yield
+        waiting = 0
+        while waiting < count:
+            await asyncio.sleep(0.01)
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
+            waiting = await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+
+
 async def test_a_login_gives_a_token_that_proves_who_it_is(
     accounts: Accounts, sessions: Sessions
 ) -> None:
@@ -90,6 +116,9 @@ async def test_no_refusal_tells_which_part_was_wrong(
             await accounts.login(email, password, PHONE)
         words.add(str(refused.value))
     assert len(words) == 1
+    closed = await connection.fetchval("SELECT id FROM users WHERE email LIKE 'student2@%'")
+    with pytest.raises(ForbiddenError):
+        await accounts.change_password(Principal(closed, Role.CUSTOMER), PASSWORD, "correct horse")
 
 
 async def test_of_two_who_register_an_address_at_once_one_is_a_customer_with_an_empty_wallet(
@@ -148,22 +177,23 @@ async def test_a_new_password_leaves_nobody_logged_in_elsewhere(
     await accounts.change_password(here.principal, PASSWORD, "correct horse")
     (left,) = await sessions.listed(here.principal)
     assert left.is_current
+    with pytest.raises(CredentialsError):
+        await sessions.refresh(there.refresh_token)
     await accounts.login(STUDENT, "correct horse", PHONE)
 
 
-async def test_a_login_that_a_change_of_password_overtakes_is_refused(
-    accounts: Accounts, connection: asyncpg.Connection
+async def test_what_a_change_of_password_overtakes_is_refused(
+    accounts: Accounts, connection: asyncpg.Connection, student: Person
 ) -> None:
-    changing = connection.transaction()
-    await changing.start()
-    await connection.execute("UPDATE users SET password_hash = 'new' WHERE email = $1", STUDENT)
-    login = asyncio.create_task(accounts.login(STUDENT, PASSWORD, PHONE))
-    while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-        assert not login.done()
-        await asyncio.sleep(0.01)
-    await changing.commit()
+    caller = Principal(student.id, Role.CUSTOMER)
+    change = "UPDATE users SET password_hash = 'new' WHERE email LIKE 'student1@%'"
+    async with met_at(connection, change, 2):
+        login = asyncio.create_task(accounts.login(STUDENT, PASSWORD, PHONE))
+        other = asyncio.create_task(accounts.change_password(caller, PASSWORD, "correct horse"))
     with pytest.raises(CredentialsError):
         await login
+    with pytest.raises(ForbiddenError):
+        await other
     assert await connection.fetchval("SELECT count(*) FROM sessions") == 0
 
 
@@ -224,11 +254,12 @@ async def test_an_old_token_that_comes_late_ends_its_session_and_no_other(
 
 
 async def test_refreshes_at_once_with_one_token_get_one_successor(
-    campus: Database, sessions: Sessions, student: Person
+    campus: Database, sessions: Sessions, student: Person, connection: asyncpg.Connection
 ) -> None:
     first = await logged_in(campus, sessions, student)
-    grants = await asyncio.gather(*(sessions.refresh(first.refresh_token) for _ in range(8)))
-    (successor,) = {grant.refresh_token for grant in grants}
+    async with met_at(connection, "SELECT FROM sessions FOR UPDATE", 3):
+        refreshes = [asyncio.create_task(sessions.refresh(first.refresh_token)) for _ in range(3)]
+    (successor,) = {grant.refresh_token for grant in await asyncio.gather(*refreshes)}
     await sessions.refresh(successor)
 
 
@@ -295,7 +326,10 @@ async def test_logins_at_once_leave_no_more_sessions_than_there_may_be(
 ) -> None:
     for _ in range(9):
         await logged_in(campus, sessions, student)
-    await asyncio.gather(*(accounts.login(STUDENT, PASSWORD, PHONE) for _ in range(2)))
+    lock = "SELECT FROM users WHERE email LIKE 'student1@%' FOR UPDATE"
+    async with met_at(connection, lock, 2):
+        logins = [asyncio.create_task(accounts.login(STUDENT, PASSWORD, PHONE)) for _ in range(2)]
+    await asyncio.gather(*logins)
     assert await connection.fetchval("SELECT count(*) FROM sessions") == 10
 
 
@@ -331,12 +365,15 @@ def test_of_a_device_only_so_much_is_kept_as_can_be_shown() -> None:
     assert (len(told.name) <= 80, told.user_agent) == (True, "y" * 256)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "A" * 63, "A" * 64, "A" * 64 + "\n", "A" * 68, "=" * 64, "\u00e9" * 64]
-)
-async def test_what_is_no_refresh_token_is_refused(sessions: Sessions, text: str) -> None:
-    with pytest.raises(CredentialsError):
-        await sessions.refresh(text)
+async def test_what_is_no_refresh_token_is_refused_and_ends_nothing(
+    campus: Database, sessions: Sessions, student: Person
+) -> None:
+    token = (await logged_in(campus, sessions, student)).refresh_token
+    wrong = ["", "A" * 64, "=" * 64, "\u00e9" * 64, token[:60], token + "AAAA", token + "\n"]
+    for text in wrong:
+        with pytest.raises(CredentialsError):
+            await sessions.refresh(text)
+    await sessions.refresh(token)
 
 
 def test_a_good_password_is_taken() -> None:
