@@ -6,6 +6,7 @@ from domain.model.cafeterias import Cafeteria, OpeningException, OpeningInterval
 from domain.model.catalogue import Category, Product
 from domain.model.idempotency import IdempotencyKey
 from domain.model.notifications import Notification
+from domain.model.notifications import Device, Notification, Platform, PushDelivery
 from domain.model.operations import Configuration, OutboxEvent
 from domain.model.orders import Order, OrderItem, OrderStatus
 from domain.model.wallet import Payment, PaymentStatus, Transaction, TransactionKind, Wallet
@@ -16,6 +17,7 @@ __all__ = [
     "Category",
     "Configuration",
     "IdempotencyKey",
+    "Device",
     "Notification",
     "OpeningException",
     "OpeningInterval",
@@ -25,7 +27,9 @@ __all__ = [
     "OutboxEvent",
     "Payment",
     "PaymentStatus",
+    "Platform",
     "Product",
+    "PushDelivery",
     "Role",
     "Session",
     "Transaction",

@@ -145,6 +145,10 @@ async def test_an_index_that_was_broken_off_is_built_again(database: str) -> Non
          " GROUP BY column1", "uq_sessions_family_hash"),
         ("INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
          " VALUES (1, 0, '01:00', '02:00')", "ck_opening_intervals_weekday"),
+        ("INSERT INTO devices (user_id, token, platform) SELECT min(id), 't', 'kiosk' FROM users",
+         "ck_devices_platform"),
+        ("INSERT INTO devices (user_id, token, platform) SELECT id, 't', 'web' FROM users",
+         "uq_devices_token"),
     ],
 )  # fmt: skip
 async def test_the_schema_refuses_what_the_domain_forbids(
