@@ -38,6 +38,14 @@ Handler = Callable[[Event], Awaitable[None]]
 """Sees to an event, which may come twice; what it raises leaves the event for later."""
 
 
+class NotYetError(Exception):
+    """What a handler raises that was told when to come again: in so many `seconds`."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class Outbox:
     """Events by the row. Whoever writes one sees to it at once, and has until `due_at` for that;
     then it is anybody's, and taking it moves `due_at` on: grace, lease and back-off in one."""
@@ -80,19 +88,30 @@ class Outbox:
 
     async def delivered(self, event_id: int) -> None:
         """It needs no seeing to any more; where that cannot be noted, it is seen to once more."""
-        note = (
-            update(OutboxEvent)
-            .where(OutboxEvent.id == event_id, OutboxEvent.delivered_at.is_(None))
-            .values(delivered_at=func.now())
-        )
-
-        async def deliver(database: Writer) -> None:
-            await database.change(note)
-
         try:
-            await self._database.write(deliver)
+            await self._note(event_id, {"delivered_at": func.now()})
         except UnavailableError as error:
             log.warning("event %d will be seen to once more: %s", event_id, error)
+
+    async def postpone(self, event_id: int, seconds: float) -> None:
+        """It is due in so many seconds; where that cannot be noted, after its pause."""
+        due_at = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+        try:
+            await self._note(event_id, {"due_at": due_at})
+        except UnavailableError as error:
+            log.warning("event %d will be due after its pause: %s", event_id, error)
+
+    async def _note(self, event_id: int, values: Mapping[str, Any]) -> None:
+        noted = (
+            update(OutboxEvent)
+            .where(OutboxEvent.id == event_id, OutboxEvent.delivered_at.is_(None))
+            .values(values)
+        )
+
+        async def note(database: Writer) -> None:
+            await database.change(noted)
+
+        await self._database.write(note)
 
 
 class Relay:
@@ -134,6 +153,9 @@ class Relay:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._handlers[event.kind](event)
+        except NotYetError as error:
+            log.info("event %d, attempt %d: %s", event.id, event.attempt, error)
+            await self._outbox.postpone(event.id, error.seconds)
         except Exception as error:
             # Whatever it is, it is due again.
             log.warning(

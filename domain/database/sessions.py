@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVarTuple, overload
 
 from msgspec import Struct
-from sqlalchemy import CursorResult, Executable, Select, insert
+from sqlalchemy import CursorResult, Executable, Select, func, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
@@ -57,12 +57,21 @@ class Writer(Reader):
         return await self._connection.execute(statement, parameters)
 
     async def announce(
-        self, kind: str, payload: dict[str, Any], cache_tags: Sequence[str] = ()
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        cache_tags: Sequence[str] = (),
+        *,
+        at_once: bool = False,
     ) -> Announced:
-        """Write an event, and the cache tags of what changes with it, into the outbox."""
+        """Write an event, and the cache tags of what changes with it, into the outbox.
+
+        It is its writer's for a while, but `at_once` anybody's where the writer leaves it to them.
+        """
+        values: dict[str, Any] = {"due_at": func.now()} if at_once else {}
         written = await self._connection.execute(
             insert(OutboxEvent)
-            .values(kind=kind, payload=payload, cache_tags=list(cache_tags))
+            .values(kind=kind, payload=payload, cache_tags=list(cache_tags), **values)
             .returning(OutboxEvent.id)
         )
         event = Announced(written.scalar_one(), kind, payload, list(cache_tags))
