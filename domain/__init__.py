@@ -1,1 +1,1 @@
-"""The cafeteria: its rules and its data, with no HTTP, no pictures and no CDN."""
+"""The cafeteria: its rules and its data. It serves no HTTP, and knows no pictures and no CDN."""

@@ -397,7 +397,7 @@ def test_a_token_of_the_right_secret_is_good() -> None:
         "",
         "not.a.token",
         jwt.encode(forged(), "another secret, just as long as the first", algorithm="HS256"),
-        jwt.encode(forged(), None, algorithm="none"),
+        jwt.encode(forged(), "", algorithm="none"),
         jwt.encode(forged(), SECRET + SECRET, algorithm="HS512"),
         jwt.encode(forged(exp=datetime.now(UTC) - timedelta(seconds=1)), SECRET),
         jwt.encode(forged(role="superuser"), SECRET),
