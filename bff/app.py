@@ -18,6 +18,16 @@ from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
 from bff.routes import auth, documentation, gallery, health, menu, orders, pictures, wallet
+from bff.routes import (
+    auth,
+    documentation,
+    gallery,
+    health,
+    menu,
+    notifications,
+    orders,
+    pictures,
+)
 from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
@@ -25,6 +35,7 @@ from domain.accounts import AccessTokens, Accounts, Principal, Sessions
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
+from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
 from domain.idempotency import Sweeper
 from domain.ordering import Ordering
@@ -32,6 +43,9 @@ from domain.orders import Orders
 from domain.payments import STARTED, Payments
 from domain.provider import SimulatedProvider
 from domain.wallet import Wallets
+from domain.notifications import CREATED, Notifications
+from domain.orders import Orders
+from domain.push import Pusher, Pushes, RecordedPushes
 from imaging import placeholder
 from imaging.intake import Intake
 from imaging.memory import Memory
@@ -85,6 +99,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
     relay = Relay(outbox, {PICTURE_CHANGED: picture_changed, STARTED: payments.see_to})
     sweeper = Sweeper(database)
+    pusher = _pusher(settings)
+    handlers = {PICTURE_CHANGED: picture_changed, CREATED: Pushes(database, pusher).see_to}
+    relay = Relay(outbox, handlers)
     parts: dict[str, object] = {
         "cluster": cluster,
         "redis": redis,
@@ -97,6 +114,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "wallets": Wallets(database),
         "accounts": Accounts(database, sessions),
         "sessions": sessions,
+        "notifications": Notifications(database),
+        "devices": Devices(database),
+        "accounts": Accounts(database, tokens),
         "origin": origin,
         "intake": intake,
         "preparation": preparation,
@@ -118,6 +138,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await sweeper.close()
             await relay.close()
+            await pusher.close()
             await preparation.close()
             await origin.close()
             await workers.close()
@@ -153,6 +174,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
             wallet.show_wallet,
             wallet.top_up,
             wallet.show_payment,
+            notifications.list_notifications,
+            notifications.count_unread,
+            notifications.mark_read,
+            notifications.mark_all_read,
+            notifications.register_device,
+            notifications.forget_device,
             health.health,
             health.ready,
             documentation.page(),
@@ -213,6 +240,18 @@ def _purger(settings: Settings) -> Purger:
         return RecordedPurges()
     client = boto3.client("cloudfront", config=CLIENT_CONFIG)
     return CloudFrontPurger(client, settings.cloudfront_distribution)
+
+
+def _pusher(settings: Settings) -> Pusher:
+    if settings.fcm_credentials is None:
+        return RecordedPushes()
+    # A tenth of a second of a start, which nobody pays who pushes nothing.
+    from domain import fcm
+
+    try:
+        return fcm.from_file(settings.fcm_credentials, settings.fcm_endpoint)
+    except fcm.CredentialsFileError as error:
+        raise SettingsError(f"COMANDA_FCM_CREDENTIALS: {error}") from error
 
 
 def _constant(part: object) -> Provide:

@@ -78,6 +78,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     payment_decline_rate: Annotated[
         float, Meta(ge=0, le=1, description="share of top-ups that the simulated provider declines")
     ] = 0.05
+    fcm_credentials: Annotated[
+        str | None,
+        Meta(description="key file of the service account that pushes; empty: pushes are recorded"),
+    ] = None
+    fcm_endpoint: Annotated[Url, Meta(description="Firebase Cloud Messaging, HTTP v1")] = (
+        "https://fcm.googleapis.com"
+    )
     token_secret: Annotated[
         str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
     ]

@@ -8,6 +8,8 @@ from bff.representation.fields import Field, Resource
 from cdn.srcset import srcset
 from domain import cafeterias, catalogue, orders, payments, wallet
 from domain.model import OrderStatus, PaymentStatus, TransactionKind
+from domain import cafeterias, catalogue, devices, notifications, orders
+from domain.model import OrderStatus, Platform
 from domain.model.money import to_decimal
 
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
@@ -123,6 +125,25 @@ class PaymentView(View, frozen=True):
     decline_reason: str | None
     created_at: datetime
     settled_at: datetime | None
+class NotificationView(View, frozen=True):
+    """A message to the caller: `kind` for the app, `title` and `body` for the person."""
+
+    id: int
+    order_id: int | None
+    kind: str
+    title: str
+    body: str
+    is_read: bool
+    created_at: datetime
+
+
+class DeviceView(View, frozen=True):
+    """A device that is pushed to."""
+
+    id: int
+    platform: Platform
+    created_at: datetime
+    last_seen_at: datetime
 
 
 ORDER_FIELDS = Resource(
@@ -235,3 +256,19 @@ def payment(row: payments.Payment) -> PaymentView:
         created_at=row.created_at,
         settled_at=row.settled_at,
     )
+def notification(row: notifications.Notification) -> NotificationView:
+    """A notification."""
+    return NotificationView(
+        id=row.id,
+        order_id=row.order_id,
+        kind=row.kind,
+        title=row.title,
+        body=row.body,
+        is_read=row.is_read,
+        created_at=row.created_at,
+    )
+
+
+def device(row: devices.Device) -> DeviceView:
+    """A device, without its token."""
+    return DeviceView(row.id, row.platform, row.created_at, row.last_seen_at)

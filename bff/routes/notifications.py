@@ -1,0 +1,138 @@
+"""What the caller is told, and the devices that it is pushed to."""
+
+from typing import Annotated
+
+from litestar import delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.status_codes import HTTP_204_NO_CONTENT
+from msgspec import Meta, Struct
+
+from bff.edge import kinds
+from bff.edge.problems import declared
+from bff.representation import views
+from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
+from domain.accounts import Principal
+from domain.devices import Devices
+from domain.model import Platform
+from domain.notifications import Notifications
+
+BEARER = [{"bearer": list[str]()}]
+ONE = declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE)
+Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+
+
+class UnreadView(Struct, frozen=True):
+    """How many notifications the caller has not read."""
+
+    count: int
+
+
+class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
+    """An installation of the app, by the registration token that FCM gave it."""
+
+    # Python's `$` would let a line's end by.
+    token: Annotated[str, Meta(pattern=r"^[!-~]{1,1024}(?!\n)$")]
+    platform: Platform
+
+
+@get(
+    "/api/notifications",
+    summary="Notifications, the newest first",
+    tags=["notifications"],
+    security=BEARER,
+    responses=declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+)
+async def list_notifications(
+    principal: NamedDependency[Principal],
+    notifications: NamedDependency[Notifications],
+    page: PageNumber = 1,
+    limit: PageLimit = 20,
+    unread: Annotated[bool, QueryParameter(description="only those that were not read")] = False,
+) -> Listing[views.NotificationView]:
+    """The caller's own, read ones too unless `unread=true`."""
+    found = await notifications.listed(principal, window(page, limit), unread=unread)
+    return listing([views.notification(row) for row in found.rows], found.total, page, limit)
+
+
+@get(
+    "/api/notifications/unread",
+    summary="How many notifications are unread",
+    tags=["notifications"],
+    security=BEARER,
+    responses=declared(kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+)
+async def count_unread(
+    principal: NamedDependency[Principal], notifications: NamedDependency[Notifications]
+) -> UnreadView:
+    """The number on the bell."""
+    return UnreadView(await notifications.unread(principal))
+
+
+@post(
+    "/api/notifications/{notification_id:int}/read",
+    summary="Mark a notification as read",
+    tags=["notifications"],
+    security=BEARER,
+    status_code=HTTP_204_NO_CONTENT,
+    responses=ONE,
+)
+async def mark_read(
+    notification_id: Id,
+    principal: NamedDependency[Principal],
+    notifications: NamedDependency[Notifications],
+) -> None:
+    """To do so twice is no error; 404 for one that is not the caller's."""
+    await notifications.mark_read(principal, notification_id)
+
+
+@post(
+    "/api/notifications/read",
+    summary="Mark every notification as read",
+    tags=["notifications"],
+    security=BEARER,
+    status_code=HTTP_204_NO_CONTENT,
+    responses=declared(kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+)
+async def mark_all_read(
+    principal: NamedDependency[Principal], notifications: NamedDependency[Notifications]
+) -> None:
+    """All that the caller has at this moment."""
+    await notifications.mark_all_read(principal)
+
+
+@put(
+    "/api/devices",
+    summary="Register a device for push",
+    tags=["notifications"],
+    security=BEARER,
+    responses=declared(
+        kinds.INVALID_REQUEST,
+        kinds.UNAUTHENTICATED,
+        kinds.BODY_TOO_LARGE,
+        kinds.UNSUPPORTED_MEDIA_TYPE,
+        kinds.UNAVAILABLE,
+    ),
+)
+async def register_device(
+    data: JSONBody[NewDevice],
+    principal: NamedDependency[Principal],
+    devices: NamedDependency[Devices],
+) -> views.DeviceView:
+    """At each start of the app, and when FCM gives it another token. The device is the caller's
+    from now on, whoever's it was; of more than ten, the one goes that was longest not seen."""
+    return views.device(await devices.register(principal, data.token, data.platform))
+
+
+@delete(
+    "/api/devices/{device_id:int}",
+    summary="Push no more to a device",
+    tags=["notifications"],
+    security=BEARER,
+    responses=ONE,
+)
+async def forget_device(
+    device_id: Id, principal: NamedDependency[Principal], devices: NamedDependency[Devices]
+) -> None:
+    """At logging out; 404 for one that is not the caller's."""
+    await devices.forget(principal, device_id)
