@@ -137,11 +137,12 @@ async def test_a_retry_reaches_only_the_devices_that_did_not_get_it(
     user = await own(connection, "a", "b", "c")
     google.answers = {"b": [refusal(503, "UNAVAILABLE")], "c": [Answer(502, b"<html>")] * 2}
     key = await tell(campus, user)
-    for reached in (["a", "b", "c"], ["b", "c"], ["c"], []):
+    for reached, left in ((["a", "b", "c"], 1), (["b", "c"], 1), (["c"], 0), ([], 0)):
         google.sent.clear()
         await connection.execute(AGAIN)
         assert await relay.round() == 1
         assert google.devices() == reached
+        assert await connection.fetchval(LEFT) == left
     settled = "SELECT count(*) FROM push_deliveries WHERE notification_id = $1"
     assert await connection.fetchval(settled, key) == 3
     # What nobody would push again is not kept for ever.
@@ -170,15 +171,17 @@ async def test_fcm_is_left_alone_for_as_long_as_it_asks(
     retry_after: Callable[[], str],
     seconds: float,
 ) -> None:
-    user = await own(connection, "a")
-    google.answers = {"a": [refusal(status, "BUSY", Retry_After=retry_after())]}
+    user = await own(connection, "a", "b", "c")
+    told = refusal(status, "BUSY", Retry_After=retry_after())
+    # What fails without a word does not make the others come too early, or too late.
+    google.answers = {"a": [refusal(503, "UNAVAILABLE")], "b": [told], "c": [refusal(500, "")]}
     await tell(campus, user)
     assert await relay.round() == 1
-    assert google.devices() == ["a"]
-    # Others too, for the quota is the project's.
+    assert google.devices() == ["a", "b", "c"]
+    # Not another notification either, for the quota is the project's.
     await tell(campus, user)
     assert await relay.round() == 1
-    assert google.devices() == ["a"]
+    assert google.devices() == ["a", "b", "c"]
     for (due_in,) in await connection.fetch(DUE_IN):
         assert seconds * 0.8 < due_in <= seconds
 
