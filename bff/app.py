@@ -17,7 +17,6 @@ from bff.edge.fences import Fenced
 from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
-from bff.routes import auth, documentation, gallery, health, menu, orders, pictures, wallet
 from bff.routes import (
     auth,
     documentation,
@@ -27,6 +26,7 @@ from bff.routes import (
     notifications,
     orders,
     pictures,
+    wallet,
 )
 from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
@@ -38,14 +38,13 @@ from domain.database import Cluster, Database, Fences, Limits
 from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
 from domain.idempotency import Sweeper
+from domain.notifications import CREATED, Notifications
 from domain.ordering import Ordering
 from domain.orders import Orders
 from domain.payments import STARTED, Payments
 from domain.provider import SimulatedProvider
-from domain.wallet import Wallets
-from domain.notifications import CREATED, Notifications
-from domain.orders import Orders
 from domain.push import Pusher, Pushes, RecordedPushes
+from domain.wallet import Wallets
 from imaging import placeholder
 from imaging.intake import Intake
 from imaging.memory import Memory
@@ -97,10 +96,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await intake.see_to(PictureChange.of(event))
 
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
-    relay = Relay(outbox, {PICTURE_CHANGED: picture_changed, STARTED: payments.see_to})
     sweeper = Sweeper(database)
     pusher = _pusher(settings)
-    handlers = {PICTURE_CHANGED: picture_changed, CREATED: Pushes(database, pusher).see_to}
+    handlers = {
+        PICTURE_CHANGED: picture_changed,
+        STARTED: payments.see_to,
+        CREATED: Pushes(database, pusher).see_to,
+    }
     relay = Relay(outbox, handlers)
     parts: dict[str, object] = {
         "cluster": cluster,
@@ -116,7 +118,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "sessions": sessions,
         "notifications": Notifications(database),
         "devices": Devices(database),
-        "accounts": Accounts(database, tokens),
         "origin": origin,
         "intake": intake,
         "preparation": preparation,

@@ -6,10 +6,8 @@ from msgspec import Struct
 
 from bff.representation.fields import Field, Resource
 from cdn.srcset import srcset
-from domain import cafeterias, catalogue, orders, payments, wallet
-from domain.model import OrderStatus, PaymentStatus, TransactionKind
-from domain import cafeterias, catalogue, devices, notifications, orders
-from domain.model import OrderStatus, Platform
+from domain import cafeterias, catalogue, devices, notifications, orders, payments, wallet
+from domain.model import OrderStatus, PaymentStatus, Platform, TransactionKind
 from domain.model.money import to_decimal
 
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
@@ -125,6 +123,8 @@ class PaymentView(View, frozen=True):
     decline_reason: str | None
     created_at: datetime
     settled_at: datetime | None
+
+
 class NotificationView(View, frozen=True):
     """A message to the caller: `kind` for the app, `title` and `body` for the person."""
 
@@ -256,6 +256,8 @@ def payment(row: payments.Payment) -> PaymentView:
         created_at=row.created_at,
         settled_at=row.settled_at,
     )
+
+
 def notification(row: notifications.Notification) -> NotificationView:
     """A notification."""
     return NotificationView(

@@ -5,7 +5,6 @@ from domain.model.base import Base
 from domain.model.cafeterias import Cafeteria, OpeningException, OpeningInterval
 from domain.model.catalogue import Category, Product
 from domain.model.idempotency import IdempotencyKey
-from domain.model.notifications import Notification
 from domain.model.notifications import Device, Notification, Platform, PushDelivery
 from domain.model.operations import Configuration, OutboxEvent
 from domain.model.orders import Order, OrderItem, OrderStatus
@@ -16,8 +15,8 @@ __all__ = [
     "Cafeteria",
     "Category",
     "Configuration",
-    "IdempotencyKey",
     "Device",
+    "IdempotencyKey",
     "Notification",
     "OpeningException",
     "OpeningInterval",
