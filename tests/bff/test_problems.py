@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, InternalServerException
 import bff
 from bff.edge import kinds
 from bff.edge.problems import HANDLERS
+from domain.errors import InFlightError
 from imaging.picture import Kind as Refusal
 from imaging.picture import PictureError
 
@@ -49,6 +50,13 @@ async def test_every_refusal_of_a_picture_has_a_kind(refusal: Refusal) -> None:
     kind = kinds.BY_NAME[answer.json()["type"].removeprefix("urn:comanda:problem:")]
     assert answer.status_code == kind.status
     assert answer.json()["detail"] == "Too much of it."
+
+
+async def test_who_asks_while_the_first_answer_is_made_is_told_when_to_ask_again() -> None:
+    answer = await an_answer(InFlightError())
+    assert answer.status_code == 409
+    assert answer.json()["type"] == "urn:comanda:problem:in-flight"
+    assert answer.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize("status", [400, 402, 405, 411, 418, 429])
