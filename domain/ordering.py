@@ -8,7 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Row, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from domain import model, stock, wallet
+from domain import model, order_notices, stock, wallet
 from domain.accounts import Principal
 from domain.cafeterias import cafeteria
 from domain.database import Database, Writer
@@ -122,6 +122,8 @@ class Ordering:
                 await wallet.refund(database, order.user_id, order_id)
                 tags = stock.tags(quantities)
             await _announce(database, "order:changed", order, tags)
+            if caller.id != order.user_id:
+                await order_notices.tell(database, order)
             return order
 
         return await self._database.write(change, by=concerned)

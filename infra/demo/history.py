@@ -117,7 +117,7 @@ class _Campus:
             (
                 user,
                 key,
-                "order:updated",
+                f"order:{status}",
                 title,
                 f"Tu pedido está: {status}.",
                 self._chance.random() < 0.7,

@@ -349,13 +349,22 @@ async def test_the_counter_takes_an_order_all_the_way(
         moved = await service.move(counter, order.id, status, version)
         assert (moved.status, moved.version) == (status, version + 1)
         assert moved.items == order.items
-    events = await connection.fetch("SELECT kind, payload FROM outbox ORDER BY id")
+    events = await connection.fetch(
+        "SELECT kind, payload FROM outbox WHERE kind ^@ 'order:' ORDER BY id"
+    )
     told = [(row["kind"], msgspec.json.decode(row["payload"])) for row in events]
     assert [(kind, payload["status"], payload["version"]) for kind, payload in told] == [
         ("order:created", "created", 1),
         *(("order:changed", status, version) for version, status in enumerate(PATH, start=2)),
     ]
     assert {(payload["orderId"], payload["userId"]) for _, payload in told} == {(order.id, rich.id)}
+    notices = await connection.fetch(
+        "SELECT user_id, kind, body FROM notifications WHERE order_id = $1 ORDER BY id", order.id
+    )
+    assert [(row["user_id"], row["kind"]) for row in notices] == [
+        (rich.id, f"order:{status}") for status in PATH
+    ]
+    assert str(order.pickup_code) in notices[PATH.index(OrderStatus.READY)]["body"]
 
 
 async def test_only_who_may_moves_an_order_and_only_as_it_stands(
