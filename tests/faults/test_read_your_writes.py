@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from infra.demo.campus import PASSWORD
-from tests.faults.place import Place
+from tests.faults.place import Place, opened_up
 from tests.serving import free_port, until_healthy, uvicorn
 
 pytestmark = pytest.mark.long
@@ -111,20 +111,6 @@ async def scans(url: str) -> int:
         return int(await connection.fetchval(SCANS))
     finally:
         await connection.close()
-
-
-async def opened_up(url: str) -> list[int]:
-    """The dishes of a kitchen that is never closed, nor out of what people can afford."""
-    connection = await asyncpg.connect(url)
-    await connection.execute("UPDATE products SET stock = 1000000, price_minor = 1")
-    await connection.execute("DELETE FROM opening_intervals WHERE cafeteria_id = 1")
-    await connection.execute(
-        "INSERT INTO opening_intervals (cafeteria_id, weekday, opens_at, closes_at)"
-        " SELECT 1, day, '00:00', '00:00' FROM generate_series(1, 7) AS day"
-    )
-    dishes = await connection.fetch("SELECT id FROM products WHERE cafeteria_id = 1")
-    await connection.close()
-    return [row["id"] for row in dishes]
 
 
 async def test_nobody_misses_their_own_order_while_replicas_lag(place: Place) -> None:
