@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures
+.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures bench-database
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -50,6 +50,9 @@ ready:
 
 bench-pictures: ready ## pictures side by side with thumbor, IPX and nginx (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.pictures $(ARGS)
+
+bench-database: ready ## reads of orders beside the plain way with an ORM (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.database $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11

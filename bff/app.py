@@ -39,8 +39,8 @@ from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
 from domain.idempotency import Sweeper
 from domain.notifications import CREATED, Notifications
+from domain.order_history import OrderHistory
 from domain.ordering import Ordering
-from domain.orders import Orders
 from domain.payments import STARTED, Payments
 from domain.provider import SimulatedProvider
 from domain.push import Pusher, Pushes, RecordedPushes
@@ -110,7 +110,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "shelves": shelves,
         "catalogue": catalogue,
         "cafeterias": Cafeterias(database),
-        "orders": Orders(database),
         "ordering": Ordering(database),
         "payments": payments,
         "wallets": Wallets(database),
@@ -118,6 +117,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "sessions": sessions,
         "notifications": Notifications(database),
         "devices": Devices(database),
+        "order_history": OrderHistory(database),
         "origin": origin,
         "intake": intake,
         "preparation": preparation,

@@ -1,19 +1,17 @@
-"""Orders, as those see them whom they concern."""
+"""What an order is, and whose business it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Row, func, select, true
+from sqlalchemy import ColumnElement, select, true
 
 from domain import model
 from domain.accounts import Principal
-from domain.database import Database, Reader
-from domain.database import Role as Node
+from domain.database import Reader
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
-from domain.model.paging import Page, Window
 
 # What a list of orders may be asked for; the one allow-list, down to the SQL.
 COLUMNS: Mapping[str, ColumnElement[Any]] = {
@@ -51,42 +49,6 @@ class Order(Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     items: list[Item]
-
-
-class Orders:
-    """The orders of the campus, as far as the caller may see them."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def listed(
-        self, caller: Principal, columns: Sequence[str], window: Window
-    ) -> Page[Row[Any]]:
-        """The newest first, each a row of `columns` (names of COLUMNS) and no other column."""
-        visible = visible_to(caller)
-        counted = select(func.count()).select_from(model.Order).where(visible)
-        rows = (
-            select(*(COLUMNS[name] for name in columns))
-            .where(visible)
-            # The id settles ties, or a page could show an order twice.
-            .order_by(model.Order.created_at.desc(), model.Order.id.desc())
-            .limit(window.limit)
-            .offset(window.offset)
-        )
-
-        async def read(database: Reader) -> Page[Row[Any]]:
-            total = await database.scalar(counted)
-            return Page(list(await database.execute(rows)), total or 0)
-
-        return await self._database.read(Node.MENU, read, of=caller.id)
-
-    async def detail(self, caller: Principal, order_id: int) -> Order:
-        """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
-
-        async def read(database: Reader) -> Order:
-            return await order_of(database, order_id, visible_to(caller))
-
-        return await self._database.read(Node.MENU, read, of=caller.id)
 
 
 def visible_to(caller: Principal) -> ColumnElement[bool]:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks import page
 from benchmarks.pictures import application, peers, report
 from benchmarks.pictures.cases import COLD, QUALITY, QUICK, Case, Cost, Subject
 from benchmarks.pictures.load import drive, fetch
 from benchmarks.pictures.peers import Peer
 from benchmarks.pictures.photographs import DISHES, SIZES, drawn
-from benchmarks.pictures.processor import children_named, cpu_seconds
 from benchmarks.pictures.quality import Judge
+from benchmarks.processor import cpu_seconds
+from benchmarks.servers import Beside, data_directory
 from infra.local.stack import Stack
 
 PYRAMID = "Comanda"
@@ -37,16 +39,6 @@ class Effort:
     requests: int
 
 
-class Beside:
-    """What the application's own servers take."""
-
-    def __init__(self) -> None:
-        self._roots = [*children_named("object_store_process"), *children_named("postgres")]
-
-    def seconds(self) -> float:
-        return sum(map(cpu_seconds, self._roots))
-
-
 def main() -> None:
     """Measure, print the tables, and with --write put them into docs/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
@@ -61,14 +53,14 @@ def main() -> None:
     text = report.setting(command, effort.rounds, effort.requests) + "\n" + tables
     print(text)
     if asked.write:
-        report.write(text)
+        page.write("pictures", text)
 
 
 def _measured(directory: Path, effort: Effort) -> str:
     photographs = directory / "photographs"
     photographs.mkdir()
     judges = {name: _lay_out(photographs, name) for name in SIZES}
-    data = application.data_directory(directory)
+    data = data_directory(directory)
     with Stack(data, replicas=0) as stack, ExitStack() as running:
         given = application.environment(stack)
         asyncio.run(application.prepare(given))
@@ -82,7 +74,7 @@ def _measured(directory: Path, effort: Effort) -> str:
         }
         subjects = _cold_subjects(running, given, hung, photographs)
         costs = {case: _matched(case, subjects, judges[case.photographs]) for case in effort.cases}
-        beside = Beside()
+        beside = Beside("object_store_process", "postgres")
         for number in range(effort.rounds):
             for case, of_subjects in costs.items():
                 asyncio.run(_clear(given, hung, case))

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 
@@ -112,11 +111,3 @@ async def _products(database_url: str, number: int) -> list[int]:
     finally:
         await connection.close()
     return [row["id"] for row in rows]
-
-
-def data_directory(parent: Path) -> Path:
-    """A directory that the database's own account can reach, too."""
-    parent.chmod(0o755)
-    data = parent / "data"
-    data.mkdir()
-    return data

@@ -6,29 +6,15 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median, quantiles
-from typing import Final
 
+from benchmarks.page import machine
 from benchmarks.pictures.cases import Case, Cost
 from benchmarks.pictures.peers import IPX, THUMBOR
 from benchmarks.pictures.place import PEERS
 from benchmarks.pictures.quality import CLOSE
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "performance.md"
-_BEGIN, _END = "<!-- pictures -->\n", "<!-- /pictures -->\n"
-
 Costs = Mapping[Case, Mapping[str, Cost]]
-
-
-def write(text: str) -> None:
-    """Put the tables between their two marks in docs/performance.md."""
-    page = PAGE.read_text("utf-8")
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE.name} has no lines {_BEGIN.strip()} and {_END.strip()}")
-    PAGE.write_text(f"{before}{begin}{text}{end}{after}", "utf-8")
 
 
 def cold(costs: Costs, base: str) -> str:
@@ -72,7 +58,7 @@ def setting(command: str, rounds: int, requests: int) -> str:
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: {rounds} interleaved rounds of {requests} "
         f"requests, medians (least to most) of CPU; (!) marks what does not come within {CLOSE} "
         f"of Comanda's SSIM at any q up to 95, measured at q 80. "
-        f"{_processor()}, Linux {platform.release().split('-')[0]}. "
+        f"{machine()}. "
         f"Comanda: Python {platform.python_version()}, {ours}. "
         f"Peers: {THUMBOR.replace('==', ' ')} (Pillow {_pillow_of_thumbor()}), "
         f"{IPX.replace('@', ' ')} (sharp {_sharp()}, Node {_said(['node', '--version'])}).\n"
@@ -97,12 +83,6 @@ def _ours() -> Iterable[str]:
             continue
         yield engine
         return
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(models)} cores of {models[0] if models else platform.machine()}"
 
 
 def _pillow_of_thumbor() -> str:

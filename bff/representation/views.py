@@ -1,5 +1,6 @@
 """What each resource looks like on the wire: camelCase, decimal strings, RFC 3339 in UTC."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from cdn.srcset import srcset
 from domain import cafeterias, catalogue, devices, notifications, orders, payments, wallet
 from domain.model import OrderStatus, PaymentStatus, Platform, TransactionKind
 from domain.model.money import to_decimal
+from domain.order_history import ITEMS
 
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
 CARD_SIZES = "(max-width: 640px) 100vw, (max-width: 1200px) 33vw, 389px"
@@ -146,22 +148,6 @@ class DeviceView(View, frozen=True):
     last_seen_at: datetime
 
 
-ORDER_FIELDS = Resource(
-    {
-        "id": Field("id", int),
-        "userId": Field("user_id", int),
-        "cafeteriaId": Field("cafeteria_id", int),
-        "status": Field("status", OrderStatus),
-        "totalAmount": Field("total_minor", str, to_decimal),
-        "version": Field("version", int),
-        "pickupCode": Field("pickup_code", str | None),
-        "createdAt": Field("created_at", datetime),
-        "updatedAt": Field("updated_at", datetime),
-    },
-    default=("id", "cafeteriaId", "status", "totalAmount", "createdAt"),
-)
-
-
 def product(row: catalogue.Product) -> ProductView:
     """A product, its picture under the URL that every size is asked of."""
     return ProductView(
@@ -228,15 +214,7 @@ def order(row: orders.Order) -> OrderView:
         pickup_code=row.pickup_code,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        items=[
-            ItemView(
-                each.product_id,
-                each.product_name,
-                each.quantity,
-                to_decimal(each.unit_price_minor),
-            )
-            for each in row.items
-        ],
+        items=items(row.items),
     )
 
 
@@ -274,3 +252,28 @@ def notification(row: notifications.Notification) -> NotificationView:
 def device(row: devices.Device) -> DeviceView:
     """A device, without its token."""
     return DeviceView(row.id, row.platform, row.created_at, row.last_seen_at)
+
+
+def items(rows: Iterable[orders.Item]) -> list[ItemView]:
+    """The lines of an order."""
+    return [
+        ItemView(row.product_id, row.product_name, row.quantity, to_decimal(row.unit_price_minor))
+        for row in rows
+    ]
+
+
+ORDER_FIELDS = Resource(
+    {
+        "id": Field("id", int),
+        "userId": Field("user_id", int),
+        "cafeteriaId": Field("cafeteria_id", int),
+        "status": Field("status", OrderStatus),
+        "totalAmount": Field("total_minor", str, to_decimal),
+        "version": Field("version", int),
+        "pickupCode": Field("pickup_code", str | None),
+        "createdAt": Field("created_at", datetime),
+        "updatedAt": Field("updated_at", datetime),
+        "items": Field(ITEMS, list[ItemView], items),
+    },
+    default=("id", "cafeteriaId", "status", "totalAmount", "createdAt"),
+)

@@ -13,13 +13,20 @@ from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.amounts import Amount
 from bff.representation.fields import MOST_CHARACTERS
-from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
+from bff.representation.pages import (
+    Cursor,
+    PageLimit,
+    PageNumber,
+    Part,
+    part,
+    window_or_following,
+)
 from bff.routes.idempotency import IdempotencyKey, keyed
 from domain.accounts import Principal
 from domain.model import OrderStatus
 from domain.model.money import to_minor
+from domain.order_history import OrderHistory
 from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
-from domain.orders import Orders
 
 BEARER = [{"bearer": list[str]()}]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -155,9 +162,10 @@ async def cancel_order(
 )
 async def list_orders(
     principal: NamedDependency[Principal],
-    orders: NamedDependency[Orders],
+    order_history: NamedDependency[OrderHistory],
     page: PageNumber = 1,
     limit: PageLimit = 20,
+    cursor: Cursor = None,
     fields: Annotated[
         str | None,
         QueryParameter(
@@ -165,11 +173,13 @@ async def list_orders(
             description="fields to send, like id,status,totalAmount,createdAt",
         ),
     ] = None,
-) -> Listing[Any]:
-    """A customer's own orders, those of the counter for its staff, all for an administrator."""
+) -> Part[Any]:
+    """A customer's own orders, those of the counter for its staff, all for an administrator.
+    A total of 10001 means more than 10000; by cursor nothing is counted."""
     chosen = views.ORDER_FIELDS.select(fields)
-    found = await orders.listed(principal, chosen.columns, window(page, limit))
-    return listing(chosen.represent(found.rows), found.total, page, limit)
+    asked = window_or_following(cursor, page, limit)
+    found = await order_history.listed(principal, chosen.columns, asked)
+    return part(chosen.represent(found.rows), found, page, limit)
 
 
 @get(
@@ -184,7 +194,7 @@ async def list_orders(
 async def show_order(
     order_id: OrderId,
     principal: NamedDependency[Principal],
-    orders: NamedDependency[Orders],
+    order_history: NamedDependency[OrderHistory],
 ) -> views.OrderView:
     """One order with its items; 404 for one that is not the caller's to see."""
-    return views.order(await orders.detail(principal, order_id))
+    return views.order(await order_history.detail(principal, order_id))

@@ -22,12 +22,18 @@ class Reader:
         self._connection = connection
 
     @overload
-    async def execute(self, statement: Select[*Ts]) -> CursorResult[*Ts]: ...
+    async def execute(
+        self, statement: Select[*Ts], parameters: Mapping[str, Any] | None = None
+    ) -> CursorResult[*Ts]: ...
     @overload
-    async def execute(self, statement: Query) -> CursorResult[*tuple[Any, ...]]: ...
-    async def execute(self, statement: Query) -> CursorResult[*tuple[Any, ...]]:
+    async def execute(
+        self, statement: Query, parameters: Mapping[str, Any] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]: ...
+    async def execute(
+        self, statement: Query, parameters: Mapping[str, Any] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
         """The rows of a SELECT, all of them fetched."""
-        return await self._connection.execute(statement)
+        return await self._connection.execute(statement, parameters)
 
     async def scalar(self, statement: Query) -> Any:
         """The first column of the first row, or None."""

@@ -1,10 +1,14 @@
-"""A bounded part of a long list."""
+"""Bounded parts of long lists: by their number, or by what the part before ended with."""
 
-from typing import Generic, TypeVar
+from datetime import datetime
+from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
 T = TypeVar("T")
+
+# A list is counted so far: a total of this much means "or more".
+MOST_COUNTED: Final = 10_001
 
 
 class Window(Struct, frozen=True):
@@ -14,8 +18,31 @@ class Window(Struct, frozen=True):
     offset: int = 0
 
 
+class Position(Struct, frozen=True):
+    """Where a row stands in a list of the newest first: when it came, and its id for ties."""
+
+    created_at: datetime
+    id: int
+
+
+class Following(Struct, frozen=True):
+    """The `limit` rows that come after a position; as cheap at any depth."""
+
+    limit: int
+    after: Position
+
+
 class Page(Struct, Generic[T], frozen=True):
     """The rows of a window, and how many the whole list has."""
 
     rows: list[T]
     total: int
+
+
+class Stretch(Struct, Generic[T], frozen=True):
+    """Rows of a list, the position of the last where others follow, and how many the whole list
+    has, up to MOST_COUNTED; None where they were not counted."""
+
+    rows: list[T]
+    last: Position | None
+    total: int | None

@@ -31,6 +31,7 @@ QUERIES = [
     "page=0",
     "limit=101",
     "page=1000&limit=100",
+    "cursor=none",
     "categoryId=0",
     "fields=none",
     "unread=perhaps",

@@ -152,6 +152,49 @@ async def test_only_the_asked_fields_come_in_one_order_whatever_was_typed(
     assert one.content == other.content
 
 
+async def test_a_cursor_leads_through_the_list_to_its_end(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    staff = await bearer(client, "staff1")
+    expected = await connection.fetch(
+        "SELECT id FROM orders WHERE cafeteria_id = 1 ORDER BY created_at DESC, id DESC"
+    )
+    query = {"fields": "id,items", "limit": "25"}
+    first = (await client.get("/api/orders", params=query, headers=staff)).json()
+    walked, place = first["data"], first["pagination"]
+    assert (place["total"], place["page"]) == (len(expected), 1)
+    assert place["totalPages"] == -(-len(expected) // 25)
+    while place["nextCursor"] is not None:
+        query["cursor"] = place["nextCursor"]
+        part = (await client.get("/api/orders", params=query, headers=staff)).json()
+        walked, place = walked + part["data"], part["pagination"]
+        assert place.keys() == {"limit", "nextCursor"}
+    assert [row["id"] for row in walked] == [row["id"] for row in expected]
+    order = (await client.get(f"/api/orders/{walked[-1]['id']}", headers=staff)).json()
+    assert walked[-1]["items"] == order["items"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cursor=",
+        "cursor=AAAAAAAAAAA",
+        "cursor=!AAF5yDoAAAAAAAAAAAAAAB",
+        "cursor=AAYZ5yDoAAAAAAAAAAAAAA",  # id 0
+        "cursor=f_________8AAAAAAAAAAQ",  # beyond the year 9999
+        "cursor=gAAAAAAAAAAAAAAAAAAAAQ",
+        "cursor=AAYZ5yDoAAAAAAAAAAAAAR",  # another spelling
+        "cursor=AAYZ5yDoAAAAAAAAAAAAAQ&page=2",
+    ],
+)
+async def test_a_cursor_that_was_not_given_out_is_refused(
+    client: httpx.AsyncClient, student: dict[str, str], query: str
+) -> None:
+    answer = await client.get(f"/api/orders?{query}", headers=student)
+    assert answer.status_code == 400, answer.json()
+    assert answer.json()["type"] == "urn:comanda:problem:invalid-parameter"
+
+
 @pytest.mark.parametrize(
     ("fields", "hint"),
     [

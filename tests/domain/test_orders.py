@@ -8,14 +8,14 @@ from domain.database import Database
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.paging import Window
-from domain.orders import Orders
+from domain.order_history import OrderHistory
 from tests.domain.conftest import PLACE
 
 
 async def test_everyone_sees_the_orders_that_concern_them_and_no_other(
     campus: Database, connection: asyncpg.Connection, customer: Principal
 ) -> None:
-    orders = Orders(campus)
+    orders = OrderHistory(campus)
     totals = {}
     for caller, condition in (
         (customer, f"user_id = {customer.id}"),
@@ -39,7 +39,7 @@ async def test_somebody_elses_order_is_not_found(
         "SELECT id FROM orders WHERE user_id <> $1 LIMIT 1", customer.id
     )
     with pytest.raises(NotFoundError):
-        await Orders(campus).detail(customer, other)
+        await OrderHistory(campus).detail(customer, other)
 
 
 @pytest.mark.parametrize("before", list(OrderStatus))

@@ -1,0 +1,186 @@
+"""Orders as those see them whom they concern: a page of them, or one, in one statement each."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from domain import model
+from domain.accounts import Principal
+from domain.database import Database, Reader
+from domain.database import Role as Node
+from domain.errors import NotFoundError
+from domain.model import Role
+from domain.model.paging import MOST_COUNTED, Following, Position, Stretch, Window
+from domain.orders import COLUMNS, Item, Order
+
+ITEMS: Final = "items"
+Found: TypeAlias = Row[*tuple[Any, ...]]
+_items = msgspec.json.Decoder(list[Item]).decode
+_WHOSE: Final = bindparam("whose", type_=BigInteger)
+_LIMIT: Final = bindparam("limit", type_=Integer)
+_OFFSET: Final = bindparam("offset", type_=Integer)
+_AT: Final = bindparam("at", type_=DateTime(timezone=True))
+_ID: Final = bindparam("id", type_=BigInteger)
+
+
+class OrderHistory:
+    """Reads of the orders of the campus, as far as the caller may see them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def listed(
+        self, caller: Principal, columns: Sequence[str], part: Window | Following
+    ) -> Stretch[tuple[Any, ...]]:
+        """The newest first, each a row of `columns` and no other: names of COLUMNS, or ITEMS.
+
+        They are counted for a window only.
+        """
+        counted = isinstance(part, Window)
+        # The columns are in one canonical order, or there would be a statement for each.
+        statement = _list(caller.role, tuple(columns), counted=counted)
+        # One more, which tells that there are more.
+        parameters = _whose(caller) | {"limit": part.limit + 1} | _from(part)
+
+        async def read(database: Reader) -> Sequence[Found]:
+            return (await database.execute(statement, parameters)).all()
+
+        found = await self._database.read(Node.MENU, read, of=caller.id)
+        total = found[0][0] if counted else None
+        # The empty list, too, has one row: its total.
+        rows = [row for row in found if row[1] is not None]
+        last = Position(*rows[part.limit - 1][1:3]) if len(rows) > part.limit else None
+        shown = [tuple(row[3:]) for row in rows[: part.limit]]
+        if ITEMS in columns:
+            place = list(columns).index(ITEMS)
+            shown = [(*row[:place], _decoded(row[place]), *row[place + 1 :]) for row in shown]
+        return Stretch(shown, last, total)
+
+    async def detail(self, caller: Principal, order_id: int) -> Order:
+        """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
+        statement = _one(caller.role)
+        parameters = _whose(caller) | {"id": order_id}
+
+        async def read(database: Reader) -> Found | None:
+            return (await database.execute(statement, parameters)).one_or_none()
+
+        row = await self._database.read(Node.MENU, read, of=caller.id)
+        if row is None:
+            raise NotFoundError("order", order_id)
+        values: list[Any] = [*row[:-1], _decoded(row[-1])]
+        return Order(*values)
+
+
+def _decoded(items: str | None) -> list[Item]:
+    return [] if items is None else _items(items)
+
+
+@lru_cache(maxsize=256)
+def _list(role: Role, columns: tuple[str, ...], *, counted: bool) -> Select[*tuple[Any, ...]]:
+    """Built once, for building takes longer than running: the total, the position, `columns`."""
+    key = model.Order.created_at, model.Order.id
+    page = (
+        select(*key, *(COLUMNS[name].label(f"of_{name}") for name in columns if name != ITEMS))
+        .where(_visible(role))
+        # The id settles ties, or a page could show an order twice.
+        .order_by(*(column.desc() for column in key))
+        .limit(_LIMIT)
+    )
+    # By comparison of rows: an index does not begin in the middle of an OR.
+    page = page.offset(_OFFSET) if counted else page.where(tuple_(*key) < tuple_(_AT, _ID))
+    rows = page.cte("page")
+    total = _total(role) if counted else select(literal_column("NULL").label("total")).subquery()
+    source = total.outerjoin(rows, true())
+    chosen = {name: rows.c[f"of_{name}"] for name in columns if name != ITEMS}
+    if ITEMS in columns:
+        items = _items_of(rows)
+        source = source.outerjoin(items, items.c.order_id == rows.c.id)
+        chosen[ITEMS] = items.c.lines
+    return (
+        select(total.c.total, rows.c.created_at, rows.c.id, *(chosen[name] for name in columns))
+        .select_from(source)
+        .order_by(rows.c.created_at.desc(), rows.c.id.desc())
+    )
+
+
+@lru_cache(maxsize=8)
+def _one(role: Role) -> Select[*tuple[Any, ...]]:
+    found = select(*COLUMNS.values()).where(model.Order.id == _ID, _visible(role)).cte("page")
+    items = _items_of(found)
+    return select(*found.c, items.c.lines).outerjoin_from(
+        found, items, items.c.order_id == found.c.id
+    )
+
+
+def _total(role: Role) -> FromClause:
+    some = select(literal_column("1", Integer)).select_from(model.Order).where(_visible(role))
+    return (
+        select(func.count().label("total"))
+        .select_from(some.limit(MOST_COUNTED).subquery())
+        .subquery("counted")
+    )
+
+
+def _items_of(orders: CTE) -> FromClause:
+    """The items of each of some orders, as the JSON of a list of Item.
+
+    Of all of them at once: order by order, a small menu would be read whole for each.
+    """
+    item: dict[str, Any] = {
+        "product_id": model.OrderItem.product_id,
+        "product_name": model.Product.name,
+        "quantity": model.OrderItem.quantity,
+        "unit_price_minor": model.OrderItem.unit_price_minor,
+    }
+    pairs: list[Any] = []
+    for name, column in item.items():
+        pairs += literal_column(f"'{name}'"), column
+    in_order = aggregate_order_by(func.json_build_object(*pairs), model.OrderItem.product_id)
+    return (
+        select(model.OrderItem.order_id, cast(func.json_agg(in_order), Text).label("lines"))
+        .join(orders, orders.c.id == model.OrderItem.order_id)
+        .join(model.Product, model.Product.id == model.OrderItem.product_id)
+        .group_by(model.OrderItem.order_id)
+        .subquery("items")
+    )
+
+
+def _visible(role: Role) -> ColumnElement[bool]:
+    if role is Role.ADMIN:
+        return true()
+    if role is Role.STAFF:
+        return model.Order.cafeteria_id == _WHOSE
+    return model.Order.user_id == _WHOSE
+
+
+def _whose(caller: Principal) -> dict[str, Any]:
+    if caller.role is Role.ADMIN:
+        return {}
+    return {"whose": caller.cafeteria_id if caller.role is Role.STAFF else caller.id}
+
+
+def _from(part: Window | Following) -> dict[str, Any]:
+    if isinstance(part, Window):
+        return {"offset": part.offset}
+    return {"at": part.after.created_at, "id": part.after.id}

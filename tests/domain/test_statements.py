@@ -1,0 +1,60 @@
+"""A read takes as many statements whatever it finds."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+from sqlalchemy import Engine, event
+
+from domain.accounts import Principal
+from domain.cafeterias import Cafeterias
+from domain.catalogue import Catalogue
+from domain.database import Database
+from domain.model import Role
+from domain.model.paging import Following, Position, Window
+from domain.order_history import OrderHistory
+
+ADMIN = Principal(1, Role.ADMIN)
+NOW = datetime.now(UTC)
+EVERYTHING = ["id", "user_id", "status", "total_minor", "created_at", "items"]
+READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
+    "categories": (1, lambda to: Catalogue(to).categories()),
+    "menu": (2, lambda to: Catalogue(to).products(Window(100))),
+    "menu of a category": (2, lambda to: Catalogue(to).products(Window(100), 1)),
+    "picture": (1, lambda to: Catalogue(to).picture(1)),
+    "cafeteria of a product": (1, lambda to: Catalogue(to).cafeteria_of(1)),
+    "cafeterias": (3, lambda to: Cafeterias(to).listed(NOW)),
+    "orders": (1, lambda to: OrderHistory(to).listed(ADMIN, EVERYTHING, Window(100))),
+    "orders by cursor": (
+        1,
+        lambda to: OrderHistory(to).listed(
+            ADMIN, EVERYTHING, Following(100, Position(NOW, 2**63 - 1))
+        ),
+    ),
+    "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300)),
+}
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """What is sent to the database while the test runs."""
+    sent: list[str] = []
+
+    def count(*arguments: object) -> None:
+        sent.append(str(arguments[2]))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", count)
+
+
+async def test_every_read_takes_the_statements_it_is_known_for(
+    campus: Database, connection: asyncpg.Connection, statements: list[str]
+) -> None:
+    taken = {}
+    for name, (_, read) in READS.items():
+        statements.clear()
+        await read(campus)
+        taken[name] = len(statements)
+    assert taken == {name: expected for name, (expected, _) in READS.items()}
