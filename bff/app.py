@@ -26,6 +26,7 @@ from bff.routes import (
     notifications,
     orders,
     pictures,
+    reports,
     wallet,
 )
 from bff.settings import Settings, SettingsError, from_environment
@@ -42,8 +43,10 @@ from domain.notifications import CREATED, Notifications
 from domain.order_history import OrderHistory
 from domain.ordering import Ordering
 from domain.payments import STARTED, Payments
+from domain.product_sales import ProductSales
 from domain.provider import SimulatedProvider
 from domain.push import Pusher, Pushes, RecordedPushes
+from domain.reports import Reports
 from domain.wallet import Wallets
 from imaging import placeholder
 from imaging.intake import Intake
@@ -79,6 +82,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
         socket_connect_timeout=1.0,
         retry=Retry(NoBackoff(), 0),
     )
+    # One connection, for what takes minutes and nobody waits for.
+    chores = Cluster(
+        settings.database_url,
+        [],
+        Limits(connections=1, statement_timeout=300.0, pgbouncer=settings.database_pgbouncer),
+    )
+    product_sales = ProductSales(Database(chores))
     fences = Fences(redis)
     database = Database(cluster, fences)
     shelves = Shelves(store(settings))
@@ -118,6 +128,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "notifications": Notifications(database),
         "devices": Devices(database),
         "order_history": OrderHistory(database),
+        "reports": Reports(database),
         "origin": origin,
         "intake": intake,
         "preparation": preparation,
@@ -134,9 +145,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await workers.start()
         relay.start()
         sweeper.start()
+        product_sales.start()
         try:
             yield
         finally:
+            await product_sales.close()
             await sweeper.close()
             await relay.close()
             await pusher.close()
@@ -145,6 +158,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await workers.close()
             await purger.close()
             await fences.close()
+            await chores.close()
             await cluster.close()
             await redis.aclose()
             shelves.close()
@@ -181,6 +195,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             notifications.mark_all_read,
             notifications.register_device,
             notifications.forget_device,
+            reports.report_today,
+            reports.report_products,
+            reports.report_sales,
+            reports.export_orders,
             health.health,
             health.ready,
             documentation.page(),

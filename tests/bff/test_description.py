@@ -33,6 +33,8 @@ QUERIES = [
     "page=1000&limit=100",
     "cursor=none",
     "categoryId=0",
+    "cafeteriaId=0&from=2026-01-01&to=2026-12-31",
+    "from=2026-01-01&to=2026-12-31",
     "fields=none",
     "unread=perhaps",
     "fields=" + "a" * 600,
@@ -140,6 +142,8 @@ def test_parameters_are_described_and_those_of_lists_are_bounded(document: Docum
                 bounds = {"maximum", "maxLength"}
                 bounded = any(bounds & set(schema) for schema in schemas)
                 assert bounded or parameter["schema"]["type"] == "boolean", where
+                bounds = {"maximum", "maxLength", "enum"}
+                assert any(bounds & set(schema) for schema in schemas), where
 
 
 @pytest.mark.parametrize("path", PICTURES)

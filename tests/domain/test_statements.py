@@ -1,7 +1,7 @@
 """A read takes as many statements whatever it finds."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -14,9 +14,11 @@ from domain.database import Database
 from domain.model import Role
 from domain.model.paging import Following, Position, Window
 from domain.order_history import OrderHistory
+from domain.reports import Grouping, Reports, Span
 
 ADMIN = Principal(1, Role.ADMIN)
 NOW = datetime.now(UTC)
+WEEK = Span(NOW.date() - timedelta(days=6), NOW.date())
 EVERYTHING = ["id", "user_id", "status", "total_minor", "created_at", "items"]
 READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "categories": (1, lambda to: Catalogue(to).categories()),
@@ -32,6 +34,10 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
             ADMIN, EVERYTHING, Following(100, Position(NOW, 2**63 - 1))
         ),
     ),
+    "today": (1, lambda to: Reports(to).today(ADMIN, None, NOW)),
+    "bestsellers": (2, lambda to: Reports(to).products(ADMIN, None, WEEK, 100)),
+    "sales by hour": (1, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.HOUR)),
+    "sales by category": (1, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.CATEGORY)),
     "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300)),
 }
 

@@ -1,0 +1,64 @@
+"""Reports over HTTP: staff's own, as JSON and as a CSV that is streamed."""
+
+import asyncpg
+import httpx
+
+from domain.model.money import to_decimal, to_minor
+from tests.bff.test_orders import bearer
+
+KINDS = "urn:comanda:problem:"
+
+
+async def test_a_counter_sees_what_it_took_and_no_other(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("UPDATE orders SET created_at = now() - id * interval '1 ms'")
+    await connection.execute("REFRESH MATERIALIZED VIEW product_sales_daily")
+    staff = await bearer(client, "staff1")
+    (day,) = (await client.get("/api/reports/today", headers=staff)).json()["data"]
+    orders = await connection.fetch(
+        "SELECT o.*, c.time_zone FROM orders o JOIN cafeterias c ON c.id = o.cafeteria_id"
+        " WHERE o.cafeteria_id = 1 ORDER BY created_at, id"
+    )
+    done = [o for o in orders if o["status"] not in ("cancelled", "rejected")]
+    revenue = to_decimal(sum(o["total_minor"] for o in done))
+    assert (day["cafeteriaId"], day["orders"], day["revenue"]) == (1, len(done), revenue)
+    assert day["paid"] == len(orders)
+    assert day["refunded"] == day["cancelled"] + day["rejected"] == len(orders) - len(done)
+    assert day["paymentSuccessRate"] == len(done) / len(orders)
+    query = {"from": day["date"], "to": day["date"]}
+    for by in ("hour", "cafeteria", "category"):
+        answer = await client.get("/api/reports/sales", params={**query, "by": by}, headers=staff)
+        sums = [row["revenue"] for row in answer.json()["data"]]
+        assert sum(map(to_minor, sums)) == to_minor(revenue), by
+    best = (await client.get("/api/reports/products?days=2&limit=3", headers=staff)).json()
+    assert len(best["data"]) == 3
+    assert best["data"][0]["portions"] >= best["data"][1]["portions"]
+    answer = await client.get("/api/reports/orders.csv", params=query, headers=staff)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "content-length" not in answer.headers
+    lines = answer.text.removesuffix("\r\n").split("\r\n")
+    assert lines[0] == "id,createdAt,cafeteriaId,userId,status,totalAmount"
+    assert lines[1:] == [
+        f"{o['id']},{o['created_at'].isoformat().replace('+00:00', 'Z')},1,{o['user_id']},"
+        f"{o['status']},{to_decimal(o['total_minor'])}"
+        for o in orders
+    ]
+
+
+async def test_a_report_that_cannot_be_made_is_a_problem_and_no_broken_file(
+    client: httpx.AsyncClient,
+) -> None:
+    staff, student = await bearer(client, "staff1"), await bearer(client, "student1")
+    for query, headers, status, kind in (
+        ("", student, 403, "forbidden"),
+        ("cafeteriaId=2", staff, 403, "forbidden"),
+        ("from=2026-01-01&to=2026-02-01", staff, 422, "unprocessable"),
+        ("from=2026-01-02&to=2026-01-01", staff, 422, "unprocessable"),
+        ("from=9999-12-31", staff, 422, "unprocessable"),
+        ("from=0001-01-01", staff, 422, "unprocessable"),
+        ("from=2026-02-30", staff, 400, "invalid-parameter"),
+        ("from=yesterday", staff, 400, "invalid-parameter"),
+    ):
+        answer = await client.get(f"/api/reports/orders.csv?{query}", headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (status, KINDS + kind), query
