@@ -207,12 +207,12 @@ class Catalogue:
                 )
             )
             replaced, original = row
-            event = await database.announce(
+            event_id = await database.announce(
                 PICTURE_CHANGED,
                 {"productId": product_id, "replaced": replaced, "original": original},
                 [f"product-{product_id}"],
             )
-            return PictureChange(event.id, product_id, replaced, original)
+            return PictureChange(event_id, product_id, replaced, original)
 
         return await self._database.write(change)
 

@@ -134,9 +134,11 @@ class Payments:
                 .returning(model.Payment.id)
             )
             payment_id = started.scalar_one()
-            event = await database.announce(STARTED, {"paymentId": payment_id, "userId": caller.id})
+            event_id = await database.announce(
+                STARTED, {"paymentId": payment_id, "userId": caller.id}
+            )
             fresh = True
-            return _Started(payment_id, event.id)
+            return _Started(payment_id, event_id)
 
         started = await self._database.write(change, by=[caller.id])
         if fresh:

@@ -97,8 +97,11 @@ class Cluster:
                 return result
         raise UnavailableError("The database does not answer.")
 
-    async def write(self, work: Callable[[Writer], Awaitable[T]]) -> tuple[T, Writer, Fence]:
-        """What `work` does in one transaction, committed; its writer, and the fence behind it.
+    async def write(
+        self, work: Callable[[Writer], Awaitable[T]], *, fenced: Callable[[], bool] = lambda: True
+    ) -> tuple[T, Fence]:
+        """What `work` does in one transaction, committed; and the fence behind it, 0 if it is not
+        to be `fenced`.
 
         It is done over when another transaction got in its way, and that undid it. Raises
         UnavailableError; if the node is lost during COMMIT, it may or may not have been done.
@@ -107,9 +110,8 @@ class Cluster:
             try:
                 async with self._primary.writing() as connection:
                     async with connection.begin():
-                        writer = Writer(connection)
-                        result = await work(writer)
-                    return result, writer, await _fence(connection)
+                        result = await work(Writer(connection))
+                    return result, await _fence(connection) if fenced() else 0
             except PassedError as error:
                 if tried == MOST_TRIES:
                     raise UnavailableError("Too many change the same at once.", 1) from error
@@ -170,9 +172,16 @@ class Cluster:
         return behind <= self._routing.bytes and late <= self._routing.seconds
 
     async def _watch(self, node: Node) -> None:
-        await node.warm()
+        is_warm = False
         while True:
-            await node.look()
+            try:
+                await node.look()
+                if node.up and not is_warm:
+                    await node.warm()
+                    is_warm = True
+            except Exception:
+                # A node that nobody looks at would be out, or in, for ever.
+                log.exception("database node %s was not looked at", node.name)
             if node.up and node.position >= self._primary.position:
                 self._caught_up[node] = time.monotonic()
             # Not all of them, and not all processes, at the same moment.

@@ -46,8 +46,9 @@ class Database:
         """What `work` does in one transaction, committed before this returns. It may run again
         after it was undone. `by` are those who must see it from now on. Raises UnavailableError.
         """
-        result, _, fence = await self._cluster.write(work)
         seen = horizon.get()
+        # What nobody will ask for takes no round trip: an idle relay, say. `work` may fill `by`.
+        result, fence = await self._cluster.write(work, fenced=lambda: bool(by or seen))
         if seen is not None:
             seen.written = max(seen.written, fence)
         if by and self._fences is not None:

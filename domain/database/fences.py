@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -23,7 +22,6 @@ STICKY: Final = 30.0
 # Seconds that Redis has to answer; then it counts as away, and nobody waits for it any more.
 PATIENCE: Final = 1.0
 PAUSE: Final = 0.5
-MOST_REMEMBERED: Final = 65_536
 # The greater one stays: two writes of one person may end in either order.
 _KEEP: Final = """
 local known = redis.call('GET', KEYS[1])
@@ -51,11 +49,10 @@ horizon: ContextVar[Horizon | None] = ContextVar("horizon", default=None)
 
 
 class Fences:
-    """The last fence of each person: in Redis for all processes, and in this one for its own."""
+    """The last fence of each person, in Redis for all processes."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._own: OrderedDict[int, tuple[Fence, float]] = OrderedDict()
         # Until then, by the monotonic clock, Redis may lack what was written while it was away.
         self._doubted_until = 0.0
         self._away = False
@@ -74,28 +71,19 @@ class Fences:
 
     async def keep(self, people: Iterable[int], fence: Fence) -> None:
         """Nobody of `people` is to be shown the world before `fence` any more."""
-        await asyncio.gather(*(self._keep(person, fence) for person in people))
+        if not self._away:
+            await asyncio.gather(*(self._keep(person, fence) for person in people))
 
     async def _keep(self, person: int, fence: Fence) -> None:
-        known, _ = self._own.pop(person, (0, 0.0))
-        self._own[person] = max(known, fence), time.monotonic() + STICKY
-        if len(self._own) > MOST_REMEMBERED:
-            self._own.popitem(last=False)
-        if not self._away:
-            window = int(STICKY * 1000)
-            script = self._redis.eval(_KEEP, 1, _key(person), str(fence), str(window))
-            await self._asked(script)
+        window = int(STICKY * 1000)
+        await self._asked(self._redis.eval(_KEEP, 1, _key(person), str(fence), str(window)))
 
     async def of(self, person: int) -> Fence:
         """How far a read for `person` has to see; 0 if that does not matter, UNKNOWN if nobody
         can tell."""
-        own, until = self._own.get(person, (0, 0.0))
-        if until <= time.monotonic():
-            own = 0
         if self._away or time.monotonic() < self._doubted_until:
             return UNKNOWN
-        found = await self._asked(self._redis.get(_key(person)))
-        return max(own, int(found or 0))
+        return int(await self._asked(self._redis.get(_key(person))) or 0)
 
     async def _asked(self, call: Awaitable[Any]) -> Any:
         """What Redis answers; UNKNOWN if it does not."""

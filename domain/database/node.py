@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -129,10 +129,10 @@ class Node:
     async def warm(self) -> None:
         """Open the least connections of each pool, as far as the node lets us."""
         for each in self._engines:
-            with suppress(OSError, DBAPIError, PoolTimeoutError, TimeoutError):
-                opened = [await each.connect() for _ in range(self._limits.least_connections)]
-                for connection in opened:
-                    await connection.close()
+            with suppress(DBAPIError, PoolTimeoutError, *DRIVER_ERRORS):
+                async with AsyncExitStack() as opened:
+                    for _ in range(self._limits.least_connections):
+                        await opened.enter_async_context(each.connect())
 
     async def answers(self, patience: float) -> bool:
         """Whether it answers within `patience` seconds."""

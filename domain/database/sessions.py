@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVarTuple, overload
 
-from msgspec import Struct
 from sqlalchemy import CursorResult, Executable, Select, func, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
@@ -40,21 +39,8 @@ class Reader:
         return await self._connection.scalar(statement)
 
 
-class Announced(Struct, frozen=True):
-    """An event as it was written into the outbox."""
-
-    id: int
-    kind: str
-    payload: dict[str, Any]
-    cache_tags: list[str]
-
-
 class Writer(Reader):
     """A transaction on the primary; what it announces is kept with what it changes, or neither."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection)
-        self.announced: list[Announced] = []
 
     async def change(
         self, statement: Executable, parameters: Parameters | None = None
@@ -69,8 +55,8 @@ class Writer(Reader):
         cache_tags: Sequence[str] = (),
         *,
         at_once: bool = False,
-    ) -> Announced:
-        """Write an event, and the cache tags of what changes with it, into the outbox.
+    ) -> int:
+        """Write an event, and the cache tags of what changes with it, into the outbox; its id.
 
         It is its writer's for a while, but `at_once` anybody's where the writer leaves it to them.
         """
@@ -80,6 +66,4 @@ class Writer(Reader):
             .values(kind=kind, payload=payload, cache_tags=list(cache_tags), **values)
             .returning(OutboxEvent.id)
         )
-        event = Announced(written.scalar_one(), kind, payload, list(cache_tags))
-        self.announced.append(event)
-        return event
+        return written.scalar_one()

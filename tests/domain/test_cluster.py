@@ -135,6 +135,11 @@ async def test_a_failing_commit_is_not_acknowledged(
     assert not await connection.fetchval("SELECT bool_and(position = 9) FROM categories")
 
 
+async def test_a_fence_is_asked_for_where_somebody_will_need_it(cluster: Cluster) -> None:
+    assert (await cluster.write(one))[1] > 0
+    assert (await cluster.write(one, fenced=lambda: False))[1] == 0
+
+
 async def test_a_write_whose_connection_is_lost_is_unavailable(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:

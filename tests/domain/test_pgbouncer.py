@@ -89,7 +89,7 @@ async def test_many_share_a_few_connections(
         for number in range(10):
             assert await cluster.read(Role.MENU, names) > 0
             key = f"{person}-{number}"
-            _, _, fence = await cluster.write(partial(noted, key=key))
+            _, fence = await cluster.write(partial(noted, key=key))
             assert await cluster.read(Role.MENU, names, fence) > 0
 
     await asyncio.gather(*map(go, range(10)))
