@@ -108,12 +108,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
     sweeper = Sweeper(database)
     pusher = _pusher(settings)
-    handlers = {
-        PICTURE_CHANGED: picture_changed,
-        STARTED: payments.see_to,
-        CREATED: Pushes(database, pusher).see_to,
-    }
-    relay = Relay(outbox, handlers)
+    relays = [
+        Relay(outbox, {PICTURE_CHANGED: picture_changed, STARTED: payments.see_to}),
+        # On its own: it waits for Google.
+        Relay(outbox, {CREATED: Pushes(database, pusher).see_to}),
+    ]
     parts: dict[str, object] = {
         "cluster": cluster,
         "redis": redis,
@@ -143,7 +142,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         cluster.start()
         fences.start()
         await workers.start()
-        relay.start()
+        for relay in relays:
+            relay.start()
         sweeper.start()
         product_sales.start()
         try:
@@ -151,7 +151,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finally:
             await product_sales.close()
             await sweeper.close()
-            await relay.close()
+            for relay in relays:
+                await relay.close()
             await pusher.close()
             await preparation.close()
             await origin.close()
