@@ -43,6 +43,8 @@ async def test_an_order_is_placed_listed_and_shown(
     basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 2}]}
     answer = await order(client, student, basket)
     assert answer.status_code == 201
+    # How far whoever is told of it has to see.
+    assert int(answer.headers["comanda-fence"], 16) > 0
     placed = answer.json()
     assert placed["status"] == "created"
     assert len(placed["pickupCode"]) == 3
