@@ -114,7 +114,7 @@ class Cluster:
                     return result, await _fence(connection) if fenced() else 0
             except PassedError as error:
                 if tried == MOST_TRIES:
-                    raise UnavailableError("Too many change the same at once.", 1) from error
+                    raise UnavailableError("Too much is changed at once.", 1) from error
                 await asyncio.sleep(random.uniform(0.005, 0.02) * 2**tried)
             except (LostError, LaterError) as error:
                 log.warning("a write failed: %s", error)

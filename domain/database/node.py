@@ -36,8 +36,9 @@ MOST_MISSED_BY_PRIMARY: Final = 8
 # SQLSTATEs of a server that goes away, or is not there yet.
 _LOST: Final = ("08", "57P01", "57P02", "57P03")
 # Of what another server, or a second try, may do: a conflict with replay or with another
-# transaction, a server without a connection left, or one that is a standby and was to write.
-_PASSED: Final = ("40001", "40P01", "53300", "25006")
+# transaction, or a server without a connection left.
+_PASSED: Final = ("40001", "40P01", "53300")
+# Of a standby that was to write.
 _STANDBY: Final = "25006"
 # Of a server that says "later": resources, an operator's hand, a lock.
 _LATER: Final = ("53", "57", "55P03")
@@ -215,14 +216,14 @@ class Node:
         except PoolTimeoutError as error:
             raise LaterError("No connection to the database is free.") from error
         except (DBAPIError, *DRIVER_ERRORS) as error:
-            raise self._read(error, connecting=True) from error
+            raise self._read(error, pool, connecting=True) from error
         try:
             yield connection
         except (DBAPIError, *DRIVER_ERRORS) as error:
             if isinstance(error, TimeoutError):
                 # Its answer may still come, and would be taken for that of the next statement.
                 await connection.invalidate(error)
-            judged = self._read(error)
+            judged = self._read(error, pool)
             if judged is error:
                 raise
             raise judged from error
@@ -230,13 +231,17 @@ class Node:
             with suppress(DBAPIError, *DRIVER_ERRORS):
                 await connection.close()
 
-    def _read(self, error: Exception, *, connecting: bool = False) -> Exception:
+    def _read(self, error: Exception, pool: AsyncEngine, *, connecting: bool = False) -> Exception:
         """What an error says of the node; the error itself where it says nothing."""
         cause = getattr(error, "orig", None) or error
         state = str(getattr(cause, "sqlstate", None) or "")
+        if state == _STANDBY:
+            if pool is not self._writes:
+                # A write among the reads: a fault of ours, and the same everywhere.
+                return error
+            self._suspect()
+            return PassedError(str(cause))
         if state.startswith(_PASSED):
-            if state == _STANDBY and self._writes is not None:
-                self._suspect()
             return PassedError(str(cause))
         if connecting or state.startswith(_LOST) or _ended(error):
             # One connection, perhaps: what others do there goes on until it is known.
