@@ -28,7 +28,8 @@ from infra.demo import loader
 from infra.demo.draw import draw_missing
 from infra.local import control
 from infra.local.failure import FREE_SPACE, StackError
-from migrations.runner import migrate
+from migrations.locks import Locks
+from migrations.runner import LockedError, migrate
 
 DATA_VARIABLE = "COMANDA_DATA"
 DATA_DEFAULT = ".comanda"
@@ -69,7 +70,7 @@ def explained(command: Callable[..., None]) -> Callable[..., None]:
     def run(*arguments: Any, **options: Any) -> None:
         try:
             command(*arguments, **options)
-        except (StackError, SettingsError, loader.AlreadyLoadedError) as error:
+        except (StackError, SettingsError, LockedError, loader.AlreadyLoadedError) as error:
             raise click.ClickException(str(error)) from error
         except asyncpg.DiskFullError as error:
             raise click.ClickException(f"{error}\n{FREE_SPACE}") from error
@@ -176,10 +177,25 @@ def draw(share: int, of: int) -> None:
 
 @main.command(name="migrate")
 @DATA
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(0.01, 60),
+    default=Locks.timeout,
+    show_default=True,
+    help="Seconds to wait for a lock, and so for writes to wait behind us.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0, 86_400),
+    default=Locks.patience,
+    show_default=True,
+    help="Seconds for which to try again.",
+)
 @explained
-def migrate_command(data: Path) -> None:
+def migrate_command(data: Path, lock_timeout: float, patience: float) -> None:
     """Bring the database's schema to its newest version."""
-    asyncio.run(migrate(database_url(_environment(data))))
+    locks = Locks(lock_timeout, patience)
+    asyncio.run(migrate(database_url(_environment(data)), locks=locks))
 
 
 @main.command()

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from migrations.locks import holding_nobody_up
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -33,7 +35,7 @@ FOR EACH ROW EXECUTE FUNCTION guard_time_zone()
 def upgrade() -> None:
     # Outside the transaction, so that orders are taken meanwhile; and first, so that where it
     # is broken off nothing else was done. What it leaves then is an invalid index.
-    with op.get_context().autocommit_block():
+    with holding_nobody_up():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")
         op.execute(
             f"CREATE INDEX CONCURRENTLY {INDEX} ON orders (cafeteria_id, created_at DESC, id DESC)"
@@ -43,7 +45,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
+    with holding_nobody_up():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")
     op.execute("DROP TRIGGER never_emptied ON transactions")
     op.execute("DROP TRIGGER known_time_zone ON cafeterias")

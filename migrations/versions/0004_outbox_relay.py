@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.locks import holding_nobody_up
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -26,14 +28,14 @@ def upgrade() -> None:
         ),
     ):
         op.add_column("outbox", column, if_not_exists=True)
-    with op.get_context().autocommit_block():
+    with holding_nobody_up():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")
         op.execute(f"CREATE INDEX CONCURRENTLY {INDEX} ON outbox (kind, due_at) {WAITING}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {FORMER}")
 
 
 def downgrade() -> None:
-    with op.get_context().autocommit_block():
+    with holding_nobody_up():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {FORMER}")
         op.execute(f"CREATE INDEX CONCURRENTLY {FORMER} ON outbox (id) {WAITING}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from migrations.locks import holding_nobody_up
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -20,7 +22,7 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("pickup_code", sa.Text()), if_not_exists=True)
     op.execute(f"ALTER TABLE orders DROP CONSTRAINT IF EXISTS {CHECK}")
     op.execute(f"ALTER TABLE orders ADD CONSTRAINT {CHECK} CHECK ({CODE}) NOT VALID")
-    with op.get_context().autocommit_block():
+    with holding_nobody_up():
         # Looks at a million rows while orders are taken.
         op.execute(f"ALTER TABLE orders VALIDATE CONSTRAINT {CHECK}")
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")
@@ -99,8 +101,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("payments")
-    op.drop_table("idempotency_keys")
-    with op.get_context().autocommit_block():
+    op.drop_table("payments", if_exists=True)
+    op.drop_table("idempotency_keys", if_exists=True)
+    with holding_nobody_up():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}")
     op.drop_column("orders", "pickup_code")

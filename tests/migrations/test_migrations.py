@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from domain.model import Base
-from migrations.runner import migrate, roll_back
+from migrations.locks import Locks
+from migrations.runner import LockedError, migrate, roll_back
 
 A_SESSION = (
     "INSERT INTO sessions (user_id, family_hash, token_hash, replaced_hash, expires_at)"
@@ -72,17 +73,47 @@ async def test_processes_that_start_together_migrate_once_and_none_fails(
     assert valid
 
 
-async def test_an_index_that_was_broken_off_is_built_again(database: str) -> None:
+async def test_an_index_that_was_broken_off_is_built_again(
+    database: str, connection: asyncpg.Connection
+) -> None:
     await roll_back(database, "0002")
-    connection = await asyncpg.connect(database)
-    # What a killed CREATE INDEX CONCURRENTLY leaves: the name, and no use.
-    await connection.execute("CREATE INDEX ix_orders_cafeteria_id_created_at ON orders (id)")
+    valid = (
+        "SELECT indisvalid FROM pg_index"
+        " WHERE indexrelid = 'ix_orders_cafeteria_id_created_at'::regclass"
+    )
+    async with connection.transaction(isolation="repeatable_read"):
+        # Whose snapshot the index would have to wait for.
+        await connection.execute("SELECT FROM orders")
+        with pytest.raises(LockedError, match="waits for a lock"):
+            await migrate(database, locks=Locks(0.1, 0.1))
+    assert await connection.fetchval(valid) is False
     await migrate(database)
+    assert await connection.fetchval(valid)
     built = await connection.fetchval(
         "SELECT pg_get_indexdef('ix_orders_cafeteria_id_created_at'::regclass)"
     )
-    await connection.close()
     assert "(cafeteria_id, created_at DESC, id DESC)" in built
+
+
+async def test_a_migration_behind_a_long_transaction_holds_up_no_writes(
+    database: str, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    await roll_back(database, "0005")
+    long = await asyncpg.connect(database)
+    # Sessions refer to users: a lock that no write of a user may stand beside.
+    async with asyncio.timeout(30), long.transaction():
+        await long.execute("UPDATE users SET name = name WHERE id = 1")
+        with pytest.raises(LockedError):
+            await migrate(database, locks=Locks(0.05, 0))
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0005"
+        caplog.clear()
+        migration = asyncio.create_task(migrate(database, locks=Locks(0.05)))
+        while len(caplog.records) < 3:
+            await connection.execute("UPDATE users SET name = name WHERE id = 2")
+        assert not migration.done()
+    await long.close()
+    await migration
+    assert await connection.fetchval("SELECT to_regclass('sessions')")
 
 
 @pytest.mark.parametrize(
