@@ -32,13 +32,13 @@ from bff.routes import (
 from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
+from domain import events, idempotency
 from domain.accounts import AccessTokens, Accounts, Principal, Sessions
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
 from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
-from domain.idempotency import Sweeper
 from domain.notifications import CREATED, Notifications
 from domain.order_history import OrderHistory
 from domain.ordering import Ordering
@@ -47,6 +47,7 @@ from domain.product_sales import ProductSales
 from domain.provider import SimulatedProvider
 from domain.push import Pusher, Pushes, RecordedPushes
 from domain.reports import Reports
+from domain.sweeper import Sweeper
 from domain.wallet import Wallets
 from imaging import placeholder
 from imaging.intake import Intake
@@ -106,7 +107,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await intake.see_to(PictureChange.of(event))
 
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
-    sweeper = Sweeper(database)
+    sweeper = Sweeper(database, [idempotency.KEPT, events.KEPT])
     pusher = _pusher(settings)
     relays = [
         Relay(outbox, {PICTURE_CHANGED: picture_changed, STARTED: payments.see_to}),

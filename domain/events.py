@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from sqlalchemy import func, select, update
 from domain.database import Database, Writer
 from domain.errors import UnavailableError
 from domain.model import OutboxEvent
+from domain.sweeper import Kept
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ PATIENCE: Final = 50.0
 # Longer than that, so that nobody else takes up what is in hand; doubled each time it failed.
 PAUSE: Final = 60.0
 MOST_DOUBLINGS: Final = 4
+# For whoever asks afterwards what became of an event.
+KEPT: Final = Kept(OutboxEvent.delivered_at, timedelta(days=7))
 
 
 class Event(Struct, frozen=True):

@@ -1,31 +1,23 @@
 """What is done once, however often it is asked for (draft-ietf-httpapi-idempotency-key-header)."""
 
-import asyncio
 import hashlib
-import logging
-import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import func, insert, select
 
-from domain.database import Database, Writer
+from domain.database import Writer
 from domain.errors import InFlightError, KeyReusedError
 from domain.model import IdempotencyKey
+from domain.sweeper import Kept
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
 # A client that has not asked again by then never will.
-LIFETIME: Final = timedelta(hours=24)
-# Rows that one transaction deletes: it holds no lock for long, and little is replayed at once.
-BATCH: Final = 1000
-# Seconds between two sweeps of a process.
-PAUSE: Final = 3600.0
+KEPT: Final = Kept(IdempotencyKey.created_at, timedelta(hours=24))
 
 
 class Once(Struct, frozen=True):
@@ -80,53 +72,3 @@ async def once(
         )
     )
     return done
-
-
-class Sweeper:
-    """Sweeps every hour or so, in every process; together they sweep no row twice."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Sweep from now on."""
-        self._running = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(PAUSE * random.uniform(0.8, 1.2))
-            try:
-                await sweep(self._database)
-            except Exception:
-                log.exception("old keys were not swept")
-
-
-async def sweep(database: Database) -> int:
-    """Forget keys older than LIFETIME, a batch a transaction; how many those were."""
-    aged = (
-        select(IdempotencyKey.user_id, IdempotencyKey.key)
-        .where(IdempotencyKey.created_at < func.now() - LIFETIME)
-        .order_by(IdempotencyKey.created_at)
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-    )
-    statement = delete(IdempotencyKey).where(
-        tuple_(IdempotencyKey.user_id, IdempotencyKey.key).in_(aged)
-    )
-
-    async def batch(database: Writer) -> int:
-        return (await database.change(statement)).rowcount
-
-    swept = 0
-    while (count := await database.write(batch)) > 0:
-        swept += count
-        if count < BATCH:
-            break
-    return swept

@@ -39,4 +39,10 @@ class OutboxEvent(Base):
 
     __table_args__ = (
         Index("ix_outbox_due", "kind", "due_at", postgresql_where=text("delivered_at IS NULL")),
+        # The oldest are swept.
+        Index(
+            "ix_outbox_delivered_at",
+            "delivered_at",
+            postgresql_where=text("delivered_at IS NOT NULL"),
+        ),
     )

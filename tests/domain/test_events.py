@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from domain import events
+from domain import events, sweeper
 from domain.database import Cluster, Database, Limits
 from domain.events import Event, Outbox, Relay
+from domain.sweeper import sweep
 from tests.serving import Proxy
 
 WRITE = "INSERT INTO outbox (kind, payload) VALUES ('told', '{\"n\": 1}') RETURNING id"
@@ -66,6 +67,21 @@ async def test_an_event_that_another_process_is_taking_is_not_waited_for(
     (taken,) = await Outbox(campus).take(["told"])
     assert await Outbox(campus).take(["told"]) == []
     await Outbox(campus).delivered(taken.id)
+
+
+async def test_what_was_delivered_is_swept_after_a_week_and_what_was_not_never(
+    campus: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "BATCH", 3)
+    await connection.execute(
+        "INSERT INTO outbox (kind, payload, created_at, delivered_at)"
+        " SELECT coalesce(day::text, 'never'), '{}', now() - interval '1 year',"
+        " now() - day * interval '1 day'"
+        " FROM unnest(ARRAY[6, 8, 9, 10, 11, NULL]) AS day"
+    )
+    assert await sweep(campus, events.KEPT) == 4
+    kinds = await connection.fetch("SELECT kind FROM outbox ORDER BY kind")
+    assert [row["kind"] for row in kinds] == ["6", "never"]
 
 
 async def test_a_relay_waits_for_a_database_that_is_away(

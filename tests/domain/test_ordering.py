@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from domain import idempotency, ordering
+from domain import idempotency, ordering, sweeper
 from domain.accounts import Principal
 from domain.database import Cluster, Database, Limits
 from domain.errors import (
@@ -302,7 +302,7 @@ async def test_keys_are_forgotten_after_a_day_and_not_before(
     customer: Principal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(idempotency, "BATCH", 3)
+    monkeypatch.setattr(sweeper, "BATCH", 3)
     for hours in (23, *range(25, 32)):
         await connection.execute(
             "INSERT INTO idempotency_keys VALUES ($1, $2, 'order', sha256(''), '', $3)",
@@ -310,7 +310,7 @@ async def test_keys_are_forgotten_after_a_day_and_not_before(
             str(hours),
             datetime.now(UTC) - timedelta(hours=hours),
         )
-    assert await idempotency.sweep(campus) == 7
+    assert await sweeper.sweep(campus, idempotency.KEPT) == 7
     assert await connection.fetchval("SELECT string_agg(key, ' ') FROM idempotency_keys") == "23"
 
 
