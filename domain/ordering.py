@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import Row, func, insert, select, true, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain import model, order_notices, stock, wallet
@@ -23,12 +23,13 @@ from domain.errors import (
     UnavailableError,
 )
 from domain.idempotency import Once, once
-from domain.model import OrderStatus, Role
+from domain.model import OrderStatus
 from domain.model.pickup import SHORTEST, pickup_code
-from domain.orders import Item, Order, order_of, visible_to
+from domain.orders import Item, Order, order_of, parties, visible
 from domain.people import must_be_active
 
 Clock = Callable[[], datetime]
+_Before: TypeAlias = Row[int, int, OrderStatus, int]
 
 MOST_LINES: Final = 50
 MOST_OF_ONE: Final = 99
@@ -114,7 +115,7 @@ class Ordering:
                 .where(model.Order.id == order_id)
                 .values(status=status, version=model.Order.version + 1, updated_at=func.now())
             )
-            order = await order_of(database, order_id, true())
+            order = await order_of(database, order_id)
             tags: list[str] = []
             if status in _UNDONE:
                 quantities = {item.product_id: item.quantity for item in order.items}
@@ -202,23 +203,27 @@ async def _written(
     )
 
 
-async def _locked(database: Writer, caller: Principal, order_id: int) -> Row[int, OrderStatus, int]:
-    """The order's owner, state and version, which nobody else changes from now on."""
+async def _locked(database: Writer, caller: Principal, order_id: int) -> _Before:
+    """The order's parties, state and version, which nobody else changes from now on."""
     statement = (
-        select(model.Order.user_id, model.Order.status, model.Order.version)
-        .where(model.Order.id == order_id, visible_to(caller))
+        select(
+            model.Order.user_id,
+            model.Order.cafeteria_id,
+            model.Order.status,
+            model.Order.version,
+        )
+        .where(model.Order.id == order_id, visible(caller.role))
         .with_for_update(key_share=True)
     )
-    row = (await database.execute(statement)).one_or_none()
+    row = (await database.execute(statement, parties(caller))).one_or_none()
     if row is None:
         raise NotFoundError("order", order_id)
     return row
 
 
-def _must_be_allowed(
-    caller: Principal, before: Row[int, OrderStatus, int], status: OrderStatus, version: int
-) -> None:
-    customer = caller.role is Role.CUSTOMER
+def _must_be_allowed(caller: Principal, before: _Before, status: OrderStatus, version: int) -> None:
+    # Staff, too, at another counter than theirs.
+    customer = not caller.runs(before.cafeteria_id)
     present = before.version, before.status
     if customer and status is not OrderStatus.CANCELLED:
         raise ForbiddenError("The counter does that; you may cancel the order.")

@@ -173,12 +173,13 @@ async def list_orders(
             description="fields to send, like id,status,totalAmount,createdAt",
         ),
     ] = None,
+    mine: Annotated[bool, QueryParameter(description="only those that the caller placed")] = False,
 ) -> Part[Any]:
-    """A customer's own orders, those of the counter for its staff, all for an administrator.
-    A total of 10001 means more than 10000; by cursor nothing is counted."""
+    """A customer's own orders; those of the counter for its staff, and all for an administrator,
+    unless `mine=true`. A total of 10001 means more than 10000; by cursor nothing is counted."""
     chosen = views.ORDER_FIELDS.select(fields)
     asked = window_or_following(cursor, page, limit)
-    found = await order_history.listed(principal, chosen.columns, asked)
+    found = await order_history.listed(principal, chosen.columns, asked, mine=mine)
     return part(chosen.represent(found.rows), found, page, limit)
 
 

@@ -13,7 +13,6 @@ from cdn.srcset import srcset
 from domain.accounts import Principal
 from domain.catalogue import Catalogue
 from domain.errors import ForbiddenError, NotFoundError
-from domain.model import Role
 from imaging.intake import Intake
 from imaging.picture import LIMITS
 from imaging.preparation import Preparation
@@ -123,7 +122,5 @@ async def picture_preparation(
 
 
 async def _require_counter(principal: Principal, catalogue: Catalogue, product_id: int) -> None:
-    cafeteria = await catalogue.cafeteria_of(product_id)
-    runs_it = principal.role is Role.STAFF and principal.cafeteria_id == cafeteria
-    if not (runs_it or principal.role is Role.ADMIN):
+    if not principal.runs(await catalogue.cafeteria_of(product_id)):
         raise ForbiddenError("Pictures are changed by the staff of the product's cafeteria.")

@@ -27,6 +27,12 @@ class Principal(Struct, frozen=True):
     cafeteria_id: int | None = None
     session_id: int | None = None
 
+    def runs(self, cafeteria_id: int) -> bool:
+        """Whether they act for the counter of that cafeteria."""
+        if self.role is Role.STAFF:
+            return self.cafeteria_id == cafeteria_id
+        return self.role is Role.ADMIN
+
 
 class AccessTokens:
     """Signed JWTs (RFC 7519, HS256) that carry the principal, so that no request looks it up."""

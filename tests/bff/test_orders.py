@@ -174,6 +174,8 @@ async def test_a_cursor_leads_through_the_list_to_its_end(
     assert [row["id"] for row in walked] == [row["id"] for row in expected]
     order = (await client.get(f"/api/orders/{walked[-1]['id']}", headers=staff)).json()
     assert walked[-1]["items"] == order["items"]
+    mine = (await client.get("/api/orders?mine=true", headers=staff)).json()
+    assert (mine["data"], mine["pagination"]["total"]) == ([], 0)
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,8 @@ async def test_a_key_stands_for_one_request_and_its_answer(
     await connection.execute("SELECT pg_advisory_lock($1)", request.lock)
     with pytest.raises(InFlightError):
         await Ordering(campus).place(rich, wanted, request)
+    # It is nobody else's.
+    await placed(campus, somebody, wanted, "dinner")
     await connection.execute("SELECT pg_advisory_unlock($1)", request.lock)
     assert (await Ordering(campus).place(rich, wanted, request)).id != first.id
 
@@ -381,8 +383,11 @@ async def test_only_who_may_moves_an_order_and_only_as_it_stands(
     admin = Principal(
         await connection.fetchval("SELECT min(id) FROM users WHERE role = 'admin'"), Role.ADMIN
     )
+    # At another counter than theirs, staff are customers.
+    guest = Principal(rich.id, Role.STAFF, PLACE + 1)
     created = [
         (rich, OrderStatus.ACCEPTED, 1, ForbiddenError),
+        (guest, OrderStatus.ACCEPTED, 1, ForbiddenError),
         (stranger, OrderStatus.CANCELLED, 1, NotFoundError),
         (elsewhere, OrderStatus.ACCEPTED, 1, NotFoundError),
         (counter, OrderStatus.ACCEPTED, 2, MovedOnError),
@@ -391,6 +396,7 @@ async def test_only_who_may_moves_an_order_and_only_as_it_stands(
     ]
     preparing = [
         (rich, OrderStatus.CANCELLED, 3, IllegalMoveError),
+        (guest, OrderStatus.CANCELLED, 3, IllegalMoveError),
         (counter, OrderStatus.REJECTED, 3, IllegalMoveError),
         (counter, OrderStatus.READY, 1, MovedOnError),
     ]

@@ -36,10 +36,24 @@ async def test_somebody_elses_order_is_not_found(
     campus: Database, connection: asyncpg.Connection, customer: Principal
 ) -> None:
     other = await connection.fetchval(
-        "SELECT id FROM orders WHERE user_id <> $1 LIMIT 1", customer.id
+        "SELECT id FROM orders WHERE user_id <> $1 AND cafeteria_id <> $2 LIMIT 1",
+        customer.id,
+        PLACE,
     )
-    with pytest.raises(NotFoundError):
-        await OrderHistory(campus).detail(customer, other)
+    for stranger in (customer, Principal(customer.id, Role.STAFF, PLACE)):
+        with pytest.raises(NotFoundError):
+            await OrderHistory(campus).detail(stranger, other)
+
+
+async def test_who_runs_a_counter_sees_what_they_placed_at_another(
+    campus: Database, connection: asyncpg.Connection, customer: Principal
+) -> None:
+    orders = OrderHistory(campus)
+    for caller in (Principal(customer.id, Role.STAFF, PLACE), Principal(customer.id, Role.ADMIN)):
+        own = await orders.listed(caller, ["id", "cafeteria_id"], Window(100), mine=True)
+        assert own == await orders.listed(customer, ["id", "cafeteria_id"], Window(100))
+        elsewhere = next(row[0] for row in own.rows if row[1] != PLACE)
+        assert await orders.detail(caller, elsewhere) == await orders.detail(customer, elsewhere)
 
 
 @pytest.mark.parametrize("before", list(OrderStatus))
