@@ -6,6 +6,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from redis import Redis
 
 from infra.demo.campus import PASSWORD
 
@@ -113,18 +114,30 @@ async def test_a_refusal_says_how_things_stand(
     assert present["opensAt"].endswith(":00:00Z")
 
 
+def whose_fences(redis_url: str) -> set[int]:
+    """Who is from now on shown what was just written, wherever they ask; they are forgotten."""
+    with Redis.from_url(redis_url) as redis:
+        keys = redis.keys("{user:*}:fence")
+        redis.flushdb()
+    return {int(key.split(b"}")[0].removeprefix(b"{user:")) for key in keys}
+
+
 async def test_an_order_goes_from_hand_to_hand_by_its_version(
-    client: httpx.AsyncClient, student: dict[str, str]
+    client: httpx.AsyncClient, student: dict[str, str], redis_url: str
 ) -> None:
     counter = await bearer(client, "staff1")
     product = await a_product(client)
     basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 1}]}
+    whose_fences(redis_url)
     placed = (await order(client, student, basket)).json()
+    assert whose_fences(redis_url) == {placed["userId"]}
     url = f"/api/orders/{placed['id']}"
     accept = {"status": "accepted", "version": 1}
     assert (await client.post(f"{url}/status", json=accept, headers=student)).status_code == 403
     accepted = await client.post(f"{url}/status", json=accept, headers=counter)
     assert accepted.status_code == 200
+    assert placed["userId"] in (concerned := whose_fences(redis_url))
+    assert len(concerned) == 2
     assert accepted.json() == placed | {
         "status": "accepted",
         "version": 2,

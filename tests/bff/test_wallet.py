@@ -11,12 +11,12 @@ from click.testing import CliRunner
 
 from bff.cli import main
 from bff.settings import Settings
-from tests.bff.test_orders import a_product, bearer, order
+from tests.bff.test_orders import a_product, bearer, order, whose_fences
 from tests.conftest import Serve
 
 
 async def test_a_wallet_shows_its_balance_and_how_it_came_to_that(
-    client: httpx.AsyncClient, connection: asyncpg.Connection, database: str
+    client: httpx.AsyncClient, connection: asyncpg.Connection, database: str, redis_url: str
 ) -> None:
     student, counter = await bearer(client, "student1"), await bearer(client, "staff1")
     await connection.execute("UPDATE products SET price_minor = 450 WHERE cafeteria_id = 1")
@@ -26,7 +26,9 @@ async def test_a_wallet_shows_its_balance_and_how_it_came_to_that(
     placed = (await order(client, student, basket)).json()
     cash = {"amount": "7.5", "userId": placed["userId"]}
     key = {"idempotency-key": "cash"}
+    whose_fences(redis_url)
     taken = await client.post("/api/wallet/top-ups", json=cash, headers=counter | key)
+    assert placed["userId"] in whose_fences(redis_url)
     assert taken.status_code == 201
     assert (taken.json()["status"], taken.json()["amount"]) == ("succeeded", "7.50")
     again = await client.post("/api/wallet/top-ups", json=cash, headers=counter | key)

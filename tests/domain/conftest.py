@@ -1,5 +1,9 @@
 """Somebody who orders, and what there is to order."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import asyncpg
 import pytest
 
@@ -38,7 +42,24 @@ async def rich(connection: asyncpg.Connection, customer: Principal) -> Principal
 async def dishes(connection: asyncpg.Connection) -> list[asyncpg.Record]:
     """Three dishes of one cafeteria, which never closes."""
     found: list[asyncpg.Record] = await connection.fetch(
-        "SELECT id, price_minor, stock FROM products WHERE cafeteria_id = $1 ORDER BY id LIMIT 3",
+        "SELECT id, price_minor, stock, version FROM products WHERE cafeteria_id = $1"
+        " ORDER BY id LIMIT 3",
         PLACE,
     )
     return found
+
+
+@asynccontextmanager
+async def met_at(connection: asyncpg.Connection, statement: str, count: int) -> AsyncIterator[None]:
+    """Run `statement`, and commit it when `count` others wait for what it locks."""
+    async with connection.transaction():
+        await connection.execute(statement)
+        yield
+        waiting = 0
+        while waiting < count:
+            await asyncio.sleep(0.01)
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
+            waiting = await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event, Semaphore
 
 import asyncpg
 import jwt
 import pytest
+from pwdlib import PasswordHash
 
 from domain.accounts import (
     ACCESS_TOKEN_LIFETIME,
@@ -21,7 +22,7 @@ from domain.accounts import (
     Session,
     Sessions,
 )
-from domain.accounts.passwords import require_good
+from domain.accounts.passwords import Passwords, require_good
 from domain.database import Cluster, Database, Limits
 from domain.errors import (
     ConflictError,
@@ -29,9 +30,11 @@ from domain.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    UnavailableError,
 )
 from domain.model import Role
 from infra.demo.campus import PASSWORD
+from tests.domain.conftest import met_at
 
 SECRET = "a secret for tests, long enough to sign with"
 TOKENS = AccessTokens(SECRET)
@@ -74,22 +77,6 @@ async def devices(sessions: Sessions, grant: Grant) -> list[str | None]:
     return [each.device for each in await sessions.listed(grant.principal)]
 
 
-@asynccontextmanager
-async def met_at(connection: asyncpg.Connection, statement: str, count: int) -> AsyncIterator[None]:
-    """Run `statement`, and commit it when `count` others wait for what it locks."""
-    async with connection.transaction():
-        await connection.execute(statement)
-        yield
-        waiting = 0
-        while waiting < count:
-            await asyncio.sleep(0.01)
-            await connection.execute("SELECT pg_stat_clear_snapshot()")
-            waiting = await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-
-
 async def test_a_login_gives_a_token_that_proves_who_it_is(
     accounts: Accounts, sessions: Sessions
 ) -> None:
@@ -119,6 +106,46 @@ async def test_no_refusal_tells_which_part_was_wrong(
     closed = await connection.fetchval("SELECT id FROM users WHERE email LIKE 'student2@%'")
     with pytest.raises(ForbiddenError):
         await accounts.change_password(Principal(closed, Role.CUSTOMER), PASSWORD, "correct horse")
+
+
+async def test_an_unknown_address_takes_the_time_of_a_known_one(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[str] = []
+
+    def verify(_: PasswordHash, password: str, password_hash: str) -> bool:
+        verified.append(password)
+        return password_hash.startswith("$argon2id$")
+
+    monkeypatch.setattr(PasswordHash, "verify", verify)
+    with pytest.raises(CredentialsError):
+        await accounts.login("nobody@campus.example", "of nobody", PHONE)
+    assert verified == ["of nobody"]
+    await accounts.login(STUDENT, "of a student", PHONE)
+
+
+async def test_so_many_passwords_are_looked_at_at_once_so_many_wait_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running, go_on = Semaphore(0), Event()
+
+    def slow_hash(_: PasswordHash, password: str) -> str:
+        running.release()
+        go_on.wait(60)
+        return password
+
+    passwords = Passwords()
+    monkeypatch.setattr(PasswordHash, "hash", slow_hash)
+    hashing = [asyncio.create_task(passwords.hash(str(number))) for number in range(2 + 64)]
+    # They have come to where they wait.
+    await asyncio.sleep(0)
+    for _ in range(2):
+        assert await asyncio.to_thread(running.acquire, timeout=60)
+    with pytest.raises(UnavailableError):
+        await passwords.hash("one too many")
+    assert not running.acquire(blocking=False)
+    go_on.set()
+    assert len(await asyncio.gather(*hashing)) == 66
 
 
 async def test_of_two_who_register_an_address_at_once_one_is_a_customer_with_an_empty_wallet(

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+import domain.payments
 from domain import wallet
 from domain.accounts import Principal
 from domain.database import Cluster, Database, Limits
@@ -36,9 +37,10 @@ LEDGER = "SELECT kind, amount_minor FROM transactions WHERE reference LIKE 'top-
 class Bank:
     """A provider that keeps its word on keys, loses its first answers, and remembers the money."""
 
-    def __init__(self, *, lost: int = 0, decline: Decline | None = None) -> None:
+    def __init__(self, *, slow: int = 0, lost: int = 0, decline: Decline | None = None) -> None:
         self.charged: Counter[str] = Counter()
         self.money: dict[str, int] = {}
+        self._slow = slow
         self._lost = lost
         self._decline = decline
 
@@ -46,6 +48,9 @@ class Bank:
         self.charged[key] += 1
         if self._decline is None:
             self.money[key] = amount_minor
+        if self._slow > 0:
+            self._slow -= 1
+            await asyncio.Event().wait()
         if self._lost > 0:
             self._lost -= 1
             raise ProviderError("the line was cut")
@@ -82,6 +87,9 @@ async def test_a_card_is_charged_once_a_key(
     assert await service.detail(customer, first.id) == first
     with pytest.raises(KeyReusedError):
         await service.top_up(customer, 1600, asked(customer, 1600))
+    for amount in (99, 50_001):
+        with pytest.raises(InvalidError):
+            await service.top_up(customer, amount, asked(customer, amount, "another"))
     assert list(bank.money.values()) == [1500]
     assert [tuple(row) for row in await connection.fetch(LEDGER)] == [("top_up", 1500)]
     assert await balance(campus, customer) == before + 1500
@@ -96,15 +104,20 @@ async def test_a_declined_card_is_an_answer_with_its_reason_and_moves_no_money(
     bank = Bank(decline=Decline.EXPIRED_CARD)
     declined = await payments(campus, bank).top_up(customer, 1500, asked(customer, 1500))
     assert (declined.status, declined.decline_reason) == ("declined", "expired-card")
+    assert await payments(campus, Bank()).top_up(customer, 1500, asked(customer, 1500)) == declined
     assert await connection.fetch(LEDGER) == []
     events = "SELECT payload ->> 'status' FROM outbox WHERE kind = 'payment:settled'"
     assert await connection.fetchval(events) == "declined"
 
 
 async def test_what_the_provider_did_before_a_crash_is_finished_by_the_outbox(
-    campus: Database, connection: asyncpg.Connection, customer: Principal
+    campus: Database,
+    connection: asyncpg.Connection,
+    customer: Principal,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bank = Bank(lost=2)
+    bank = Bank(slow=1, lost=1)
+    monkeypatch.setattr(domain.payments, "PATIENCE", 0.2)
     service = payments(campus, bank)
     before = await balance(campus, customer)
     pending = await service.top_up(customer, 1500, asked(customer, 1500))
@@ -140,6 +153,10 @@ async def test_two_who_finish_a_payment_at_once_bring_its_money_once(
     assert (await service.detail(customer, pending.id)).status is PaymentStatus.SUCCEEDED
     assert await balance(campus, customer) == before + 1500
     assert await connection.fetchval("SELECT count(*) FROM outbox WHERE kind LIKE '%settled'") == 1
+    # What is settled is nobody's question any more.
+    asked_before = bank.charged.copy()
+    await service.see_to(event)
+    assert bank.charged == asked_before
 
 
 async def _due(database: Database, connection: asyncpg.Connection) -> list[Any]:
@@ -170,6 +187,14 @@ async def test_cash_is_taken_by_the_counter_for_somebody_else(
     for number, (who, whose, amount, refusal) in enumerate(refusals):
         with pytest.raises(refusal):
             await service.take_cash(who, whose, amount, asked(who, amount, f"no {number}"))
+    await connection.execute("UPDATE users SET is_active = id <> $1", customer.id)
+    with pytest.raises(NotFoundError):
+        await service.take_cash(admin, customer.id, 2000, asked(admin, 2000, "closed"))
+    with pytest.raises(ForbiddenError):
+        await service.top_up(customer, 2000, asked(customer, 2000))
+    await connection.execute("UPDATE users SET is_active = id <> $1", admin.id)
+    with pytest.raises(ForbiddenError):
+        await service.take_cash(admin, customer.id, 2000, asked(admin, 2000, "by a closed one"))
     assert len(await connection.fetch(LEDGER)) == 1
 
 
