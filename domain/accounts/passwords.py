@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from typing import Final, ParamSpec, TypeVar
+from unicodedata import normalize
 
 from anyio import CapacityLimiter, to_thread
 from pwdlib import PasswordHash
@@ -29,6 +30,7 @@ _MOST_WAITING: Final = 64
 
 def require_good(password: str, email: str) -> None:
     """InvalidError for a password that others would try first, or of a wrong length."""
+    password = _composed(password)
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
         raise InvalidError(f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters.")
     folded = password.casefold()
@@ -47,17 +49,23 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """A hash to keep."""
-        return await self._in_turn(_ARGON2.hash, password)
+        return await self._in_turn(_ARGON2.hash, _composed(password))
 
     async def match(self, password: str, password_hash: str | None) -> bool:
         """Whether it is the password; None, of nobody, takes as long."""
-        matches = await self._in_turn(_ARGON2.verify, password, password_hash or self._nobody)
+        known = password_hash or self._nobody
+        matches = await self._in_turn(_ARGON2.verify, _composed(password), known)
         return matches and password_hash is not None
 
     async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._limiter.statistics().tasks_waiting >= _MOST_WAITING:
             raise UnavailableError("Too many people are logging in at this moment.")
         return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+
+
+def _composed(password: str) -> str:
+    """The same from every keyboard: one writes the accent of a letter apart (RFC 8265 4.2.2)."""
+    return normalize("NFC", password)
 
 
 _ARGON2: Final = PasswordHash.recommended()

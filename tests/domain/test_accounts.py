@@ -172,6 +172,15 @@ async def test_of_two_who_register_an_address_at_once_one_is_a_customer_with_an_
     ]
 
 
+async def test_an_accent_is_one_however_a_keyboard_writes_it(accounts: Accounts) -> None:
+    apart, composed = "jose\u0301@campus.example", "JOS\u00c9@campus.example"
+    made = await accounts.register(apart, "Jos\u00e9", "con una pin\u0303a", PHONE)
+    again = await accounts.login(composed, "con una pi\u00f1a", PHONE)
+    assert again.principal.id == made.principal.id
+    with pytest.raises(ConflictError):
+        await accounts.register(composed, "Jos\u00e9", "con una mesa", PHONE)
+
+
 @pytest.mark.parametrize(
     ("email", "name", "password"),
     [
@@ -179,6 +188,7 @@ async def test_of_two_who_register_an_address_at_once_one_is_a_customer_with_an_
         # A letter that is two in lower case.
         ("\u0130" * 200 + "@b.example", "Nora", "correct horse"),
         ("a@b.example", "Nora", "short"),
+        ("a@b.example", "Nora", "n\u0303" * 7),
         ("a@b.example", "Nora", "x" * 257),
         ("a@b.example", "Nora", "PassWord1"),
         ("nora@campus.example", "Nora", "Nora@Campus.example"),
@@ -416,6 +426,9 @@ def forged(**changes: object) -> dict[str, object]:
 def test_a_token_of_the_right_secret_is_good() -> None:
     token = jwt.encode(forged(), SECRET, algorithm="HS256")
     assert AccessTokens(SECRET).verify(token) == Principal(1, Role.ADMIN)
+    # Issued by a process whose clock is ahead.
+    ahead = jwt.encode(forged(iat=datetime.now(UTC) + timedelta(seconds=30)), SECRET)
+    assert AccessTokens(SECRET).verify(ahead) == Principal(1, Role.ADMIN)
 
 
 @pytest.mark.parametrize(
