@@ -174,11 +174,11 @@ async def test_of_two_who_register_an_address_at_once_one_is_a_customer_with_an_
 
 async def test_an_accent_is_one_however_a_keyboard_writes_it(accounts: Accounts) -> None:
     apart, composed = "jose\u0301@campus.example", "JOS\u00c9@campus.example"
-    made = await accounts.register(apart, "Jos\u00e9", "con una pin\u0303a", PHONE)
-    again = await accounts.login(composed, "con una pi\u00f1a", PHONE)
+    made = await accounts.register(composed, "Jos\u00e9", "con una pi\u00f1a", PHONE)
+    again = await accounts.login(apart, "con una pin\u0303a", PHONE)
     assert again.principal.id == made.principal.id
     with pytest.raises(ConflictError):
-        await accounts.register(composed, "Jos\u00e9", "con una mesa", PHONE)
+        await accounts.register(apart, "Jos\u00e9", "con una mesa", PHONE)
 
 
 @pytest.mark.parametrize(
