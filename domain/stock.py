@@ -1,7 +1,7 @@
 """What there is to sell: taken by an order, and put back."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import (
@@ -9,8 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Integer,
     Select,
-    TableValuedAlias,
-    cast,
+    bindparam,
     func,
     select,
     update,
@@ -29,6 +28,49 @@ class Taken(Struct, frozen=True):
     price_minor: int
 
 
+def _locked(products: Select[int, int]) -> CTE:
+    """Those rows, locked in one order everywhere, so that two orders never wait for each other.
+
+    Not so strongly that the foreign keys of other orders' items would wait as well. What had not
+    enough before the statement began is passed over without waiting for its lock.
+    """
+    return products.order_by(Product.id).with_for_update(key_share=True, of=Product).cte("locked")
+
+
+# Built once, for building takes longer than running; two arrays, for however many products.
+_WANTED: Final = (
+    func.unnest(
+        bindparam("wanted_products", type_=ARRAY(BigInteger)),
+        bindparam("wanted_quantities", type_=ARRAY(Integer)),
+    )
+    .table_valued("product_id", "quantity", name="wanted")
+    .render_derived()
+)
+_RETURNED: Final = _locked(
+    select(Product.id, _WANTED.c.quantity).join(_WANTED, _WANTED.c.product_id == Product.id)
+)
+_PUT_BACK: Final = (
+    update(Product)
+    .where(Product.id == _RETURNED.c.id)
+    .values(stock=Product.stock + _RETURNED.c.quantity, version=Product.version + 1)
+)
+_ENOUGH: Final = _locked(
+    select(Product.id, _WANTED.c.quantity)
+    .join(_WANTED, _WANTED.c.product_id == Product.id)
+    .where(
+        Product.cafeteria_id == bindparam("counter", type_=BigInteger),
+        Product.is_available,
+        Product.stock >= _WANTED.c.quantity,
+    )
+)
+_TAKE: Final = (
+    update(Product)
+    .where(Product.id == _ENOUGH.c.id, Product.stock >= _ENOUGH.c.quantity)
+    .values(stock=Product.stock - _ENOUGH.c.quantity, version=Product.version + 1)
+    .returning(Product.id, Product.name, Product.price_minor)
+)
+
+
 async def take(
     database: Writer, cafeteria_id: int, quantities: Mapping[int, int]
 ) -> dict[int, Taken]:
@@ -37,23 +79,8 @@ async def take(
     Raises NotFoundError for a product that the cafeteria does not have, ConflictError for one
     that is sold out or taken off the menu.
     """
-    wanted = _wanted(quantities)
-    enough = _locked(
-        select(Product.id, wanted.c.quantity)
-        .join(wanted, wanted.c.product_id == Product.id)
-        .where(
-            Product.cafeteria_id == cafeteria_id,
-            Product.is_available,
-            Product.stock >= wanted.c.quantity,
-        )
-    )
-    statement = (
-        update(Product)
-        .where(Product.id == enough.c.id, Product.stock >= enough.c.quantity)
-        .values(stock=Product.stock - enough.c.quantity, version=Product.version + 1)
-        .returning(Product.id, Product.name, Product.price_minor)
-    )
-    taken = {row.id: Taken(row.name, row.price_minor) for row in await database.change(statement)}
+    rows = await database.change(_TAKE, _wanted(quantities) | {"counter": cafeteria_id})
+    taken = {row.id: Taken(row.name, row.price_minor) for row in rows}
     missing = [product for product in quantities if product not in taken]
     if missing:
         raise await _refusal(database, cafeteria_id, missing, quantities)
@@ -62,15 +89,7 @@ async def take(
 
 async def put_back(database: Writer, quantities: Mapping[int, int]) -> None:
     """Put so many of each product back."""
-    wanted = _wanted(quantities)
-    returned = _locked(
-        select(Product.id, wanted.c.quantity).join(wanted, wanted.c.product_id == Product.id)
-    )
-    await database.change(
-        update(Product)
-        .where(Product.id == returned.c.id)
-        .values(stock=Product.stock + returned.c.quantity, version=Product.version + 1)
-    )
+    await database.change(_PUT_BACK, _wanted(quantities))
 
 
 def tags(products: Mapping[int, Any]) -> list[str]:
@@ -78,25 +97,11 @@ def tags(products: Mapping[int, Any]) -> list[str]:
     return [f"product-{product}" for product in sorted(products)]
 
 
-def _wanted(quantities: Mapping[int, int]) -> TableValuedAlias:
-    # Two arrays: the same statement for however many products.
-    return (
-        func.unnest(
-            cast(list(quantities), ARRAY(BigInteger)),
-            cast(list(quantities.values()), ARRAY(Integer)),
-        )
-        .table_valued("product_id", "quantity", name="wanted")
-        .render_derived()
-    )
-
-
-def _locked(products: Select[int, int]) -> CTE:
-    """Those rows, locked in one order everywhere, so that two orders never wait for each other.
-
-    Not so strongly that the foreign keys of other orders' items would wait as well. What had not
-    enough before the statement began is passed over without waiting for its lock.
-    """
-    return products.order_by(Product.id).with_for_update(key_share=True, of=Product).cte("locked")
+def _wanted(quantities: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "wanted_products": list(quantities),
+        "wanted_quantities": list(quantities.values()),
+    }
 
 
 async def _refusal(

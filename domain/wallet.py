@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
-from sqlalchemy import func, insert, join, literal, select, update
+from sqlalchemy import BigInteger, bindparam, func, insert, join, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
@@ -69,28 +69,41 @@ class Wallets:
         return await self._database.read(Node.MENU, read, of=caller.id)
 
 
+_ORDER: Final = bindparam("paid_order", type_=BigInteger)
+_TOTAL: Final = bindparam("total", type_=BigInteger)
+# Built once, for building takes longer than running.
+_PAID: Final = (
+    update(model.Wallet)
+    .where(
+        model.Wallet.user_id == bindparam("payer", type_=BigInteger),
+        model.Wallet.balance_minor >= _TOTAL,
+    )
+    .values(balance_minor=model.Wallet.balance_minor - _TOTAL, updated_at=func.now())
+    .returning(model.Wallet.user_id)
+    .cte("paid")
+)
+_PAY: Final = (
+    insert(Transaction)
+    .from_select(
+        ["user_id", "order_id", "kind", "amount_minor", "reference"],
+        select(
+            _PAID.c.user_id,
+            _ORDER,
+            literal(TransactionKind.PAYMENT, Transaction.kind.type),
+            -_TOTAL,
+            func.concat("payment:", _ORDER),
+        ),
+    )
+    .add_cte(_PAID)
+)
+
+
 async def pay(database: Writer, user_id: int, order_id: int, total_minor: int) -> None:
     """Take the price of an order out of a wallet. Raises FundsError if there is less in it."""
     if not total_minor:
         return
-    paid = (
-        update(model.Wallet)
-        .where(model.Wallet.user_id == user_id, model.Wallet.balance_minor >= total_minor)
-        .values(balance_minor=model.Wallet.balance_minor - total_minor, updated_at=func.now())
-        .returning(model.Wallet.user_id)
-        .cte("paid")
-    )
-    line = insert(Transaction).from_select(
-        ["user_id", "order_id", "kind", "amount_minor", "reference"],
-        select(
-            paid.c.user_id,
-            literal(order_id),
-            literal(TransactionKind.PAYMENT, Transaction.kind.type),
-            literal(-total_minor),
-            literal(f"payment:{order_id}"),
-        ),
-    )
-    if (await database.change(line.add_cte(paid))).rowcount == 0:
+    whose = {"payer": user_id, "paid_order": order_id, "total": total_minor}
+    if (await database.change(_PAY, whose)).rowcount == 0:
         balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == user_id)
         raise FundsError(total_minor, await database.scalar(balance) or 0)
 
