@@ -56,10 +56,12 @@ async def met_at(connection: asyncpg.Connection, statement: str, count: int) -> 
         await connection.execute(statement)
         yield
         waiting = 0
-        while waiting < count:
-            await asyncio.sleep(0.01)
-            await connection.execute("SELECT pg_stat_clear_snapshot()")
-            waiting = await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
+        # Else, where nobody waits, nobody would be told.
+        async with asyncio.timeout(60):
+            while waiting < count:
+                await asyncio.sleep(0.01)
+                await connection.execute("SELECT pg_stat_clear_snapshot()")
+                waiting = await connection.fetchval(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )

@@ -215,9 +215,12 @@ async def test_what_cannot_be_ordered_leaves_no_trace(
     with pytest.raises(FundsError) as poor:
         await placed(campus, rich, basket((first, 1)))
     assert (poor.value.total_minor, poor.value.balance_minor) == (price, price - 1)
-    await connection.execute("UPDATE users SET is_active = false WHERE id = $1", rich.id)
+    # Closed at that very moment: it is waited for.
+    close = f"UPDATE users SET is_active = false WHERE id = {rich.id}"  # noqa: S608
+    async with met_at(connection, close, 1):
+        late = asyncio.create_task(placed(campus, rich, basket((second, 1))))
     with pytest.raises(ForbiddenError):
-        await placed(campus, rich, basket((second, 1)))
+        await late
     assert await connection.fetch(everything) == before
 
 
