@@ -56,10 +56,24 @@ async def test_a_wallet_shows_its_balance_and_how_it_came_to_that(
     assert "person 100: 0.05 held" in broken.output
 
 
+LEFT_PENDING = """
+WITH payment AS (
+    INSERT INTO payments (user_id, amount_minor, provider_key)
+    SELECT id, 700, 'of a process that died' FROM users WHERE email LIKE 'student1@%'
+    RETURNING id
+)
+INSERT INTO outbox (kind, payload, due_at)
+SELECT 'payment:started', jsonb_build_object('paymentId', id), now() FROM payment
+RETURNING (payload ->> 'paymentId')::bigint
+"""
+PENDING = "SELECT status = 'pending' FROM payments WHERE id = $1"
+
+
 async def test_a_card_is_charged_as_the_simulated_bank_likes(
-    serve: Serve, settings: Settings
+    serve: Serve, settings: Settings, connection: asyncpg.Connection
 ) -> None:
     answers: dict[float, Any] = {}
+    left = await connection.fetchval(LEFT_PENDING)
     for rate in (0.0, 1.0):
         async with serve(msgspec.structs.replace(settings, payment_decline_rate=rate)) as client:
             headers = await bearer(client, "student1") | {"idempotency-key": f"card {rate}"}
@@ -68,6 +82,10 @@ async def test_a_card_is_charged_as_the_simulated_bank_likes(
             )
             assert answer.status_code == 201
             answers[rate] = answer.json()
+            # What another process left is seen to as well.
+            async with asyncio.timeout(30):
+                while await connection.fetchval(PENDING, left):
+                    pass
     assert answers[0.0]["status"] == "succeeded"
     assert answers[0.0]["settledAt"]
     assert answers[1.0]["status"] == "declined"
