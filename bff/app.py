@@ -109,9 +109,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
     sweeper = Sweeper(database, [idempotency.KEPT, events.KEPT])
     pusher = _pusher(settings)
+    # Each on its own: a crowd of pictures, or a Google that does not answer, holds up no payment.
     relays = [
-        Relay(outbox, {PICTURE_CHANGED: picture_changed, STARTED: payments.see_to}),
-        # On its own: it waits for Google.
+        Relay(outbox, {PICTURE_CHANGED: picture_changed}),
+        Relay(outbox, {STARTED: payments.see_to}),
         Relay(outbox, {CREATED: Pushes(database, pusher).see_to}),
     ]
     parts: dict[str, object] = {

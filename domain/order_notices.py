@@ -11,7 +11,7 @@ from domain.orders import Order
 _WORDS: Final = {
     OrderStatus.ACCEPTED: "La cocina ha aceptado tu pedido.",
     OrderStatus.PREPARING: "Tu pedido se está preparando.",
-    OrderStatus.READY: "Tu pedido está listo: recógelo con el código {code}.",
+    OrderStatus.READY: "Tu pedido está listo.",
     OrderStatus.DELIVERED: "Que aproveche.",
     OrderStatus.CANCELLED: "Tu pedido se ha cancelado y su importe vuelve a tu monedero.",
     OrderStatus.REJECTED: "La cocina no puede prepararlo; su importe vuelve a tu monedero.",
@@ -20,7 +20,10 @@ _WORDS: Final = {
 
 async def tell(writer: Writer, order: Order) -> None:
     """Write it in the transaction that moves the order; the relay pushes it."""
-    body = _WORDS[order.status].format(code=order.pickup_code)
+    body = _WORDS[order.status]
+    # One from before there were codes has none.
+    if order.status is OrderStatus.READY and order.pickup_code is not None:
+        body = f"{body} Recógelo con el código {order.pickup_code}."
     await notifications.write(
         writer, order.user_id, f"order:{order.status}", f"Pedido {order.id}", body, order.id
     )
