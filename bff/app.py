@@ -201,6 +201,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             reports.report_today,
             reports.report_products,
             reports.report_sales,
+            reports.report_payments,
             reports.export_orders,
             health.health,
             health.ready,

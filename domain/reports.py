@@ -1,22 +1,22 @@
 """What was ordered and earned, for those who run a counter, and those who run the campus.
 
-All of it is read from replicas for analytics and reports, so it is a moment behind. A day is a
-cafeteria's own, from midnight to midnight in its time zone.
+All of it is read from replicas for analytics and reports, so it is a moment behind, and tells
+which. A day is a cafeteria's own.
 """
 
-from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Date,
     DateTime,
     FromClause,
     Integer,
+    Row,
     Select,
     and_,
     cast,
@@ -27,16 +27,18 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    type_coerce,
 )
 
 from domain import model
 from domain.accounts import Principal
 from domain.database import Database, Reader
 from domain.database import Role as Node
+from domain.days import Days, Recent, Span, among, bounds, within
 from domain.errors import ForbiddenError, InvalidError
-from domain.model import OrderStatus, Role, TransactionKind
+from domain.model import OrderStatus, PaymentStatus, Role, TransactionKind
 from domain.product_sales import SALES, refreshed_at
+
+T = TypeVar("T")
 
 MOST_DAYS: Final = 31
 """Of orders, which are read one by one."""
@@ -44,6 +46,7 @@ MOST_DAYS_OF_PRODUCTS: Final = 366
 MOST_PRODUCTS: Final = 100
 BATCH: Final = 1000
 _UNDONE: Final = (OrderStatus.CANCELLED, OrderStatus.REJECTED)
+_ZONE: Final = model.Cafeteria.time_zone
 
 
 class Grouping(StrEnum):
@@ -54,11 +57,12 @@ class Grouping(StrEnum):
     CATEGORY = "category"
 
 
-class Span(Struct, frozen=True):
-    """Days from `first` to `last`, both included."""
+class Report(Struct, Generic[T], frozen=True):
+    """Rows that know of all there was at a moment, and perhaps of more; None before there is one
+    to tell."""
 
-    first: date
-    last: date
+    as_of: datetime | None
+    rows: list[T]
 
 
 class Day(Struct, frozen=True):
@@ -88,13 +92,6 @@ class Sold(Struct, frozen=True):
     revenue_minor: int
 
 
-class Bestsellers(Struct, frozen=True):
-    """Products by portions sold, the most first, as of a moment; None before the first hour."""
-
-    as_of: datetime | None
-    products: list[Sold]
-
-
 class Sum(Struct, frozen=True):
     """What was sold in an hour of the day (0 to 23), at a cafeteria or of a category, by `key`.
 
@@ -106,6 +103,43 @@ class Sum(Struct, frozen=True):
     orders: int | None
     portions: int | None
     revenue_minor: int
+
+
+class Cards(Struct, frozen=True):
+    """Top-ups by card, as the provider answered; `declines` by reason, the most frequent first.
+
+    `amount_minor` is of those that succeeded.
+    """
+
+    succeeded: int
+    declined: int
+    pending: int
+    amount_minor: int
+    declines: dict[str, int]
+
+    @property
+    def success_rate(self) -> float | None:
+        """Of those that the provider has answered, the share that succeeded; None of none."""
+        answered = self.succeeded + self.declined
+        return self.succeeded / answered if answered else None
+
+
+class Cash(Struct, frozen=True):
+    """Cash that the staff of a cafeteria took; of none (None), what administrators did."""
+
+    cafeteria_id: int | None
+    cafeteria: str | None
+    payments: int
+    amount_minor: int
+
+
+class Takings(Struct, frozen=True):
+    """Money that came into wallets. `cards` is None where one counter is asked for: cards are
+    charged at none."""
+
+    as_of: datetime | None
+    cards: Cards | None
+    cash: list[Cash]
 
 
 class Exported(Struct, frozen=True):
@@ -128,18 +162,18 @@ class Reports:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def today(self, caller: Principal, cafeteria_id: int | None, now: datetime) -> list[Day]:
+    async def today(
+        self, caller: Principal, cafeteria_id: int | None, now: datetime
+    ) -> Report[Day]:
         """The day that it is at the aware instant `now`, for each cafeteria."""
-        place, order = model.Cafeteria, model.Order
-        day = cast(func.timezone(place.time_zone, literal(now, DateTime(timezone=True))), Date)
-        its_today = _of_local_days(day, day)
+        place, order, days = model.Cafeteria, model.Order, Recent(now)
         undone = order.status.in_(_UNDONE)
         ledger = _ledger_of(order.id)
         statement = (
             select(
                 place.id,
                 place.name,
-                day,
+                days.at(_ZONE)[1],
                 func.count(order.id).filter(~undone),
                 _sum(order.total_minor, ~undone),
                 func.count(order.id).filter(order.status == OrderStatus.CANCELLED),
@@ -149,29 +183,30 @@ class Reports:
             )
             .select_from(place)
             .outerjoin(
-                order,
-                and_(order.cafeteria_id == place.id, _around(now, now), its_today),
+                order, and_(order.cafeteria_id == place.id, within(days, order.created_at, _ZONE))
             )
             .outerjoin(ledger, true())
             .where(_at(place.id, _counter(caller, cafeteria_id)))
             .group_by(place.id)
             .order_by(place.name)
         )
-        return [Day(*row) for row in await self._database.rows(Node.ANALYTICS, statement)]
+        as_of, rows = await self._read(statement)
+        return Report(as_of, [Day(*row) for row in rows])
 
     async def products(
-        self, caller: Principal, cafeteria_id: int | None, span: Span, limit: int
-    ) -> Bestsellers:
-        """What was sold most, as the view of sales knows it. Raises InvalidError."""
-        _bounded(span, MOST_DAYS_OF_PRODUCTS)
+        self, caller: Principal, cafeteria_id: int | None, days: Days, limit: int
+    ) -> Report[Sold]:
+        """What was sold most, by portions, as the view of sales knows it. Raises InvalidError."""
+        _bounded(days, MOST_DAYS_OF_PRODUCTS)
         sold = (
             select(
                 SALES.c.product_id,
                 func.sum(SALES.c.portions).label("portions"),
                 func.sum(SALES.c.revenue_minor).label("revenue_minor"),
             )
+            .join(model.Cafeteria, model.Cafeteria.id == SALES.c.cafeteria_id)
             .where(
-                SALES.c.day.between(span.first, span.last),
+                among(days, SALES.c.day, _ZONE),
                 _at(SALES.c.cafeteria_id, _counter(caller, cafeteria_id)),
             )
             .group_by(SALES.c.product_id)
@@ -192,35 +227,56 @@ class Reports:
             .join(sold, sold.c.product_id == product.id)
             .order_by(sold.c.portions.desc(), product.id)
         )
-
-        async def read(database: Reader) -> Bestsellers:
-            as_of = await database.scalar(refreshed_at())
-            rows = await database.execute(statement)
-            return Bestsellers(as_of, [Sold(*row) for row in rows])
-
-        return await self._database.read(Node.ANALYTICS, read)
+        as_of, rows = await self._read(statement, of_view=True)
+        return Report(as_of, [Sold(*row) for row in rows])
 
     async def sales(
-        self, caller: Principal, cafeteria_id: int | None, span: Span, by: Grouping
-    ) -> list[Sum]:
+        self, caller: Principal, cafeteria_id: int | None, days: Days, by: Grouping
+    ) -> Report[Sum]:
         """Sums in the order of their keys, those of nothing left out. Raises InvalidError."""
-        _bounded(span, MOST_DAYS)
+        _bounded(days, MOST_DAYS)
+        statement = _SALES_BY[by](days, _counter(caller, cafeteria_id))
+        as_of, rows = await self._read(statement, of_view=by is Grouping.CATEGORY)
+        return Report(as_of, [Sum(*row) for row in rows])
+
+    async def takings(self, caller: Principal, cafeteria_id: int | None, days: Days) -> Takings:
+        """How money came into wallets, and how often it did not. Raises InvalidError.
+
+        A card is charged at no cafeteria, nor is cash taken by who belongs to none: their days
+        are UTC's. Orders are not in it: one that its wallet does not pay for is not placed.
+        """
+        _bounded(days, MOST_DAYS)
         counter = _counter(caller, cafeteria_id)
-        statement = _SALES_BY[by](span, counter)
-        return [Sum(*row) for row in await self._database.rows(Node.ANALYTICS, statement)]
+        payment, place = model.Payment, model.Cafeteria
+        key = place.id, place.name, payment.taken_by.is_(None), payment.status
+        statement = (
+            select(*key, payment.decline_reason, func.count(), _sum(payment.amount_minor))
+            .select_from(payment)
+            .outerjoin(model.User, model.User.id == payment.taken_by)
+            .outerjoin(place, place.id == model.User.cafeteria_id)
+            .where(
+                _at(place.id, counter),
+                within(days, payment.created_at, func.coalesce(_ZONE, literal_column("'UTC'"))),
+            )
+            .group_by(*key, payment.decline_reason)
+            .order_by(place.name, func.count().desc(), payment.decline_reason)
+        )
+        as_of, rows = await self._read(statement)
+        cards = [tuple(row[3:]) for row in rows if row[2]]
+        cash = [Cash(*row[:2], *row[5:]) for row in rows if not row[2]]
+        return Takings(as_of, _cards(cards) if counter is None else None, cash)
 
     async def export(
-        self, caller: Principal, cafeteria_id: int | None, span: Span
+        self, caller: Principal, cafeteria_id: int | None, days: Days
     ) -> AsyncIterator[list[Exported]]:
         """The orders of some days in batches, by cafeteria and then as they came.
 
         Each batch is a read of its own: a slow reader holds no connection, and a replica that is
         lost meanwhile is nobody's problem. Raises InvalidError.
         """
-        _bounded(span, MOST_DAYS)
+        _bounded(days, MOST_DAYS)
         counter = _counter(caller, cafeteria_id)
-        days = literal(span.first, Date), literal(span.last, Date)
-        places = select(model.Cafeteria.id, *_bounds(*days)).order_by(model.Cafeteria.id)
+        places = select(model.Cafeteria.id, *bounds(days, _ZONE)).order_by(model.Cafeteria.id)
         for place, begins, ends in await self._database.rows(
             Node.REPORTS, places.where(_at(model.Cafeteria.id, counter))
         ):
@@ -257,6 +313,18 @@ class Reports:
         )
         return [Exported(*row) for row in await self._database.rows(Node.REPORTS, statement)]
 
+    async def _read(
+        self, statement: Select[*tuple[Any, ...]], *, of_view: bool = False
+    ) -> tuple[datetime | None, Sequence[Row[*tuple[Any, ...]]]]:
+        """The rows, and the moment that they, or the view of sales, are of."""
+
+        async def read(database: Reader) -> tuple[datetime | None, Sequence[Row[*tuple[Any, ...]]]]:
+            # Before the rows, which may be of a later moment but of no earlier one.
+            as_of = await (database.scalar(refreshed_at()) if of_view else database.as_of())
+            return as_of, (await database.execute(statement)).all()
+
+        return await self._database.read(Node.ANALYTICS, read)
+
 
 def _counter(caller: Principal, cafeteria_id: int | None) -> int | None:
     """Whose orders the caller may be told of; None for all."""
@@ -267,10 +335,10 @@ def _counter(caller: Principal, cafeteria_id: int | None) -> int | None:
     return caller.cafeteria_id
 
 
-def _bounded(span: Span, days: int) -> None:
-    if not timedelta() <= span.last - span.first < timedelta(days=days):
-        raise InvalidError(f"A report is of 1 to {days} days, the first before the last.")
-    if not 2000 <= span.first.year <= span.last.year < 3000:
+def _bounded(days: Days, most: int) -> None:
+    if not 1 <= days.number <= most:
+        raise InvalidError(f"A report is of 1 to {most} days, the first before the last.")
+    if isinstance(days, Span) and not 2000 <= days.first.year <= days.last.year < 3000:
         raise InvalidError("A report is of days of our time.")
 
 
@@ -278,38 +346,18 @@ def _at(column: Any, counter: int | None) -> ColumnElement[bool]:
     return true() if counter is None else column == counter
 
 
-def _of_days(span: Span) -> ColumnElement[bool]:
-    """Whether an order is of these days at its cafeteria."""
-    begins = datetime.combine(span.first, time(), UTC)
-    return and_(
-        _around(begins, begins + (span.last - span.first)),
-        _of_local_days(literal(span.first, Date), literal(span.last, Date)),
+def _cards(rows: Sequence[tuple[PaymentStatus, str | None, int, int]]) -> Cards:
+    """Of rows of status, reason, number and amount."""
+    several = dict.fromkeys(PaymentStatus, 0)
+    for status, _, number, _ in rows:
+        several[status] += number
+    return Cards(
+        succeeded=several[PaymentStatus.SUCCEEDED],
+        declined=several[PaymentStatus.DECLINED],
+        pending=several[PaymentStatus.PENDING],
+        amount_minor=sum(row[3] for row in rows if row[0] is PaymentStatus.SUCCEEDED),
+        declines={reason: number for _, reason, number, _ in rows if reason is not None},
     )
-
-
-def _of_local_days(first: ColumnElement[date], last: ColumnElement[date]) -> ColumnElement[bool]:
-    begins, ends = _bounds(first, last)
-    return and_(model.Order.created_at >= begins, model.Order.created_at < ends)
-
-
-def _bounds(
-    first: ColumnElement[date], last: ColumnElement[date]
-) -> tuple[ColumnElement[datetime], ColumnElement[datetime]]:
-    """The instants from which, and before which, it is one of these days at a cafeteria."""
-
-    def midnight(day: ColumnElement[date]) -> ColumnElement[datetime]:
-        at = func.timezone(model.Cafeteria.time_zone, cast(day, DateTime))
-        return type_coerce(at, DateTime(timezone=True))
-
-    return midnight(first), midnight(cast(last + 1, Date))
-
-
-def _around(first: datetime, last: datetime) -> ColumnElement[bool]:
-    """Two days to either side, for no clock is further off: by instants that differ from place
-    to place alone, the planner would read the whole table."""
-    room = timedelta(days=2)
-    begins, ends = (literal(at, DateTime(timezone=True)) for at in (first - room, last + room))
-    return model.Order.created_at.between(begins, ends)
 
 
 def _ledger_of(order_id: Any) -> FromClause:
@@ -331,14 +379,14 @@ def _sum(column: Any, condition: ColumnElement[bool] | None = None) -> ColumnEle
     )
 
 
-def _by_hour(span: Span, counter: int | None) -> Select[*tuple[Any, ...]]:
-    at = func.timezone(model.Cafeteria.time_zone, model.Order.created_at)
+def _by_hour(days: Days, counter: int | None) -> Select[*tuple[Any, ...]]:
+    at = func.timezone(_ZONE, model.Order.created_at)
     # By their labels: the same expression with parameters of its own would be another one.
     return (
         _of_orders(
             cast(func.date_part(literal_column("'hour'"), at), Integer).label("hour"),
             func.to_char(at, literal_column("'HH24:00'")).label("called"),
-            span,
+            days,
             counter,
         )
         .group_by("hour", "called")
@@ -346,25 +394,25 @@ def _by_hour(span: Span, counter: int | None) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _by_cafeteria(span: Span, counter: int | None) -> Select[*tuple[Any, ...]]:
+def _by_cafeteria(days: Days, counter: int | None) -> Select[*tuple[Any, ...]]:
     key, name = model.Cafeteria.id, model.Cafeteria.name
-    return _of_orders(key, name, span, counter).group_by(key).order_by(key)
+    return _of_orders(key, name, days, counter).group_by(key).order_by(key)
 
 
-def _of_orders(key: Any, name: Any, span: Span, counter: int | None) -> Select[*tuple[Any, ...]]:
+def _of_orders(key: Any, name: Any, days: Days, counter: int | None) -> Select[*tuple[Any, ...]]:
     return (
         select(key, name, func.count(), null(), _sum(model.Order.total_minor))
         .select_from(model.Cafeteria)
         .join(model.Order, model.Order.cafeteria_id == model.Cafeteria.id)
         .where(
             _at(model.Cafeteria.id, counter),
-            _of_days(span),
+            within(days, model.Order.created_at, _ZONE),
             model.Order.status.not_in(_UNDONE),
         )
     )
 
 
-def _by_category(span: Span, counter: int | None) -> Select[*tuple[Any, ...]]:
+def _by_category(days: Days, counter: int | None) -> Select[*tuple[Any, ...]]:
     category = model.Category
     return (
         select(
@@ -373,7 +421,8 @@ def _by_category(span: Span, counter: int | None) -> Select[*tuple[Any, ...]]:
         .select_from(SALES)
         .join(model.Product, model.Product.id == SALES.c.product_id)
         .join(category, category.id == model.Product.category_id)
-        .where(SALES.c.day.between(span.first, span.last), _at(SALES.c.cafeteria_id, counter))
+        .join(model.Cafeteria, model.Cafeteria.id == SALES.c.cafeteria_id)
+        .where(among(days, SALES.c.day, _ZONE), _at(SALES.c.cafeteria_id, counter))
         .group_by(category.id)
         .order_by(category.id)
     )

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, Literal
 
 from litestar import get
@@ -16,16 +16,17 @@ from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation.views import View
 from domain.accounts import Principal
+from domain.days import Days, Recent, Span
 from domain.model.money import to_decimal
 from domain.reports import (
     MOST_DAYS,
     MOST_DAYS_OF_PRODUCTS,
     MOST_PRODUCTS,
+    Cards,
     Day,
     Exported,
     Grouping,
     Reports,
-    Span,
 )
 
 BEARER = [{"bearer": list[str]()}]
@@ -47,7 +48,9 @@ CafeteriaId = Annotated[
 First = Annotated[
     str | None,
     QueryParameter(
-        name="from", max_length=10, description="the first day, like 2026-11-24; today, if not said"
+        name="from",
+        max_length=10,
+        description="the first day, like 2026-11-24; if not said, each cafeteria's own today",
     ),
 ]
 Last = Annotated[
@@ -55,14 +58,14 @@ Last = Annotated[
     QueryParameter(
         name="to",
         max_length=10,
-        description=f"the last day, of {MOST_DAYS}; the first, if not said",
+        description=f"the last day, of {MOST_DAYS} at most; the first, if not said",
     ),
 ]
 
 
 class DayView(View, frozen=True):
-    """A cafeteria's day so far. Orders and revenue are without those cancelled and rejected; the
-    share of all its orders that were paid for, and not given back, is null before the first."""
+    """A cafeteria's day so far. Orders and revenue are without those cancelled and rejected; of
+    all of its orders so many were paid for, and so many of these given back."""
 
     cafeteria_id: int
     cafeteria: str
@@ -73,12 +76,12 @@ class DayView(View, frozen=True):
     rejected: int
     paid: int
     refunded: int
-    payment_success_rate: float | None
 
 
 class TodayView(View, frozen=True):
-    """Each cafeteria's today, by its own clock."""
+    """Each cafeteria's today, by its own clock, as of a moment."""
 
+    as_of: datetime | None
     data: list[DayView]
 
 
@@ -112,9 +115,48 @@ class SumView(View, frozen=True):
 
 
 class SalesView(View, frozen=True):
-    """Sums in the order of their keys."""
+    """Sums in the order of their keys, as of a moment; by category they are made anew each
+    hour."""
 
+    as_of: datetime | None
     data: list[SumView]
+
+
+class DeclineView(View, frozen=True):
+    """How often the provider declined for a reason."""
+
+    reason: str
+    payments: int
+
+
+class CardsView(View, frozen=True):
+    """Top-ups by card. The success rate is the share of those that the provider has answered,
+    succeeded / (succeeded + declined), null before the first; the amount is what came."""
+
+    succeeded: int
+    declined: int
+    pending: int
+    amount: str
+    success_rate: float | None
+    decline_reasons: list[DeclineView]
+
+
+class CashView(View, frozen=True):
+    """Cash that a cafeteria's present staff took; null is what administrators took."""
+
+    cafeteria_id: int | None
+    cafeteria: str | None
+    payments: int
+    amount: str
+
+
+class TakingsView(View, frozen=True):
+    """How money came into wallets, as of a moment; cards are null where it is of one cafeteria,
+    for they are charged at none."""
+
+    as_of: datetime | None
+    cards: CardsView | None
+    cash: list[CashView]
 
 
 @get(
@@ -130,8 +172,8 @@ async def report_today(
     cafeteria_id: CafeteriaId = None,
 ) -> TodayView:
     """Staff see their own cafeteria's, administrators each one's."""
-    days = await reports.today(principal, cafeteria_id, datetime.now(UTC))
-    return TodayView([_day(each) for each in days])
+    found = await reports.today(principal, cafeteria_id, datetime.now(UTC))
+    return TodayView(found.as_of, [_day(each) for each in found.rows])
 
 
 @get(
@@ -147,16 +189,20 @@ async def report_products(
     cafeteria_id: CafeteriaId = None,
     days: Annotated[
         int,
-        QueryParameter(ge=1, le=MOST_DAYS_OF_PRODUCTS, description="of so many days, up to today"),
+        QueryParameter(
+            ge=1,
+            le=MOST_DAYS_OF_PRODUCTS,
+            description="of so many days, up to each cafeteria's own today",
+        ),
     ] = 7,
     limit: Annotated[
         int, QueryParameter(ge=1, le=MOST_PRODUCTS, description="so many products")
     ] = 10,
 ) -> BestsellersView:
-    """Products by portions, the most first. What was cancelled or rejected was not sold."""
-    today = datetime.now(UTC).date()
-    span = Span(today - timedelta(days=days - 1), today)
-    found = await reports.products(principal, cafeteria_id, span, limit)
+    """Products by portions, the most first. What was cancelled or rejected was not sold. Days are
+    the cafeterias' own."""
+    recent = Recent(datetime.now(UTC), days)
+    found = await reports.products(principal, cafeteria_id, recent, limit)
     sold = [
         SoldView(
             product_id=row.product_id,
@@ -166,7 +212,7 @@ async def report_products(
             portions=row.portions,
             revenue=to_decimal(row.revenue_minor),
         )
-        for row in found.products
+        for row in found.rows
     ]
     return BestsellersView(found.as_of, sold)
 
@@ -189,13 +235,40 @@ async def report_sales(
     ] = "hour",
 ) -> SalesView:
     """Sums over some days, which are the cafeterias' own. What was cancelled or rejected was not
-    sold; by category it is as of the last full hour."""
-    rows = await reports.sales(principal, cafeteria_id, _span(first, last), Grouping(by))
-    return SalesView(
+    sold."""
+    found = await reports.sales(principal, cafeteria_id, _days(first, last), Grouping(by))
+    sums = [
+        SumView(row.key, row.name, row.orders, row.portions, to_decimal(row.revenue_minor))
+        for row in found.rows
+    ]
+    return SalesView(found.as_of, sums)
+
+
+@get(
+    "/api/reports/payments",
+    summary="Top-ups: how many succeeded, and why others did not",
+    tags=["reports"],
+    security=BEARER,
+    responses=declared(*PROBLEMS, kinds.UNPROCESSABLE),
+)
+async def report_payments(
+    principal: NamedDependency[Principal],
+    reports: NamedDependency[Reports],
+    cafeteria_id: CafeteriaId = None,
+    first: First = None,
+    last: Last = None,
+) -> TakingsView:
+    """Of payments that were started on some days: UTC's for cards and for what administrators
+    took, the cafeterias' own for their cash. Orders are paid from the wallet when they are placed,
+    or are not placed, so none of them is a payment that failed."""
+    found = await reports.takings(principal, cafeteria_id, _days(first, last))
+    return TakingsView(
+        found.as_of,
+        None if found.cards is None else _cards(found.cards),
         [
-            SumView(row.key, row.name, row.orders, row.portions, to_decimal(row.revenue_minor))
-            for row in rows
-        ]
+            CashView(row.cafeteria_id, row.cafeteria, row.payments, to_decimal(row.amount_minor))
+            for row in found.cash
+        ],
     )
 
 
@@ -214,9 +287,10 @@ async def export_orders(
     first: First = None,
     last: Last = None,
 ) -> Stream:
-    """All orders of some days (RFC 4180), by cafeteria and then as they came, while they are read:
-    an answer that breaks off is not whole."""
-    batches = reports.export(principal, cafeteria_id, _span(first, last))
+    """All orders of some days, which are the cafeterias' own (RFC 4180), by cafeteria and then as
+    they came. They are read while they are sent, so the file is as of no one moment, from `Date` to
+    its end; one that breaks off is not whole."""
+    batches = reports.export(principal, cafeteria_id, _days(first, last))
     # What is wrong is told before the answer begins.
     head: list[Exported] = await anext(batches, [])
     return Stream(
@@ -256,7 +330,6 @@ def _csv(batch: list[Exported]) -> str:
 
 
 def _day(row: Day) -> DayView:
-    all_orders = row.orders + row.cancelled + row.rejected
     return DayView(
         cafeteria_id=row.cafeteria_id,
         cafeteria=row.cafeteria,
@@ -267,12 +340,26 @@ def _day(row: Day) -> DayView:
         rejected=row.rejected,
         paid=row.paid,
         refunded=row.refunded,
-        payment_success_rate=(row.paid - row.refunded) / all_orders if all_orders else None,
     )
 
 
-def _span(first: str | None, last: str | None) -> Span:
-    begins = datetime.now(UTC).date() if first is None else _date("from", first)
+def _cards(of: Cards) -> CardsView:
+    return CardsView(
+        succeeded=of.succeeded,
+        declined=of.declined,
+        pending=of.pending,
+        amount=to_decimal(of.amount_minor),
+        success_rate=of.success_rate,
+        decline_reasons=[DeclineView(*each) for each in of.declines.items()],
+    )
+
+
+def _days(first: str | None, last: str | None) -> Days:
+    if first is None:
+        if last is not None:
+            raise _refusal("from", "there is a last day, and no first one")
+        return Recent(datetime.now(UTC))
+    begins = _date("from", first)
     return Span(begins, begins if last is None else _date("to", last))
 
 
@@ -280,5 +367,8 @@ def _date(parameter: str, text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        wrong = {"key": parameter, "message": "it is no day like 2026-11-24", "source": "query"}
-        raise ValidationException(extra=[wrong]) from error
+        raise _refusal(parameter, "it is no day like 2026-11-24") from error
+
+
+def _refusal(parameter: str, message: str) -> ValidationException:
+    return ValidationException(extra=[{"key": parameter, "message": message, "source": "query"}])

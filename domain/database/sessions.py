@@ -1,9 +1,10 @@
 """What a unit of work is given: a reader, which takes no statement but SELECT, or a writer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeVarTuple, overload
+from datetime import datetime
+from typing import Any, Final, TypeAlias, TypeVarTuple, overload
 
-from sqlalchemy import CursorResult, Executable, Select, func, insert
+from sqlalchemy import CursorResult, Executable, Select, case, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
@@ -11,6 +12,13 @@ from domain.model import OutboxEvent
 
 Ts = TypeVarTuple("Ts")
 Query: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | TextualSelect
+_AS_OF: Final = select(
+    case(
+        (~func.pg_is_in_recovery(), func.now()),
+        (func.pg_last_wal_receive_lsn() == func.pg_last_wal_replay_lsn(), func.now()),
+        else_=func.pg_last_xact_replay_timestamp(),
+    )
+)
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -37,6 +45,15 @@ class Reader:
     async def scalar(self, statement: Query) -> Any:
         """The first column of the first row, or None."""
         return await self._connection.scalar(statement)
+
+    async def as_of(self) -> datetime | None:
+        """A moment of which all is seen that was committed by then; None if the node cannot tell.
+
+        A replica that has replayed all it was sent is taken to be at the present, for it serves
+        nobody when it is further behind the primary than the cluster's limit.
+        """
+        moment: datetime | None = await self._connection.scalar(_AS_OF)
+        return moment
 
 
 class Writer(Reader):

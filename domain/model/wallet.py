@@ -96,4 +96,5 @@ class Payment(Base):
         ),
         CheckConstraint("(status = 'pending') = (settled_at IS NULL)", name="settled_or_pending"),
         CheckConstraint("num_nulls(taken_by, provider_key) = 1", name="cash_or_provider"),
+        Index("ix_payments_created_at", "created_at"),
     )

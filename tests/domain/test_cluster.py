@@ -48,6 +48,9 @@ async def test_a_role_reads_from_its_replica() -> None:
         (Role.PRIMARY, "primary"),
         (Role.REPORTS, "replica-3"),
     ]
+    # A replica has a way of its own to tell.
+    for role in Role:
+        assert await cluster.read(role, lambda reader: reader.as_of()) is not None
     await cluster.close()
 
 

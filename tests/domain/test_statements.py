@@ -11,10 +11,11 @@ from domain.accounts import Principal
 from domain.cafeterias import Cafeterias
 from domain.catalogue import Catalogue
 from domain.database import Database
+from domain.days import Span
 from domain.model import Role
 from domain.model.paging import Following, Position, Window
 from domain.order_history import OrderHistory
-from domain.reports import Grouping, Reports, Span
+from domain.reports import Grouping, Reports
 
 ADMIN = Principal(1, Role.ADMIN)
 NOW = datetime.now(UTC)
@@ -34,10 +35,12 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
             ADMIN, EVERYTHING, Following(100, Position(NOW, 2**63 - 1))
         ),
     ),
-    "today": (1, lambda to: Reports(to).today(ADMIN, None, NOW)),
+    # Reports ask first as of when they are.
+    "today": (2, lambda to: Reports(to).today(ADMIN, None, NOW)),
     "bestsellers": (2, lambda to: Reports(to).products(ADMIN, None, WEEK, 100)),
-    "sales by hour": (1, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.HOUR)),
-    "sales by category": (1, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.CATEGORY)),
+    "sales by hour": (2, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.HOUR)),
+    "sales by category": (2, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.CATEGORY)),
+    "payments": (2, lambda to: Reports(to).takings(ADMIN, None, WEEK)),
     "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300)),
 }
 
