@@ -220,7 +220,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
-    app.asgi_handler = Shortcut(Fenced(Methods(app), lambda: cluster.position), origin.answers)
+    app.asgi_handler = Shortcut(Fenced(Methods(app), cluster.knows), origin.answers)
     return app
 
 

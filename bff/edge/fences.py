@@ -1,7 +1,7 @@
 """The header by which a client says how far it has to see, and is told how far it has written."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -21,16 +21,16 @@ class Fenced:
     the primary serve what replicas could.
     """
 
-    def __init__(self, application: ASGIApp, position: Callable[[], Fence]) -> None:
+    def __init__(self, application: ASGIApp, known: Callable[[Fence], Awaitable[bool]]) -> None:
         self._application = application
-        self._position = position
+        self._known = known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request (ASGI)."""
         if scope["type"] != ScopeType.HTTP:
             await self._application(scope, receive, send)
             return
-        seen = Horizon(self._asked(scope))
+        seen = Horizon(await self._asked(scope))
 
         async def send_with_fence(message: Message) -> None:
             if seen.written and message["type"] == "http.response.start":
@@ -44,9 +44,9 @@ class Fenced:
         finally:
             horizon.reset(token)
 
-    def _asked(self, scope: Scope) -> Fence:
+    async def _asked(self, scope: Scope) -> Fence:
         for name, value in scope["headers"]:
             if name == HEADER and _FENCE.fullmatch(value):
                 asked = int(value, 16)
-                return asked if asked <= self._position() else 0
+                return asked if await self._known(asked) else 0
         return 0

@@ -126,10 +126,15 @@ class Cluster:
         answers = await asyncio.gather(*(node.answers(patience) for node in self._nodes))
         return {node.name: well for node, well in zip(self._nodes, answers, strict=True)}
 
-    @property
-    def position(self) -> Fence:
-        """How far the primary had come when it was last seen."""
-        return self._primary.position
+    async def knows(self, fence: Fence) -> bool:
+        """Whether the primary has come as far; what it wrote a moment ago is looked for. While it
+        is away nobody can tell, and whoever asks for it is believed.
+        """
+        # Twice: the look that somebody else began may have come too early.
+        for _ in range(2):
+            if self._primary.position < fence:
+                await self._primary.look()
+        return not self._primary.up or self._primary.position >= fence
 
     async def close(self) -> None:
         """Stop watching, and close every pool."""

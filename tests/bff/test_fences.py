@@ -21,8 +21,12 @@ async def tell(_: dict[str, Any], __: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"%x" % asked})
 
 
+async def known(fence: int) -> bool:
+    return fence <= POSITION
+
+
 async def answered(headers: list[tuple[str, str]]) -> httpx.Response:
-    application: Any = Fenced(tell, lambda: POSITION)  # type: ignore[arg-type]
+    application: Any = Fenced(tell, known)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://comanda.test") as client:
         return await client.get("/", headers=headers)

@@ -143,6 +143,21 @@ async def test_a_fence_is_asked_for_where_somebody_will_need_it(cluster: Cluster
     assert (await cluster.write(one, fenced=lambda: False))[1] == 0
 
 
+async def test_a_fence_is_known_as_soon_as_it_is_given_out_and_no_later_one_is(
+    database: str,
+) -> None:
+    # Nobody watches: what another process wrote since the last look is not seen by itself.
+    cluster = Cluster(database, [], QUICK)
+    for _ in range(2):
+        _, fence = await cluster.write(one)
+        assert await cluster.knows(fence)
+        assert not await cluster.knows(fence + 2**40)
+    await cluster.close()
+    away = Cluster(NOWHERE, [], QUICK)
+    assert await away.knows(fence)
+    await away.close()
+
+
 async def test_a_write_whose_connection_is_lost_is_unavailable(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:
