@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 MOST_TRIES: Final = 4
 # Seconds between two looks at a node.
 POLL: Final = 0.25
+# Seconds until a replica that is waited for is looked at again; and after which any process has
+# seen what this one sees.
+_SOON: Final = 0.01
+_LEEWAY: Final = 2 * POLL
 # Message of the log: whoever has replayed it has replayed, and shows, every commit before it.
 _FENCE: Final = "SELECT pg_logical_emit_message(false, 'comanda', '')"
 
@@ -121,6 +126,17 @@ class Cluster:
                 raise UnavailableError("The database could not answer just now.") from error
         raise AssertionError
 
+    async def settle(self, fence: Fence) -> None:
+        """Wait until every replica that anybody reads from has come as far as `fence`, which is
+        as long at most as one may lag."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._routing.seconds + _LEEWAY):
+                for node in self._replicas:
+                    while self._may_serve(node, _LEEWAY) and not await _has_come(  # noqa: ASYNC110
+                        node, fence
+                    ):
+                        await asyncio.sleep(_SOON)
+
     async def ping(self, patience: float) -> dict[str, bool]:
         """Whether each node answers within `patience` seconds, by name."""
         answers = await asyncio.gather(*(node.answers(patience) for node in self._nodes))
@@ -149,7 +165,7 @@ class Cluster:
 
     async def _candidates(self, role: Role, fence: Fence) -> AsyncIterator[Node]:
         for node in self._chain(role):
-            if node.up and self._is_fresh(node) and await _has_come(node, fence):
+            if self._may_serve(node) and await _has_come(node, fence):
                 yield node
         yield self._primary
         # It may have been one connection only; or it is dead, and what it sent last has arrived.
@@ -166,15 +182,16 @@ class Cluster:
             if number < len(self._replicas):
                 yield self._replicas[number]
 
-    def _is_fresh(self, node: Node) -> bool:
-        """An idle primary is no lag: what was replayed is old then, but all there is."""
+    def _may_serve(self, node: Node, leeway: float = 0.0) -> bool:
+        """Whether it is up and not too far behind, but for so many seconds of `leeway`. An idle
+        primary is no lag: what was replayed is old then, but all there is."""
         behind = self._primary.position - node.position
-        if behind <= 0:
-            return True
+        if not node.up or behind <= 0:
+            return node.up
         late = node.seconds_behind
         if node in self._caught_up:
             late = min(late, time.monotonic() - self._caught_up[node])
-        return behind <= self._routing.bytes and late <= self._routing.seconds
+        return behind <= self._routing.bytes and late <= self._routing.seconds + leeway
 
     async def _watch(self, node: Node) -> None:
         is_warm = False

@@ -51,6 +51,7 @@ class Database:
         result, fence = await self._cluster.write(work, fenced=lambda: bool(by or seen))
         if seen is not None:
             seen.written = max(seen.written, fence)
-        if by and self._fences is not None:
-            await self._fences.keep(by, fence)
+        if by and self._fences is not None and not await self._fences.keep(by, fence):
+            # Another process, which Redis may answer, would not know of it.
+            await self._cluster.settle(fence)
         return result

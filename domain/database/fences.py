@@ -69,14 +69,17 @@ class Fences:
             self._watching.cancel()
             await asyncio.wait({self._watching}, timeout=0.1)
 
-    async def keep(self, people: Iterable[int], fence: Fence) -> None:
-        """Nobody of `people` is to be shown the world before `fence` any more."""
-        if not self._away:
-            await asyncio.gather(*(self._keep(person, fence) for person in people))
+    async def keep(self, people: Iterable[int], fence: Fence) -> bool:
+        """Nobody of `people` is to be shown the world before `fence` any more; whether every
+        process knows of that."""
+        if self._away:
+            return False
+        return all(await asyncio.gather(*(self._keep(person, fence) for person in people)))
 
-    async def _keep(self, person: int, fence: Fence) -> None:
+    async def _keep(self, person: int, fence: Fence) -> bool:
         window = int(STICKY * 1000)
-        await self._asked(self._redis.eval(_KEEP, 1, _key(person), str(fence), str(window)))
+        kept = self._redis.eval(_KEEP, 1, _key(person), str(fence), str(window))
+        return bool(await self._asked(kept) != UNKNOWN)
 
     async def of(self, person: int) -> Fence:
         """How far a read for `person` has to see; 0 if that does not matter, UNKNOWN if nobody

@@ -15,7 +15,7 @@ from sqlalchemy import column, func, make_url, select, text, update
 from domain import model
 from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Routing, Writer
 from domain.database import fences as fences_module
-from tests.serving import Proxy
+from tests.serving import Proxy, free_port
 
 ANA, BRUNO = 1, 2
 POSITION = select(func.max(model.Category.position))
@@ -160,6 +160,27 @@ async def test_without_redis_ones_reads_go_to_the_primary(
         while cluster.served[Role.MENU, "replica-1"] < 2:
             assert await campus.read(Role.MENU, position, of=ANA) == 77
     await proxy.down()
+
+
+async def test_a_fence_that_cannot_be_kept_is_not_needed_when_the_write_is_acknowledged(
+    database: str,
+    replicas: list[str],
+    redis_url: str,
+    started: Processes,
+    connection: asyncpg.Connection,
+) -> None:
+    # Redis is away for one process; the other one does not notice.
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    _, mine = started(database, replicas[:1], nowhere)
+    _, other = started(database, replicas[:1], redis_url)
+    async with paused(replicas[0]):
+        writing = asyncio.create_task(mine.write(moved_to(77), by=[ANA]))
+        while await connection.fetchval("SELECT max(position) FROM categories") != 77:
+            pass
+        await asyncio.wait({writing}, timeout=0.3)
+        assert not writing.done()
+    await writing
+    assert await other.read(Role.MENU, position, of=ANA) == 77
 
 
 async def test_watching_redis_ends_whenever_it_is_stopped(redis_url: str) -> None:
