@@ -5,7 +5,8 @@ import logging
 import time
 from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final
+from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -22,6 +23,7 @@ STICKY: Final = 30.0
 # Seconds that Redis has to answer; then it counts as away, and nobody waits for it any more.
 PATIENCE: Final = 1.0
 PAUSE: Final = 0.5
+_MARKED: Final = 600_000
 # The greater one stays: two writes of one person may end in either order.
 _KEEP: Final = """
 local known = redis.call('GET', KEYS[1])
@@ -56,6 +58,10 @@ class Fences:
         # Until then, by the monotonic clock, Redis may lack what was written while it was away.
         self._doubted_until = 0.0
         self._away = False
+        # This process's own: it is gone when Redis was emptied, as by a restart that takes less
+        # time than passes between two questions.
+        self._mark = f"fences:{uuid4().hex}"
+        self._is_marked = False
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -86,7 +92,14 @@ class Fences:
         can tell."""
         if self._away or time.monotonic() < self._doubted_until:
             return UNKNOWN
-        return int(await self._asked(self._redis.get(_key(person))) or 0)
+        found = await self._asked(self._redis.mget(_key(person), self._mark))
+        if found == UNKNOWN:
+            return UNKNOWN
+        fence, mark = found
+        if self._is_marked and mark is None:
+            self._doubt_what_was()
+            return UNKNOWN
+        return int(fence or 0)
 
     async def _asked(self, call: Awaitable[Any]) -> Any:
         """What Redis answers; UNKNOWN if it does not."""
@@ -97,6 +110,11 @@ class Fences:
             self._doubt(error)
             return UNKNOWN
 
+    def _doubt_what_was(self) -> None:
+        """Redis is there, and knows nothing of a moment ago: whose write was kept, it may lack."""
+        self._doubted_until = time.monotonic() + STICKY
+        log.warning("fences: Redis is back, own reads go to the primary for a while yet")
+
     def _doubt(self, error: Exception) -> None:
         if not self._away:
             log.warning("fences: Redis does not answer, own reads go to the primary: %r", error)
@@ -106,15 +124,19 @@ class Fences:
         while True:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await cast("Awaitable[Any]", self._redis.ping())
+                    await self._look()
             except (RedisError, OSError, TimeoutError) as error:
                 self._doubt(error)
-            else:
-                if self._away:
-                    self._doubted_until = time.monotonic() + STICKY
-                    self._away = False
-                    log.warning("fences: Redis is back")
             await asyncio.sleep(PAUSE)
+
+    async def _look(self) -> None:
+        is_there = await self._redis.set(self._mark, 1, px=_MARKED, xx=True)
+        if self._away or (self._is_marked and not is_there):
+            self._doubt_what_was()
+        if not is_there:
+            # Doubted first: whoever finds the mark believes the rest.
+            await self._redis.set(self._mark, 1, px=_MARKED)
+        self._away, self._is_marked = False, True
 
 
 def _key(person: int) -> str:

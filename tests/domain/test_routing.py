@@ -15,6 +15,7 @@ from sqlalchemy import column, func, make_url, select, text, update
 from domain import model
 from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Routing, Writer
 from domain.database import fences as fences_module
+from domain.database.fences import UNKNOWN
 from tests.serving import Proxy, free_port
 
 ANA, BRUNO = 1, 2
@@ -181,6 +182,29 @@ async def test_a_fence_that_cannot_be_kept_is_not_needed_when_the_write_is_ackno
         assert not writing.done()
     await writing
     assert await other.read(Role.MENU, position, of=ANA) == 77
+
+
+async def test_a_redis_that_was_emptied_is_not_believed_though_it_answers(
+    redis_url: str,
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        asked, watching = Fences(redis), Fences(redis)
+        for fences in (asked, watching):
+            fences.start()
+            async with asyncio.timeout(30):
+                while not fences._is_marked:
+                    await redis.ping()
+        await asked.keep([ANA], 7)
+        assert await asked.of(ANA) == await watching.of(ANA) == 7
+        await asked.close()
+        await redis.flushdb()
+        assert await asked.of(ANA) == UNKNOWN
+        # One that nobody asks notices by itself.
+        async with asyncio.timeout(30):
+            while not await redis.exists(watching._mark):
+                pass
+        assert await watching.of(ANA) == UNKNOWN
+        await watching.close()
 
 
 async def test_watching_redis_ends_whenever_it_is_stopped(redis_url: str) -> None:
