@@ -179,6 +179,17 @@ class Node:
             self._looking = None
 
     async def _seen(self) -> tuple[bool, Fence, float]:
+        try:
+            return await self._asked()
+        except DRIVER_ERRORS as error:
+            # Of several hosts it may be another one now, and what is open at this one is to go.
+            if isinstance(error, TimeoutError) or self._eye is None or "," in self.place:
+                raise
+            log.info("database node %s: the connection that looks at it was lost", self.name)
+        self._eye.terminate()
+        return await self._asked()
+
+    async def _asked(self) -> tuple[bool, Fence, float]:
         if self._eye is None or self._eye.is_closed():
             async with asyncio.timeout(CONNECT_PATIENCE):
                 self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=0)

@@ -216,6 +216,24 @@ async def test_transactions_that_are_always_undone_are_unavailable(cluster: Clus
     assert raised.value.retry_after == 1
 
 
+EYE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%pg_is_in_recovery%'
+"""
+
+
+async def test_the_connection_that_looks_at_a_node_takes_no_other_with_it(
+    cluster: Cluster, connection: asyncpg.Connection
+) -> None:
+    async def slow(writer: Writer) -> Any:
+        assert await cluster.knows(1)
+        assert await connection.fetch(EYE) == [(True,)]
+        assert not await cluster.knows(2**62)
+        return await writer.scalar(ONE)
+
+    assert (await cluster.write(slow))[0] == 1
+
+
 async def test_one_lost_connection_takes_nobody_elses(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:
