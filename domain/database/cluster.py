@@ -188,7 +188,8 @@ class Cluster:
         behind = self._primary.position - node.position
         if not node.up or behind <= 0:
             return node.up
-        late = node.seconds_behind
+        # By one clock: the replica's may show anything.
+        late = self._primary.now - node.replayed_at
         if node in self._caught_up:
             late = min(late, time.monotonic() - self._caught_up[node])
         return behind <= self._routing.bytes and late <= self._routing.seconds + leeway

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 import asyncpg
@@ -42,11 +43,13 @@ _PASSED: Final = ("40001", "40P01", "53300")
 _STANDBY: Final = "25006"
 # Of a server that says "later": resources, an operator's hand, a lock.
 _LATER: Final = ("53", "57", "55P03")
+_Seen: TypeAlias = tuple[bool, Fence, float, float]
 _PROBE: Final = """
 SELECT pg_is_in_recovery(),
        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
             ELSE pg_current_wal_insert_lsn() END,
-       coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0)::float8
+       extract(epoch FROM clock_timestamp())::float8,
+       extract(epoch FROM coalesce(pg_last_xact_replay_timestamp(), '-infinity'))::float8
 """
 
 
@@ -71,7 +74,9 @@ class Node:
         """Believed until a probe, or a statement, has shown otherwise."""
         self.position: Fence = 0
         """How far it had come when it was last seen."""
-        self.seconds_behind = 0.0
+        self.replayed_at = -math.inf
+        """When what it replayed last was committed (seconds since 1970, by the primary's clock)."""
+        self._clock = 0.0
         self._url = url
         self._limits = limits
         self._reads = engine(url, limits, read_only=True)
@@ -88,6 +93,11 @@ class Node:
     def place(self) -> str:
         """Its hosts and ports, for logs."""
         return nodes(self._url)
+
+    @property
+    def now(self) -> float:
+        """What its own clock shows, in seconds since 1970, as it was last seen."""
+        return self._clock + time.monotonic()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -160,7 +170,7 @@ class Node:
     async def _look(self) -> None:
         began = time.monotonic()
         try:
-            standby, position, behind = await self._seen()
+            standby, position, now, replayed_at = await self._seen()
         except TimeoutError:
             self._miss(time.monotonic() - began)
         except DRIVER_ERRORS as error:
@@ -171,14 +181,15 @@ class Node:
                 # Another one was promoted; a new connection finds it.
                 self.lose("it is a standby now")
                 return
-            self.position, self.seconds_behind = position, behind
+            self.position, self.replayed_at = position, replayed_at
+            self._clock = now - time.monotonic()
             if not self.up:
                 log.warning("database node %s (%s) is back", self.name, self.place)
                 self.up = True
         finally:
             self._looking = None
 
-    async def _seen(self) -> tuple[bool, Fence, float]:
+    async def _seen(self) -> _Seen:
         try:
             return await self._asked()
         except DRIVER_ERRORS as error:
@@ -189,13 +200,13 @@ class Node:
         self._eye.terminate()
         return await self._asked()
 
-    async def _asked(self) -> tuple[bool, Fence, float]:
+    async def _asked(self) -> _Seen:
         if self._eye is None or self._eye.is_closed():
             async with asyncio.timeout(CONNECT_PATIENCE):
                 self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=0)
         async with asyncio.timeout(PROBE_PATIENCE):
-            standby, position, behind = await self._eye.fetchrow(_PROBE)
-            return standby, position, behind
+            seen: _Seen = tuple(await self._eye.fetchrow(_PROBE))
+            return seen
 
     def _miss(self, waited: float) -> None:
         """It did not answer in time, unless it was this process that had none."""

@@ -15,6 +15,7 @@ from sqlalchemy import column, func, make_url, select, text, update
 from domain import model
 from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Routing, Writer
 from domain.database import fences as fences_module
+from domain.database import node as node_module
 from domain.database.fences import UNKNOWN
 from tests.serving import Proxy, free_port
 
@@ -161,6 +162,27 @@ async def test_without_redis_ones_reads_go_to_the_primary(
         while cluster.served[Role.MENU, "replica-1"] < 2:
             assert await campus.read(Role.MENU, position, of=ANA) == 77
     await proxy.down()
+
+
+async def test_a_replica_that_stands_still_serves_nobody_whatever_its_clock_shows(
+    database: str,
+    replicas: list[str],
+    redis_url: str,
+    started: Processes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = "clock_timestamp() - CASE WHEN pg_is_in_recovery() THEN interval '1 h' ELSE '0' END"
+    skewed = node_module._PROBE.replace("clock_timestamp()", slow)
+    monkeypatch.setattr(node_module, "_PROBE", skewed)
+    routing = Routing({Role.MENU: (0,)}, seconds=0.5)
+    cluster, campus = started(database, replicas[:1], redis_url, routing)
+    async with asyncio.timeout(30):
+        while (Role.MENU, "replica-1") not in cluster.served:
+            await campus.read(Role.MENU, position)
+        async with paused(replicas[0]):
+            await campus.write(moved_to(77))
+            while await campus.read(Role.MENU, position) != 77:
+                pass
 
 
 async def test_a_fence_that_cannot_be_kept_is_not_needed_when_the_write_is_acknowledged(
