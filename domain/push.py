@@ -15,11 +15,13 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from domain import model
 from domain.database import Database, Role, Writer
@@ -128,6 +130,7 @@ class Pushes:
                 ~notification.is_read,
                 left > 0,
                 settled.device_id.is_(None),
+                ~_overtaken(),
             )
         )
         # A replica that has not heard of it would have nothing to push, and that for good.
@@ -166,6 +169,19 @@ class Pushes:
             await database.change(past)
 
         await self._database.write(change)
+
+
+def _overtaken() -> ColumnElement[bool]:
+    """Whether more was said of the order since: that it is being prepared is no news when it is
+    ready, and events are seen to in any order."""
+    later = aliased(model.Notification)
+    return exists().where(
+        later.user_id == model.Notification.user_id,
+        later.order_id == model.Notification.order_id,
+        # The instant is for the index; of a transaction's own, the id is the later one's.
+        later.created_at >= model.Notification.created_at,
+        later.id > model.Notification.id,
+    )
 
 
 def _seconds_left() -> ColumnElement[float]:

@@ -186,7 +186,7 @@ async def test_fcm_is_left_alone_for_as_long_as_it_asks(
         assert seconds * 0.8 < due_in <= seconds
 
 
-async def test_nobody_is_told_what_is_stale_or_was_read(
+async def test_nobody_is_told_what_is_stale_was_read_or_was_overtaken(
     campus: Database, connection: asyncpg.Connection, google: Google, relay: Relay
 ) -> None:
     user = await own(connection, "a")
@@ -201,8 +201,12 @@ async def test_nobody_is_told_what_is_stale_or_was_read(
     )
     read = await tell(campus, user)
     await connection.execute("UPDATE notifications SET is_read = true WHERE id = $1", read)
-    assert await relay.round() == 4
-    assert [message["data"]["notificationId"] for message in google.sent] == [str(still_of_use)]
+    another = await connection.fetchval("SELECT max(id) FROM orders")
+    await tell(campus, user, order=another)
+    last = await tell(campus, user, order=another)
+    assert await relay.round() == 6
+    told = {message["data"]["notificationId"] for message in google.sent}
+    assert (told, len(google.sent)) == ({str(still_of_use), str(last)}, 2)
     assert await connection.fetchval(LEFT) == 0
 
 
