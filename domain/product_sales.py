@@ -30,6 +30,8 @@ POLL: Final = 300.0
 _FIRST: Final = 20.0
 # Any constant will do: "sales" in hexadecimal.
 LOCK: Final = 0x73616C6573
+# Behind PgBouncer a session's timeout is the role's, and meant for what people wait for.
+_PATIENCE: Final = text("SET LOCAL statement_timeout = '300s'")
 _REFRESH: Final = text("REFRESH MATERIALIZED VIEW CONCURRENTLY product_sales_daily")
 
 
@@ -72,6 +74,7 @@ class ProductSales:
                 return False
             if await writer.scalar(fresh) is not None:
                 return False
+            await writer.change(_PATIENCE)
             await writer.change(_REFRESH)
             await writer.change(noted)
             return True

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
+from domain import product_sales
 from domain import reports as module
 from domain.accounts import Principal
 from domain.database import Cluster, Database, Limits, Role
@@ -240,6 +242,21 @@ async def test_the_sales_are_made_anew_each_hour_by_one_process(
     await connection.execute("UPDATE orders SET status = 'cancelled' WHERE status = 'created'")
     assert await sales.refresh()
     assert await connection.fetchval("SELECT sum(portions) FROM product_sales_daily") < before
+
+
+async def test_the_sales_have_their_time_whatever_the_timeout_of_others_is(
+    database: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = text(
+        "INSERT INTO configuration (key, value) VALUES"
+        " ('allowed', to_jsonb(current_setting('statement_timeout')))"
+    )
+    monkeypatch.setattr(product_sales, "_REFRESH", allowed)
+    cluster = Cluster(database, [], Limits(pgbouncer=True))
+    assert await ProductSales(Database(cluster)).refresh()
+    await cluster.close()
+    told = "SELECT value #>> '{}' FROM configuration WHERE key = 'allowed'"
+    assert await connection.fetchval(told) == "5min"
 
 
 async def test_reports_ask_no_primary_while_a_replica_is_there(database: str) -> None:
