@@ -12,6 +12,8 @@ from domain.database.address import DRIVER, dsn
 
 # Seconds that a server has to say that it cut a statement off, before we do.
 _GRACE: Final = 2.0
+# Seconds between a server's looks, while it runs a statement, at whether anybody is there for it.
+_CHECK: Final = 1.0
 # In transaction mode the next statement may come to another connection, where no name is known.
 _UNNAMED: Final[dict[str, Any]] = {
     "statement_cache_size": 0,
@@ -89,6 +91,8 @@ def _settings(limits: Limits, *, read_only: bool, spare: bool) -> dict[str, str]
     settings = {
         "application_name": "comanda",
         "statement_timeout": _milliseconds(limits.statement_timeout),
+        # What is asked for nobody any more, cancelled or killed, holds no lock until its timeout.
+        "client_connection_check_interval": _milliseconds(_CHECK),
         "idle_session_timeout": _milliseconds(limits.idle_timeout) if spare else "0",
     }
     if read_only:

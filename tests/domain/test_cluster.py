@@ -117,6 +117,40 @@ async def test_a_write_through_a_read_is_refused_by_the_server(
     assert await cluster.read(role, one) == 1
 
 
+RUNNING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'active' AND query LIKE 'SELECT pg_sleep%'
+"""
+
+
+async def test_what_was_cancelled_ends_and_leaves_its_place_to_others(
+    database: str, connection: asyncpg.Connection
+) -> None:
+    cluster = Cluster(database, [], Limits(connections=1, pool_timeout=0.1, statement_timeout=90.0))
+
+    async def slow(writer: Writer) -> None:
+        await moved(writer)
+        await asking("SELECT pg_sleep(80)")(writer)
+
+    running = asyncio.create_task(cluster.write(slow))
+    async with asyncio.timeout(30):
+        while not await connection.fetchval(RUNNING):
+            pass
+        with pytest.raises(UnavailableError) as full:
+            await cluster.write(one)
+        assert full.value.retry_after > 0
+        # Twice, or it would be taken back in good order; as if the process were killed.
+        running.cancel()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running})
+        while await connection.fetchval(RUNNING):
+            pass
+        # Neither a connection is missing, nor is a row locked.
+        await cluster.write(moved)
+    await cluster.close()
+
+
 LATE_REFUSAL = """
 CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the menu stays as it is'; END $$;
