@@ -161,9 +161,9 @@ class Relay:
             log.info("event %d, attempt %d: %s", event.id, event.attempt, error)
             await self._outbox.postpone(event.id, error.seconds)
         except Exception as error:
-            # Whatever it is, it is due again.
-            log.warning(
-                "event %d, %s, attempt %d", event.id, event.kind, event.attempt, exc_info=error
-            )
+            # Whatever it is, it is due again; what never comes through is to be looked at.
+            level = logging.WARNING if event.attempt <= MOST_DOUBLINGS else logging.ERROR
+            told = event.id, event.kind, event.attempt
+            log.log(level, "event %d, %s, attempt %d", *told, exc_info=error)
         else:
             await self._outbox.delivered(event.id)

@@ -56,6 +56,31 @@ async def test_an_event_is_seen_to_after_its_grace_until_a_handler_comes_through
     ]
 
 
+async def test_an_event_that_never_comes_through_holds_up_no_other_and_is_an_error(
+    campus: Database, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[int] = []
+
+    async def handler(event: Event) -> None:
+        seen.append(event.id)
+        if event.id in poisoned:
+            raise RuntimeError("broken")
+
+    poisoned = [await connection.fetchval(WRITE) for _ in range(2 * events.BATCH)]
+    await connection.execute("UPDATE outbox SET due_at = now(), attempts = 9")
+    good = await connection.fetchval(WRITE)
+    await connection.execute("UPDATE outbox SET due_at = now() WHERE id = $1", good)
+    relay = Relay(Outbox(campus), {"told": handler})
+    while await relay.round() == events.BATCH:
+        pass
+    assert sorted(seen) == [*poisoned, good]
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
+    left = "SELECT count(*), extract(epoch FROM max(due_at) - now())::int FROM outbox"
+    (count, pause) = await connection.fetchrow(f"{left} WHERE delivered_at IS NULL")
+    assert count == len(poisoned)
+    assert 900 < pause <= 960
+
+
 async def test_an_event_that_another_process_is_taking_is_not_waited_for(
     campus: Database, connection: asyncpg.Connection
 ) -> None:

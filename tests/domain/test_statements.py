@@ -7,19 +7,26 @@ import asyncpg
 import pytest
 from sqlalchemy import Engine, event
 
-from domain.accounts import Principal
+from domain.accounts import AccessTokens, Principal, Sessions
 from domain.cafeterias import Cafeterias
 from domain.catalogue import Catalogue
 from domain.database import Database
 from domain.days import Span
+from domain.events import Event, Outbox
 from domain.model import Role
 from domain.model.paging import Following, Position, Window
+from domain.notifications import Notifications
 from domain.order_history import OrderHistory
+from domain.payments import Payments
+from domain.provider import SimulatedProvider
+from domain.push import Pushes, RecordedPushes
 from domain.reports import Grouping, Reports
+from domain.wallet import Wallets
 
 ADMIN = Principal(1, Role.ADMIN)
 NOW = datetime.now(UTC)
 WEEK = Span(NOW.date() - timedelta(days=6), NOW.date())
+TOLD = Event(1, "notification:created", {"notificationId": 0, "userId": 1}, 1)
 EVERYTHING = ["id", "user_id", "status", "total_minor", "created_at", "items"]
 READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "categories": (1, lambda to: Catalogue(to).categories()),
@@ -42,6 +49,12 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "sales by category": (2, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.CATEGORY)),
     "payments": (2, lambda to: Reports(to).takings(ADMIN, None, WEEK)),
     "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300)),
+    "wallet": (2, lambda to: Wallets(to).statement(ADMIN, Window(100))),
+    "payment": (1, lambda to: Payments(to, Outbox(to), SimulatedProvider(0)).detail(ADMIN, 1)),
+    "notifications": (2, lambda to: Notifications(to).listed(ADMIN, Window(100))),
+    "unread": (1, lambda to: Notifications(to).unread(ADMIN)),
+    "sessions": (1, lambda to: Sessions(to, AccessTokens("0" * 32)).listed(ADMIN)),
+    "devices of a push": (1, lambda to: Pushes(to, RecordedPushes()).see_to(TOLD)),
 }
 
 
@@ -61,6 +74,9 @@ def statements() -> Iterator[list[str]]:
 async def test_every_read_takes_the_statements_it_is_known_for(
     campus: Database, connection: asyncpg.Connection, statements: list[str]
 ) -> None:
+    await connection.execute(
+        "INSERT INTO payments (user_id, amount_minor, provider_key) VALUES (1, 100, 'a')"
+    )
     taken = {}
     for name, (_, read) in READS.items():
         statements.clear()
