@@ -34,8 +34,8 @@ CONNECT_PATIENCE: Final = 0.5
 # How often in a row it may fail to; a busy machine makes everybody late.
 MOST_MISSED: Final = 2
 MOST_MISSED_BY_PRIMARY: Final = 8
-# SQLSTATEs of a server that goes away, or is not there yet.
-_LOST: Final = ("08", "57P01", "57P02", "57P03")
+# SQLSTATEs of a server, or a connection, that goes away, or is not there yet.
+_LOST: Final = ("08", "57P01", "57P02", "57P03", "57P05")
 # Of what another server, or a second try, may do: a conflict with replay or with another
 # transaction, or a server without a connection left.
 _PASSED: Final = ("40001", "40P01", "53300")

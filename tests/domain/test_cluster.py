@@ -221,6 +221,21 @@ async def test_a_read_whose_connection_is_lost_goes_on_elsewhere(
     await cluster.close()
 
 
+async def test_a_read_on_a_connection_that_is_let_go_meanwhile_goes_on_elsewhere(
+    database: str, connection: asyncpg.Connection
+) -> None:
+    # As the server says it where a statement meets the end of an idle session.
+    await connection.execute(
+        "CREATE FUNCTION idle() RETURNS int LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'idle-session timeout' USING ERRCODE = '57P05'; END $$"
+    )
+    cluster = Cluster(database, [database], QUICK)
+    met = iter([asking("SELECT idle()"), one])
+    assert await cluster.read(Role.MENU, lambda reader: next(met)(reader)) == 1
+    assert cluster.served == {(Role.MENU, "primary"): 1}
+    await cluster.close()
+
+
 async def test_a_transaction_that_another_one_undid_is_done_over(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:

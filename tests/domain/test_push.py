@@ -109,6 +109,7 @@ STAYS = {
         400, "INVALID_ARGUMENT", "registration token or not", fields=("message.data[0].value",)
     ),
     "of another project": refusal(403, "SENDER_ID_MISMATCH"),
+    "sent elsewhere": Answer(307, b"", {"Location": "/token"}),
     "behind a wrong address": Answer(404, b"<html>Not Found</html>"),
     "without a certificate": refusal(401, "THIRD_PARTY_AUTH_ERROR"),
 }
