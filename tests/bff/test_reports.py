@@ -1,11 +1,16 @@
 """Reports over HTTP: staff's own, as JSON and as a CSV that is streamed."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
+from domain.errors import UnavailableError
 from domain.model.money import to_decimal, to_minor
+from domain.reports import Exported, Reports
 from tests.bff.test_orders import bearer
 
 KINDS = "urn:comanda:problem:"
@@ -74,6 +79,34 @@ async def test_top_ups_are_told_by_how_they_ended(
     assert told == {"cards": cards, "cash": []}
     told = (await client.get("/api/reports/payments", params=days, headers=staff)).json()
     assert (told["cards"], told["cash"]) == (None, [])
+
+
+async def test_an_export_that_breaks_off_has_no_end(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def export(*_: object) -> AsyncIterator[list[Exported]]:
+        yield []
+        raise UnavailableError("Every node is lost.")
+
+    monkeypatch.setattr(Reports, "export", export)
+    admin = await bearer(client, "admin1")
+    transport = client._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    app: Any = transport.app
+    sent: list[dict[str, Any]] = []
+
+    async def recorded(scope: Any, receive: Any, send: Any) -> None:
+        async def keep(message: dict[str, Any]) -> None:
+            sent.append(message)
+            await send(message)
+
+        await app(scope, receive, keep)
+
+    monkeypatch.setattr(transport, "app", recorded)
+    await client.get("/api/reports/orders.csv", headers=admin)
+    assert sent[0]["status"] == 200
+    # So the server closes the connection, and who reads knows.
+    assert all(message["more_body"] for message in sent[1:])
 
 
 async def test_a_report_that_cannot_be_made_is_a_problem_and_no_broken_file(
