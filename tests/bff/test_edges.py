@@ -163,6 +163,7 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/devices/{device_id}",
         "/auth/register",
         "/api/reports/today",
+        "/api/reports/payments",
         "/api/reports/products",
         "/api/reports/sales",
         "/api/reports/orders.csv",
