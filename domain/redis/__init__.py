@@ -1,0 +1,7 @@
+"""Redis as the domain asks it: one shared connection a node, single or a cluster of masters."""
+
+from domain.redis.address import Address, Place, RedisAddressError
+from domain.redis.nodes import Nodes
+from domain.redis.wire import AwayError, Wire
+
+__all__ = ["Address", "AwayError", "Nodes", "Place", "RedisAddressError", "Wire"]

@@ -1,0 +1,160 @@
+"""A connection to Redis that everybody shares: what one turn of the loop asks is one write."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from hiredis import PushNotification, pack_command
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError, ResponseError
+
+# Seconds in which some reply comes: a server that hangs costs its callers twice that, once.
+PATIENCE: Final = 0.1
+CONNECT_PATIENCE: Final = 0.5
+# Replies that may be waited for at once; a server that owes more does not keep up.
+MOST_PENDING: Final = 20_000
+# What redis-py raises for a connection that is lost; the last two by mistake (its issue 4287).
+LOST: Final = (RedisError, OSError, TypeError, AttributeError)
+Word = bytes | str | int | float
+"""Of a command."""
+
+# Turns of the loop after which what lay in the socket has been read.
+_TURNS: Final = 4
+
+
+class AwayError(Exception):
+    """Redis does not answer, or not in time; the command may or may not have been done."""
+
+
+class Wire:
+    """One connection (RESP3) with any number of commands under way; it is opened once.
+
+    `pushed` is given what the server sends unasked.
+    """
+
+    def __init__(
+        self, connection: AbstractConnection, pushed: Callable[[list[Any]], None] | None = None
+    ) -> None:
+        self._connection = connection
+        self._pushed = pushed
+        self._unsent: list[bytes] = []
+        self._asked = asyncio.Event()
+        self._pending: deque[asyncio.Future[Any]] = deque()
+        self._answered = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.is_open = False
+
+    async def open(self) -> None:
+        """Connect, and greet. Raises AwayError."""
+        try:
+            async with asyncio.timeout(CONNECT_PATIENCE):
+                await self._connection.connect()  # type: ignore[no-untyped-call]
+        except (*LOST, TimeoutError) as error:
+            self._hang_up()
+            raise AwayError(str(error) or "it does not answer") from error
+        self.is_open = True
+        for work in (self._read(), self._write(), self._watch()):
+            self._run(work)
+
+    def call(self, *command: Word) -> asyncio.Future[Any]:
+        """The reply to a command. Raises AwayError, or ResponseError for what Redis refuses."""
+        reply = asyncio.get_running_loop().create_future()
+        if not self.is_open or len(self._pending) >= MOST_PENDING:
+            reply.set_exception(AwayError("Redis owes too much" if self.is_open else "no Redis"))
+            return reply
+        self.send(*command)
+        self._pending.append(reply)
+        return reply
+
+    def send(self, *command: Word) -> None:
+        """Send a command that is answered by a push, if at all."""
+        # Here, so that what cannot be packed is its caller's fault alone.
+        self._unsent.append(pack_command(command))  # type: ignore[arg-type]
+        self._asked.set()
+
+    async def close(self) -> None:
+        """Hang up; who waits for a reply is told."""
+        self.lose("closed")
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def lose(self, reason: object) -> None:
+        """Hang up at once; who waits for a reply is told."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        for task in self._tasks:
+            task.cancel()
+        while self._pending:
+            asked = self._pending.popleft()
+            if not asked.done():
+                asked.set_exception(AwayError(f"Redis was lost: {reason}"))
+                # It may be nobody's any more.
+                asked.exception()
+        self._unsent.clear()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        # redis-py only closes, which waits, with the socket, for a server that reads no more.
+        writer = self._connection._writer
+        if writer is not None:
+            writer.transport.abort()
+        self._connection._writer = self._connection._reader = None
+
+    async def _write(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            commands, self._unsent = self._unsent, []
+            await self._connection.send_packed_command(commands, check_health=False)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                reply: Any = await self._connection.read_response(
+                    timeout=math.inf, push_request=True, disconnect_on_error=False
+                )
+            except ResponseError as error:
+                reply = error
+            if not isinstance(reply, PushNotification):
+                self._answer(reply)
+            elif self._pushed is not None:
+                self._pushed(reply)
+
+    def _answer(self, reply: Any) -> None:
+        self._answered += 1
+        if not self._pending:
+            raise AwayError(f"an answer to nothing: {reply!r}")
+        asked = self._pending.popleft()
+        if asked.done():
+            return
+        if isinstance(reply, ResponseError):
+            asked.set_exception(reply)
+        else:
+            asked.set_result(reply)
+
+    async def _watch(self) -> None:
+        """Hang up on a server that owes a reply for too long."""
+        while True:
+            owed, answered = len(self._pending), self._answered
+            began = time.monotonic()
+            await asyncio.sleep(PATIENCE)
+            was_late = time.monotonic() - began > 1.5 * PATIENCE
+            # Where this process was late itself, the replies may lie there unread.
+            if owed and self._answered == answered and not was_late:
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
+                if self._answered == answered:
+                    raise AwayError("Redis does not answer in time")
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.lose(error)
