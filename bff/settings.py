@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.database import DatabaseAddressError, dsn
+from domain.redis import Nodes, RedisAddressError
 
 PREFIX = "COMANDA_"
 _DATABASE = f"{PREFIX}DATABASE_URL"
@@ -41,7 +42,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_pgbouncer: Annotated[
         bool, Meta(description="true where PgBouncer pools transactions before the nodes")
     ] = False
-    redis_url: Annotated[Url, Meta(description="Redis or Valkey: redis://:password@host:port/0")]
+    redis_url: Annotated[
+        Url,
+        Meta(
+            description="Redis or Valkey: redis://:password@host:port/0, rediss:// for TLS; "
+            "of a cluster several host:port with commas between"
+        ),
+    ]
+    redis_cluster: Annotated[bool, Meta(description="true where Redis is a cluster")] = False
     s3_endpoint: Annotated[Url | None, Meta(description="S3 API; empty for AWS itself")] = None
     s3_region: Annotated[str, Meta(description="region of the buckets")] = "eu-south-2"
     s3_access_key: Annotated[
@@ -128,6 +136,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     _check_database(_DATABASE, settings.database_url)
     for url in settings.replica_urls:
         _check_database(f"{PREFIX}REPLICA_URLS", url)
+    try:
+        Nodes(settings.redis_url, is_cluster=settings.redis_cluster)
+    except RedisAddressError as error:
+        raise SettingsError(f"{PREFIX}REDIS_URL is wrong: {error}") from None
     return settings
 
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +21,10 @@ from sqlalchemy import make_url
 from bff.app import create_app, store
 from bff.settings import Settings, from_environment
 from domain.database import Cluster, Database
+from domain.redis import wire
 from imaging.shelves import Shelves
 from infra.demo import loader
+from infra.local.redis_cluster import RedisCluster
 from infra.local.stack import Stack
 from migrations.runner import migrate
 
@@ -64,6 +66,8 @@ async def _make_templates(database_url: str) -> None:
         await _administer(database_url, f"CREATE DATABASE {name}")
         await migrate(_database(database_url, name))
     await loader.load(_database(database_url, CAMPUS), CAMPUS_ORDERS, lambda _: None)
+    # As if that were long ago: nothing remembers anything from before it.
+    await _administer(_database(database_url, CAMPUS), "DELETE FROM outbox")
 
 
 async def _administer(database_url: str, statement: str) -> None:
@@ -123,6 +127,13 @@ async def connection(database: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that waits for a core, which it shares with the tests, is not one that hangs."""
+    monkeypatch.setattr(wire, "PATIENCE", 0.5)
+    monkeypatch.setattr(wire, "CONNECT_PATIENCE", 1.0)
+
+
 @pytest.fixture
 def redis_url() -> str:
     """An empty Redis database; each of xdist's workers has its own."""
@@ -131,6 +142,24 @@ def redis_url() -> str:
     with Redis.from_url(url) as client:
         client.flushdb()
     return url
+
+
+@pytest.fixture(scope="session")
+def _six_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    nodes = RedisCluster(tmp_path_factory.mktemp("redis"))
+    nodes.start()
+    yield nodes
+    nodes.stop()
+
+
+@pytest.fixture
+def redis_cluster(_six_nodes: RedisCluster) -> RedisCluster:
+    """Six Redis nodes of this worker's own, whole and empty; a test may do to them what it likes.
+
+    The first test that asks for them waits two seconds.
+    """
+    _six_nodes.mend()
+    return _six_nodes
 
 
 @pytest.fixture

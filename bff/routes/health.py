@@ -5,10 +5,9 @@ import asyncio
 from litestar import Response, get
 from litestar.di import NamedDependency
 from msgspec import Struct
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from domain.database import Cluster
+from domain.redis import Nodes
 from imaging.shelves import Shelves
 
 PATIENCE = 3.0
@@ -30,12 +29,12 @@ def health() -> dict[str, str]:
 @get("/ready", summary="Readiness", tags=["operations"])
 async def ready(
     cluster: NamedDependency[Cluster],
-    redis: NamedDependency[Redis],
+    nodes: NamedDependency[Nodes],
     shelves: NamedDependency[Shelves],
 ) -> Response[Readiness]:
     """200 while the primary answers, else 503; every dependency is told apart."""
     database, has_redis, has_shelves = await asyncio.gather(
-        cluster.ping(PATIENCE), _redis_answers(redis), _shelves_answer(shelves)
+        cluster.ping(PATIENCE), _redis_answers(nodes), _shelves_answer(shelves)
     )
     up = {**database, "redis": has_redis, "object-store": has_shelves}
     status = "ready" if all(up.values()) else "degraded" if up["primary"] else "down"
@@ -54,10 +53,9 @@ async def _shelves_answer(shelves: Shelves) -> bool:
         return False
 
 
-async def _redis_answers(redis: Redis) -> bool:
+async def _redis_answers(nodes: Nodes) -> bool:
     try:
         async with asyncio.timeout(PATIENCE):
-            await redis.ping()
-    except (RedisError, OSError, TimeoutError):
+            return await nodes.answer()
+    except TimeoutError:
         return False
-    return True

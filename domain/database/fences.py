@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any, Final
+from itertools import count
+from typing import Final
 from uuid import uuid4
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.crc import key_slot
+from redis.exceptions import ResponseError
+
+from domain.redis import AwayError, Nodes, Place, Wire
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +24,11 @@ Fence = int
 UNKNOWN: Final[Fence] = 2**63 - 1
 # Seconds that a person's last fence is kept: by then a replica has it, or is taken out for its lag.
 STICKY: Final = 30.0
-# Seconds that Redis has to answer; then it counts as away, and nobody waits for it any more.
-PATIENCE: Final = 1.0
+# Seconds between two looks at what Redis may lack.
 PAUSE: Final = 0.5
 _MARKED: Final = 600_000
+_RUN: Final = re.compile(rb"run_id:(\w+)")
+_AWAY: Final = (AwayError, ResponseError)
 # The greater one stays: two writes of one person may end in either order.
 _KEEP: Final = """
 local known = redis.call('GET', KEYS[1])
@@ -50,95 +55,152 @@ horizon: ContextVar[Horizon | None] = ContextVar("horizon", default=None)
 """Of the request that is being answered; tasks that it starts share it."""
 
 
+class Standing:
+    """How far one master is believed about what people wrote in the last STICKY seconds."""
+
+    def __init__(self, mark: bytes, run: bytes | None) -> None:
+        # This process's own: it is gone when the master was emptied.
+        self.mark = mark
+        # The server process that was looked at last; None before the first look, empty after one
+        # in vain.
+        self.run = run
+        # What was seen over one connection tells nothing of who answers over the next.
+        self.wire: Wire | None = None
+        self.doubted_until = 0.0
+
+    @property
+    def is_doubted(self) -> bool:
+        return time.monotonic() < self.doubted_until
+
+    def doubt(self) -> None:
+        """It is there, and may know nothing of a moment ago: whose write was kept, it may lack."""
+        known = self.is_doubted
+        self.doubted_until = time.monotonic() + STICKY
+        if not known:
+            log.warning("fences: Redis may lack some, own reads go to the primary for a while")
+
+
 class Fences:
     """The last fence of each person, in Redis for all processes."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        # Until then, by the monotonic clock, Redis may lack what was written while it was away.
-        self._doubted_until = 0.0
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._name = uuid4().hex.encode()
+        self._standings: dict[Place, Standing] = {}
+        self._has_begun = False
         self._away = False
-        # This process's own: it is gone when Redis was emptied, as by a restart that takes less
-        # time than passes between two questions.
-        self._mark = f"fences:{uuid4().hex}"
-        self._is_marked = False
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Notice, without being asked, that Redis is away."""
+        """Notice, without being asked, what Redis may lack."""
         self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
         """Stop watching."""
-        while self._watching is not None and not self._watching.done():
-            # Again, for redis-py swallows one that comes while it connects.
+        if self._watching is not None:
             self._watching.cancel()
-            await asyncio.wait({self._watching}, timeout=0.1)
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def keep(self, people: Iterable[int], fence: Fence) -> bool:
         """Nobody of `people` is to be shown the world before `fence` any more; whether every
         process knows of that."""
-        if self._away:
-            return False
         return all(await asyncio.gather(*(self._keep(person, fence) for person in people)))
 
     async def _keep(self, person: int, fence: Fence) -> bool:
-        window = int(STICKY * 1000)
-        kept = self._redis.eval(_KEEP, 1, _key(person), str(fence), str(window))
-        return bool(await self._asked(kept) != UNKNOWN)
+        key = _key(person)
+        try:
+            await self._nodes.call(key, "EVAL", _KEEP, 1, key, fence, int(STICKY * 1000))
+        except _AWAY as error:
+            self._tell(error)
+            return False
+        return True
 
     async def of(self, person: int) -> Fence:
         """How far a read for `person` has to see; 0 if that does not matter, UNKNOWN if nobody
         can tell."""
-        if self._away or time.monotonic() < self._doubted_until:
+        key = _key(person)
+        standing = self._believed(key)
+        if standing is None:
             return UNKNOWN
-        found = await self._asked(self._redis.mget(_key(person), self._mark))
-        if found == UNKNOWN:
-            return UNKNOWN
-        fence, mark = found
-        if self._is_marked and mark is None:
-            self._doubt_what_was()
-            return UNKNOWN
-        return int(fence or 0)
-
-    async def _asked(self, call: Awaitable[Any]) -> Any:
-        """What Redis answers; UNKNOWN if it does not."""
+        mark = standing.mark
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await call
-        except (RedisError, OSError, TimeoutError) as error:
-            self._doubt(error)
+            # In this order: who is emptied in between has no mark.
+            fence, is_marked = await asyncio.gather(
+                self._nodes.call(key, "GET", key), self._nodes.call(mark, "GET", mark)
+            )
+        except _AWAY as error:
+            self._tell(error)
             return UNKNOWN
+        if not is_marked:
+            standing.doubt()
+        return int(fence or 0) if self._believed(key) is standing else UNKNOWN
 
-    def _doubt_what_was(self) -> None:
-        """Redis is there, and knows nothing of a moment ago: whose write was kept, it may lack."""
-        self._doubted_until = time.monotonic() + STICKY
-        log.warning("fences: Redis is back, own reads go to the primary for a while yet")
+    def _believed(self, key: bytes) -> Standing | None:
+        """Of the master that has `key`, if it lacks nothing."""
+        place = self._nodes.of(key_slot(key))
+        standing = None if place is None else self._standings.get(place)
+        if place is None or standing is None or standing.is_doubted:
+            return None
+        wire = self._nodes.wire(place)
+        return standing if wire is not None and wire is standing.wire else None
 
-    def _doubt(self, error: Exception) -> None:
+    def _tell(self, error: Exception) -> None:
         if not self._away:
-            log.warning("fences: Redis does not answer, own reads go to the primary: %r", error)
+            log.warning("fences: Redis does not answer, own reads go to the primary: %s", error)
         self._away = True
 
     async def _watch(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._look()
-            except (RedisError, OSError, TimeoutError) as error:
-                self._doubt(error)
+                if not self._nodes.masters:
+                    await self._nodes.look()
+                await self._look()
+            except Exception:
+                log.exception("fences: Redis was not looked at")
             await asyncio.sleep(PAUSE)
 
     async def _look(self) -> None:
-        is_there = await self._redis.set(self._mark, 1, px=_MARKED, xx=True)
-        if self._away or (self._is_marked and not is_there):
-            self._doubt_what_was()
-        if not is_there:
-            # Doubted first: whoever finds the mark believes the rest.
-            await self._redis.set(self._mark, 1, px=_MARKED)
-        self._away, self._is_marked = False, True
+        # Who becomes a master later has followed one, and may not have heard the last of it.
+        run = b"" if self._has_begun else None
+        self._has_begun = True
+        known, self._standings = self._standings, {}
+        for place in self._nodes.masters:
+            standing = known.get(place)
+            if standing is None or self._nodes.of(key_slot(standing.mark)) != place:
+                standing = Standing(self._mark(place), run)
+            self._standings[place] = standing
+        looks = [self._look_at(place, each) for place, each in self._standings.items()]
+        if all(await asyncio.gather(*looks)) and looks:
+            self._away = False
+
+    async def _look_at(self, place: Place, standing: Standing) -> bool:
+        """Whether it answers."""
+        wire = self._nodes.wire(place)
+        try:
+            if wire is None:
+                raise AwayError(f"{place} is away")
+            is_there, about = await asyncio.gather(
+                wire.call("SET", standing.mark, 1, "PX", _MARKED, "XX"), wire.call("INFO", "server")
+            )
+            (run,) = _RUN.findall(about)
+            if standing.run is not None and (run != standing.run or not is_there):
+                standing.doubt()
+            if not is_there:
+                # Doubted first: whoever finds the mark believes the rest.
+                await wire.call("SET", standing.mark, 1, "PX", _MARKED)
+        except _AWAY as error:
+            standing.run = standing.run or b""
+            self._tell(error)
+            return False
+        standing.run, standing.wire = run, wire
+        return True
+
+    def _mark(self, place: Place) -> bytes:
+        """The name of a key that lies on this master."""
+        names = (b"fences:%d:%b" % (number, self._name) for number in count())
+        return next(name for name in names if self._nodes.of(key_slot(name)) == place)
 
 
-def _key(person: int) -> str:
+def _key(person: int) -> bytes:
     # Braces: whatever is kept of a person lies in one slot of a cluster.
-    return f"{{user:{person}}}:fence"
+    return b"{user:%d}:fence" % person

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from redis.asyncio import Redis
 from sqlalchemy import column, func, make_url, select, text, update
 
 from domain import model
@@ -17,6 +16,7 @@ from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Rou
 from domain.database import fences as fences_module
 from domain.database import node as node_module
 from domain.database.fences import UNKNOWN
+from domain.redis import Nodes
 from tests.serving import Proxy, free_port
 
 ANA, BRUNO = 1, 2
@@ -86,22 +86,31 @@ async def paused(url: str) -> AsyncIterator[None]:
 Processes = Callable[..., Any]
 
 
+async def until_believed(nodes: Nodes, fences: Fences) -> None:
+    """Returns when Redis has been looked at, where there is one."""
+    async with asyncio.timeout(30):
+        while any(map(nodes.wire, nodes.masters)) and await fences.of(0) == UNKNOWN:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
-async def started() -> AsyncIterator[Callable[..., tuple[Cluster, Database]]]:
+async def started() -> AsyncIterator[Processes]:
     """Start a process's way to the database; all are ended with the test."""
     async with AsyncExitStack() as stack:
 
-        def start(
+        async def start(
             primary: str, replicas: list[str], redis_url: str, routing: Routing = MENU
         ) -> tuple[Cluster, Database]:
             cluster = Cluster(primary, replicas, SMALL, routing)
-            redis = Redis.from_url(redis_url)
-            fences = Fences(redis)
-            stack.push_async_callback(redis.aclose)
-            stack.push_async_callback(fences.close)
-            stack.push_async_callback(cluster.close)
-            cluster.start()
-            fences.start()
+            nodes = Nodes(redis_url)
+            fences = Fences(nodes)
+            for part in (nodes, fences, cluster):
+                stack.push_async_callback(part.close)
+                part.start()
+            await nodes.look()
+            await until_believed(nodes, fences)
+            # A replica that nobody has looked at yet serves nobody.
+            await asyncio.gather(*(node.look() for node in cluster._nodes))
             return cluster, Database(cluster, fences)
 
         yield start
@@ -110,8 +119,8 @@ async def started() -> AsyncIterator[Callable[..., tuple[Cluster, Database]]]:
 async def test_one_sees_ones_own_write_whichever_process_is_asked_and_others_keep_the_replica(
     database: str, replicas: list[str], redis_url: str, started: Processes
 ) -> None:
-    _, mine = started(database, replicas[:1], redis_url)
-    other_cluster, other = started(database, replicas[:1], redis_url)
+    _, mine = await started(database, replicas[:1], redis_url)
+    other_cluster, other = await started(database, replicas[:1], redis_url)
     async with paused(replicas[0]):
         await mine.write(moved_to(77), by=[ANA])
         assert await mine.read(Role.MENU, position, of=ANA) == 77
@@ -128,7 +137,7 @@ async def test_one_sees_ones_own_write_whichever_process_is_asked_and_others_kee
 async def test_the_next_replica_has_it_before_the_primary_is_asked(
     database: str, replicas: list[str], redis_url: str, started: Processes
 ) -> None:
-    cluster, campus = started(database, replicas[:2], redis_url, chain(0, 1))
+    cluster, campus = await started(database, replicas[:2], redis_url, chain(0, 1))
     async with paused(replicas[0]):
         await campus.write(moved_to(77), by=[ANA])
         async with asyncio.timeout(30):
@@ -142,21 +151,25 @@ async def test_without_redis_ones_reads_go_to_the_primary(
     replicas: list[str],
     redis_url: str,
     started: Processes,
+    connection: asyncpg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fences_module, "PAUSE", 0.02)
-    monkeypatch.setattr(fences_module, "STICKY", 0.5)
     place = urlsplit(redis_url)
     proxy = Proxy(str(place.hostname), int(place.port or 6379))
     await proxy.up()
     through = redis_url.replace(f":{place.port}/", f":{proxy.port}/")
-    cluster, campus = started(database, replicas[:1], through)
+    cluster, campus = await started(database, replicas[:1], through)
     await proxy.down()
     async with paused(replicas[0]):
         # What another process wrote for her meanwhile, nobody can tell.
-        await campus.write(moved_to(77))
+        writing = asyncio.create_task(campus.write(moved_to(77), by=[ANA]))
+        while await connection.fetchval("SELECT max(position) FROM categories") != 77:
+            pass
         assert await campus.read(Role.MENU, position, of=ANA) == 77
         assert await campus.read(Role.MENU, position) != 77
+    # It was acknowledged when the replicas had it: what Redis has is all that is needed again.
+    await writing
     await proxy.up()
     async with asyncio.timeout(30):
         while cluster.served[Role.MENU, "replica-1"] < 2:
@@ -175,7 +188,7 @@ async def test_a_replica_that_stands_still_serves_nobody_whatever_its_clock_show
     skewed = node_module._PROBE.replace("clock_timestamp()", slow)
     monkeypatch.setattr(node_module, "_PROBE", skewed)
     routing = Routing({Role.MENU: (0,)}, seconds=0.5)
-    cluster, campus = started(database, replicas[:1], redis_url, routing)
+    cluster, campus = await started(database, replicas[:1], redis_url, routing)
     async with asyncio.timeout(30):
         while (Role.MENU, "replica-1") not in cluster.served:
             await campus.read(Role.MENU, position)
@@ -194,8 +207,8 @@ async def test_a_fence_that_cannot_be_kept_is_not_needed_when_the_write_is_ackno
 ) -> None:
     # Redis is away for one process; the other one does not notice.
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
-    _, mine = started(database, replicas[:1], nowhere)
-    _, other = started(database, replicas[:1], redis_url)
+    _, mine = await started(database, replicas[:1], nowhere)
+    _, other = await started(database, replicas[:1], redis_url)
     async with paused(replicas[0]):
         writing = asyncio.create_task(mine.write(moved_to(77), by=[ANA]))
         while await connection.fetchval("SELECT max(position) FROM categories") != 77:
@@ -209,34 +222,38 @@ async def test_a_fence_that_cannot_be_kept_is_not_needed_when_the_write_is_ackno
 async def test_a_redis_that_was_emptied_is_not_believed_though_it_answers(
     redis_url: str,
 ) -> None:
-    async with Redis.from_url(redis_url) as redis:
-        asked, watching = Fences(redis), Fences(redis)
-        for fences in (asked, watching):
-            fences.start()
-            async with asyncio.timeout(30):
-                while not fences._is_marked:
-                    await redis.ping()
-        await asked.keep([ANA], 7)
-        assert await asked.of(ANA) == await watching.of(ANA) == 7
-        await asked.close()
-        await redis.flushdb()
-        assert await asked.of(ANA) == UNKNOWN
-        # One that nobody asks notices by itself.
-        async with asyncio.timeout(30):
-            while not await redis.exists(watching._mark):
-                pass
-        assert await watching.of(ANA) == UNKNOWN
-        await watching.close()
+    nodes = Nodes(redis_url)
+    nodes.start()
+    asked, watching = Fences(nodes), Fences(nodes)
+    for fences in (asked, watching):
+        fences.start()
+        await nodes.look()
+        await until_believed(nodes, fences)
+    await asked.keep([ANA], 7)
+    assert await asked.of(ANA) == await watching.of(ANA) == 7
+    await asked.close()
+    await nodes.call(b"", "FLUSHDB")
+    assert await asked.of(ANA) == UNKNOWN
+    # One that nobody asks notices by itself.
+    async with asyncio.timeout(30):
+        while not await nodes.call(b"", "DBSIZE"):
+            pass
+    assert await watching.of(ANA) == UNKNOWN
+    await watching.close()
+    await nodes.close()
 
 
 async def test_watching_redis_ends_whenever_it_is_stopped(redis_url: str) -> None:
     for turns in range(25):
-        async with Redis.from_url(redis_url) as redis, asyncio.timeout(30):
-            fences = Fences(redis)
-            fences.start()
-            for _ in range(turns):
-                await asyncio.sleep(0)
+        nodes = Nodes(redis_url)
+        fences = Fences(nodes)
+        nodes.start()
+        fences.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(30):
             await fences.close()
+            await nodes.close()
 
 
 MUCH = "SELECT pg_logical_emit_message(false, 'test', repeat('x', 5000000))"
@@ -250,7 +267,7 @@ async def test_a_replica_that_lags_serves_nobody_until_it_has_caught_up(
     connection: asyncpg.Connection,
 ) -> None:
     routing = Routing({Role.MENU: (0,)}, bytes=4_000_000, seconds=1000.0)
-    cluster, campus = started(database, replicas[:1], redis_url, routing)
+    cluster, campus = await started(database, replicas[:1], redis_url, routing)
     async with asyncio.timeout(30):
         async with paused(replicas[0]):
             await campus.write(moved_to(77))
@@ -270,7 +287,7 @@ async def test_a_replica_that_hangs_in_a_query_is_left_and_comes_back(
     proxy = Proxy(str(place.hostname), int(place.port or 5432))
     await proxy.up()
     through = replicas[0].replace(f":{place.port}/", f":{proxy.port}/")
-    cluster, campus = started(database, [through], redis_url)
+    cluster, campus = await started(database, [through], redis_url)
     tried = []
 
     async def hangs(reader: Reader) -> Any:
@@ -304,7 +321,7 @@ async def test_a_read_that_conflicts_with_replay_is_done_over_elsewhere(
     connection: asyncpg.Connection,
 ) -> None:
     await connection.execute(AGAIN)
-    cluster, campus = started(database, replicas[:1], redis_url)
+    cluster, campus = await started(database, replicas[:1], redis_url)
     await campus.write(moved_to(1), by=[ANA])
     async with asyncio.timeout(30):
         while (Role.MENU, "replica-1") not in cluster.served:

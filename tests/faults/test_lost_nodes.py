@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from redis.asyncio import Redis
 from sqlalchemy import column, func, insert, select, text
 
 from domain import model
 from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Writer
 from domain.errors import UnavailableError
+from domain.redis import Nodes
 from tests.faults.place import Place
 
 pytestmark = pytest.mark.long
@@ -102,9 +102,10 @@ class Load:
 @asynccontextmanager
 async def loaded(place: Place, primary: str) -> AsyncIterator[Load]:
     cluster = Cluster(primary, place.addresses.replica_urls, Limits(connect_timeout=1.0))
-    redis = Redis.from_url(place.addresses.redis_url)
-    fences = Fences(redis)
+    nodes = Nodes(place.addresses.redis_url)
+    fences = Fences(nodes)
     cluster.start()
+    nodes.start()
     fences.start()
     load = Load(Database(cluster, fences))
     load.start()
@@ -117,7 +118,7 @@ async def loaded(place: Place, primary: str) -> AsyncIterator[Load]:
         print(f"\n{dict(load.counts)}, worst read {load.worst_read * 1000:.0f} ms, {served}")  # noqa: T201
         await fences.close()
         await cluster.close()
-        await redis.aclose()
+        await nodes.close()
 
 
 async def test_no_read_fails_when_replicas_are_killed(place: Place) -> None:
