@@ -9,9 +9,6 @@ import boto3
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from bff.edge.fences import Fenced
 from bff.edge.methods import Methods
@@ -34,11 +31,13 @@ from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain import events, idempotency
 from domain.accounts import AccessTokens, Accounts, Principal, Sessions
+from domain.cache import Cache
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
 from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
+from domain.menu import Menu
 from domain.notifications import CREATED, Notifications
 from domain.order_history import OrderHistory
 from domain.ordering import Ordering
@@ -46,6 +45,7 @@ from domain.payments import STARTED, Payments
 from domain.product_sales import ProductSales
 from domain.provider import SimulatedProvider
 from domain.push import Pusher, Pushes, RecordedPushes
+from domain.redis import Nodes
 from domain.reports import Reports
 from domain.sweeper import Sweeper
 from domain.wallet import Wallets
@@ -76,13 +76,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             pgbouncer=settings.database_pgbouncer,
         ),
     )
-    # Hot paths fail fast and decide for themselves: redis-py's own retries take seconds.
-    redis = Redis.from_url(
-        settings.redis_url,
-        socket_timeout=1.0,
-        socket_connect_timeout=1.0,
-        retry=Retry(NoBackoff(), 0),
-    )
+    nodes = Nodes(settings.redis_url, is_cluster=settings.redis_cluster)
     # One connection, for what takes minutes and nobody waits for.
     chores = Cluster(
         settings.database_url,
@@ -90,8 +84,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         Limits(connections=1, statement_timeout=300.0, pgbouncer=settings.database_pgbouncer),
     )
     product_sales = ProductSales(Database(chores))
-    fences = Fences(redis)
-    database = Database(cluster, fences)
+    fences = Fences(nodes)
+    cache = Cache(cluster, nodes)
+    database = Database(cluster, fences, cache.void)
     shelves = Shelves(store(settings))
     catalogue = Catalogue(database)
     tokens = AccessTokens(settings.token_secret)
@@ -117,10 +112,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
     ]
     parts: dict[str, object] = {
         "cluster": cluster,
-        "redis": redis,
+        "nodes": nodes,
         "shelves": shelves,
         "catalogue": catalogue,
-        "cafeterias": Cafeterias(database),
+        "menu": Menu(database, cache),
+        "cafeterias": Cafeterias(database, cache),
         "ordering": Ordering(database),
         "payments": payments,
         "wallets": Wallets(database),
@@ -142,6 +138,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         cluster.start()
+        nodes.start()
+        cache.start()
         fences.start()
         await workers.start()
         for relay in relays:
@@ -161,9 +159,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await workers.close()
             await purger.close()
             await fences.close()
+            await cache.close()
+            await nodes.close()
             await chores.close()
             await cluster.close()
-            await redis.aclose()
             shelves.close()
 
     app = Litestar(

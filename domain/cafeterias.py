@@ -1,57 +1,75 @@
 """The cafeterias of the campus, and whether each is open."""
 
 from collections import defaultdict
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
-from msgspec import Struct
 from sqlalchemy import ColumnElement, select, true
 
-from domain import model
-from domain.database import Database, Reader, Role
+from domain import kinds, model
+from domain.cache import Cache
+from domain.database import Database, Fence, Reader, Role
 from domain.errors import NotFoundError
-from domain.model.hours import HORIZON, Interval, Schedule, SpecialDay, Status, WeeklyInterval
+from domain.model.hours import (
+    HORIZON,
+    Interval,
+    Place,
+    Schedule,
+    SpecialDay,
+    Status,
+    WeeklyInterval,
+)
 
 # Exceptions that a status may depend on: last night's, and those up to the horizon.
-_PAST, _AHEAD = timedelta(days=3), HORIZON + timedelta(days=2)
+# A day more than that, for hours from the cache.
+_PAST, _AHEAD = timedelta(days=3), HORIZON + timedelta(days=3)
 
 
-class Cafeteria(Struct, frozen=True):
-    """A cafeteria, its hours, and what they mean at the instant it was read."""
+class Cafeteria(Place, frozen=True):
+    """A cafeteria, its hours, and what they mean at the instant it was asked for."""
 
-    id: int
-    name: str
-    location: str
-    schedule: Schedule
     status: Status
 
 
 class Cafeterias:
-    """Reads of the cafeterias, from the replica that serves the menu."""
+    """Where one eats on the campus; the hours from the cache, the status from the clock."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, cache: Cache) -> None:
         self._database = database
+        self._cache = cache
 
     async def listed(self, at: datetime) -> list[Cafeteria]:
         """Every cafeteria by name, with its status at the aware instant `at`."""
+        places = await self._cache.get(kinds.HOURS, None, self._read) or []
+        return [_at(place, at) for place in places]
 
-        async def read(database: Reader) -> list[Cafeteria]:
-            return await _cafeterias(database, at, true())
+    async def _read(
+        self, keys: Sequence[None], fence: Fence
+    ) -> tuple[dict[None, list[Place]], Fence]:
+        now = datetime.now(UTC)
 
-        return await self._database.read(Role.MENU, read)
+        async def read(database: Reader) -> dict[None, list[Place]]:
+            return dict.fromkeys(keys, await _places(database, now, true()))
+
+        return await self._database.snapshot(Role.MENU, read, fence)
 
 
 async def cafeteria(database: Reader, cafeteria_id: int, at: datetime) -> Cafeteria:
     """One cafeteria with its status at `at`, in the caller's transaction. Raises NotFoundError."""
-    found = await _cafeterias(database, at, model.Cafeteria.id == cafeteria_id)
+    found = await _places(database, at, model.Cafeteria.id == cafeteria_id)
     if not found:
         raise NotFoundError("cafeteria", cafeteria_id)
-    return found[0]
+    return _at(found[0], at)
 
 
-async def _cafeterias(
-    database: Reader, at: datetime, chosen: ColumnElement[bool]
-) -> list[Cafeteria]:
+def _at(place: Place, at: datetime) -> Cafeteria:
+    return Cafeteria(
+        place.id, place.name, place.location, place.schedule, place.schedule.status(at)
+    )
+
+
+async def _places(database: Reader, at: datetime, chosen: ColumnElement[bool]) -> list[Place]:
     places = (
         select(
             model.Cafeteria.id,
@@ -98,7 +116,7 @@ async def _cafeterias(
     days = (await database.execute(exceptions)).all()
     for (owner, on_date), shifts in groupby(days, key=lambda row: row[:2]):
         special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
-    cafeterias = []
+    found = []
     for key, name, location, time_zone, last_order_minutes in rows:
         schedule = Schedule(
             time_zone=time_zone,
@@ -106,8 +124,8 @@ async def _cafeterias(
             exceptions=tuple(special[key]),
             last_order=timedelta(minutes=last_order_minutes),
         )
-        cafeterias.append(Cafeteria(key, name, location, schedule, schedule.status(at)))
-    return cafeterias
+        found.append(Place(key, name, location, schedule))
+    return found
 
 
 def _special_day(on_date: date, shifts: list[tuple[object, ...]]) -> SpecialDay:

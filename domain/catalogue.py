@@ -1,35 +1,19 @@
-"""The menu: categories, products and the facts of their pictures."""
+"""The products' pictures: what the menu says of them, and how it is changed."""
 
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 from sqlalchemy import func, select, update
 
-from domain import model
-from domain.database import Database, Reader, Role, Writer
+from domain import model, tags
+from domain.database import Database, Role, Writer
 from domain.errors import NotFoundError
 from domain.events import Event
-from domain.model.paging import Page, Window
+from domain.menu import PICTURE_COLUMNS, picture
+from domain.model.menu import Picture
 
 PICTURE_CHANGED: Final = "picture:changed"
-
-
-class Picture(Struct, frozen=True):
-    """The facts of a product's original, as seen: its content's version, and sizes in pixels.
-
-    `original` is the name that it is stored under, another one for each upload; `levels` are the
-    sizes of the copies beside it; `color` is #rrggbb, `thumbhash` base64.
-    """
-
-    version: str
-    original: str
-    width: int
-    height: int
-    color: str | None
-    thumbhash: str | None
-    levels: tuple[tuple[int, int], ...]
-    uploaded_at: datetime
 
 
 class PictureFacts(Protocol):
@@ -70,107 +54,20 @@ class PictureChange(Struct, frozen=True):
         return cls(event.id, told["productId"], told["replaced"], told.get("original"))
 
 
-class Category(Struct, frozen=True):
-    """A section of the menu."""
-
-    id: int
-    slug: str
-    name: str
-    description: str
-
-
-class Product(Struct, frozen=True):
-    """A dish as it stands on the menu; the price is in minor units."""
-
-    id: int
-    cafeteria_id: int
-    category_id: int
-    name: str
-    description: str
-    price_minor: int
-    stock: int
-    is_available: bool
-    picture: Picture | None
-
-
-_picture_columns: tuple[Any, ...] = (
-    model.Product.picture_version,
-    model.Product.picture_original,
-    model.Product.picture_width,
-    model.Product.picture_height,
-    model.Product.picture_color,
-    model.Product.picture_thumbhash,
-    model.Product.picture_levels,
-    model.Product.picture_uploaded_at,
-)
-_product_columns: tuple[Any, ...] = (
-    model.Product.id,
-    model.Product.cafeteria_id,
-    model.Product.category_id,
-    model.Product.name,
-    model.Product.description,
-    model.Product.price_minor,
-    model.Product.stock,
-    model.Product.is_available,
-)
-
-
-def _picture(version: str | None, *facts: Any) -> Picture | None:
-    if version is None:
-        return None
-    original, width, height, color, thumbhash, levels, uploaded_at = facts
-    sizes = tuple((level[0], level[1]) for level in levels)
-    return Picture(version, original, width, height, color, thumbhash, sizes, uploaded_at)
-
-
 class Catalogue:
-    """The menu: reads from the replica that serves it, changes on the primary."""
+    """What is shown of a product, as the primary has it at this moment, and its changes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def categories(self) -> list[Category]:
-        """Every category in the order of the menu."""
-        columns = (
-            model.Category.id,
-            model.Category.slug,
-            model.Category.name,
-            model.Category.description,
-        )
-        statement = select(*columns).order_by(model.Category.position, model.Category.id)
-        rows = await self._database.rows(Role.MENU, statement)
-        return [Category(*row) for row in rows]
-
-    async def products(self, window: Window, category_id: int | None = None) -> Page[Product]:
-        """The products of one category, or of all; an unknown category has none."""
-        counted = select(func.count()).select_from(model.Product)
-        listed = (
-            select(*_product_columns, *_picture_columns)
-            .order_by(model.Product.id)
-            .limit(window.limit)
-            .offset(window.offset)
-        )
-        if category_id is not None:
-            chosen = model.Product.category_id == category_id
-            counted, listed = counted.where(chosen), listed.where(chosen)
-        facts = len(_product_columns)
-
-        async def read(database: Reader) -> Page[Product]:
-            total = await database.scalar(counted)
-            rows = await database.execute(listed)
-            products = [Product(*(*row[:facts], _picture(*row[facts:]))) for row in rows]
-            return Page(products, total or 0)
-
-        return await self._database.read(Role.MENU, read)
 
     async def picture(self, product_id: int) -> Picture | None:
         """The facts of a product's picture; None without product or without picture.
 
         Of the primary: a replica that lags would tell a CDN of the old picture after the purge.
         """
-        statement = select(*_picture_columns).where(model.Product.id == product_id)
+        statement = select(*PICTURE_COLUMNS).where(model.Product.id == product_id)
         rows = await self._database.rows(Role.PRIMARY, statement)
-        return _picture(*rows[0]) if rows else None
+        return picture(*rows[0]) if rows else None
 
     async def cafeteria_of(self, product_id: int) -> int:
         """Whose product it is. Raises NotFoundError."""
@@ -210,8 +107,8 @@ class Catalogue:
             event_id = await database.announce(
                 PICTURE_CHANGED,
                 {"productId": product_id, "replaced": replaced, "original": original},
-                [f"product-{product_id}"],
             )
+            database.void([tags.product(product_id)])
             return PictureChange(event_id, product_id, replaced, original)
 
         return await self._database.write(change)

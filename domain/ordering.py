@@ -90,7 +90,7 @@ class Ordering:
             ]
             order = await _written(database, caller.id, basket.cafeteria_id, total, items)
             await wallet.pay(database, caller.id, order.id, total)
-            await _announce(database, "order:created", order, stock.tags(quantities))
+            await _announce(database, "order:created", order)
             return order
 
         return await self._database.write(change, by=[caller.id])
@@ -116,13 +116,11 @@ class Ordering:
                 .values(status=status, version=model.Order.version + 1, updated_at=func.now())
             )
             order = await order_of(database, order_id)
-            tags: list[str] = []
             if status in _UNDONE:
                 quantities = {item.product_id: item.quantity for item in order.items}
                 await stock.put_back(database, quantities)
                 await wallet.refund(database, order.user_id, order_id)
-                tags = stock.tags(quantities)
-            await _announce(database, "order:changed", order, tags)
+            await _announce(database, "order:changed", order)
             if caller.id != order.user_id:
                 await order_notices.tell(database, order)
             return order
@@ -237,7 +235,7 @@ def _must_be_allowed(caller: Principal, before: _Before, status: OrderStatus, ve
         raise IllegalMoveError(message, *present)
 
 
-async def _announce(database: Writer, kind: str, order: Order, tags: Sequence[str]) -> None:
+async def _announce(database: Writer, kind: str, order: Order) -> None:
     payload = {
         "orderId": order.id,
         "userId": order.user_id,
@@ -245,4 +243,4 @@ async def _announce(database: Writer, kind: str, order: Order, tags: Sequence[st
         "status": order.status.value,
         "version": order.version,
     }
-    await database.announce(kind, payload, tags)
+    await database.announce(kind, payload)

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from domain import tags
 from domain.database import Writer
 from domain.errors import ConflictError, NotFoundError
 from domain.model import Product
@@ -84,17 +85,14 @@ async def take(
     missing = [product for product in quantities if product not in taken]
     if missing:
         raise await _refusal(database, cafeteria_id, missing, quantities)
+    database.void(map(tags.product, quantities))
     return taken
 
 
 async def put_back(database: Writer, quantities: Mapping[int, int]) -> None:
     """Put so many of each product back."""
     await database.change(_PUT_BACK, _wanted(quantities))
-
-
-def tags(products: Mapping[int, Any]) -> list[str]:
-    """The cache tags of products whose stock has changed."""
-    return [f"product-{product}" for product in sorted(products)]
+    database.void(map(tags.product, quantities))
 
 
 def _wanted(quantities: Mapping[int, int]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from bff.representation.fields import Field, Resource
 from cdn.srcset import srcset
-from domain import cafeterias, catalogue, devices, notifications, orders, payments, wallet
+from domain import cafeterias, devices, notifications, orders, payments, wallet
 from domain.model import OrderStatus, PaymentStatus, Platform, TransactionKind
+from domain.model.menu import Category, Picture, Product
 from domain.model.money import to_decimal
 from domain.order_history import ITEMS
 
@@ -148,7 +149,7 @@ class DeviceView(View, frozen=True):
     last_seen_at: datetime
 
 
-def product(row: catalogue.Product) -> ProductView:
+def product(row: Product) -> ProductView:
     """A product, its picture under the URL that every size is asked of."""
     return ProductView(
         id=row.id,
@@ -163,7 +164,7 @@ def product(row: catalogue.Product) -> ProductView:
     )
 
 
-def picture(product_id: int, facts: catalogue.Picture) -> PictureView:
+def picture(product_id: int, facts: Picture) -> PictureView:
     """A product's picture in every width there is of it."""
     sources = srcset(product_id, facts.version, facts.width, facts.height, sizes=CARD_SIZES)
     return PictureView(
@@ -177,7 +178,7 @@ def picture(product_id: int, facts: catalogue.Picture) -> PictureView:
     )
 
 
-def category(row: catalogue.Category) -> CategoryView:
+def category(row: Category) -> CategoryView:
     """A category."""
     return CategoryView(row.id, row.slug, row.name, row.description)
 

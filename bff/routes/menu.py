@@ -12,7 +12,7 @@ from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
 from domain.cafeterias import Cafeterias
-from domain.catalogue import Catalogue
+from domain.menu import Menu
 
 CategoryId = Annotated[
     int | None,
@@ -23,22 +23,22 @@ PROBLEMS = declared(kinds.INVALID_PARAMETER, kinds.UNAVAILABLE)
 
 @get("/api/products", summary="The products of the menu", tags=["menu"], responses=PROBLEMS)
 async def list_products(
-    catalogue: NamedDependency[Catalogue],
+    menu: NamedDependency[Menu],
     category_id: CategoryId = None,
     page: PageNumber = 1,
     limit: PageLimit = 20,
 ) -> Listing[views.ProductView]:
     """Products by id, of one category or of all."""
-    found = await catalogue.products(window(page, limit), category_id)
+    found = await menu.products(window(page, limit), category_id)
     return listing([views.product(row) for row in found.rows], found.total, page, limit)
 
 
 @get("/api/categories", summary="The sections of the menu", tags=["menu"], responses=PROBLEMS)
 async def list_categories(
-    catalogue: NamedDependency[Catalogue], page: PageNumber = 1, limit: PageLimit = 100
+    menu: NamedDependency[Menu], page: PageNumber = 1, limit: PageLimit = 100
 ) -> Listing[views.CategoryView]:
     """Every category in the order of the menu."""
-    rows = await catalogue.categories()
+    rows = await menu.categories()
     chosen = window(page, limit)
     shown = rows[chosen.offset : chosen.offset + chosen.limit]
     return listing([views.category(row) for row in shown], len(rows), page, limit)

@@ -3,11 +3,12 @@
 from domain.database.address import DatabaseAddressError, dsn, nodes
 from domain.database.cluster import Cluster, Role, Routing
 from domain.database.database import Database
-from domain.database.fences import Fence, Fences, Horizon, horizon
+from domain.database.fences import UNKNOWN, Fence, Fences, Horizon, horizon
 from domain.database.pools import Limits
 from domain.database.sessions import Reader, Writer
 
 __all__ = [
+    "UNKNOWN",
     "Cluster",
     "Database",
     "DatabaseAddressError",

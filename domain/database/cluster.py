@@ -89,7 +89,17 @@ class Cluster:
 
         It is done over on the next node when one is lost under it. Raises UnavailableError.
         """
+        return (await self.snapshot(role, work, fence))[0]
+
+    async def snapshot(
+        self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence = 0
+    ) -> tuple[T, Fence]:
+        """What `work` reads, as `read` does, and the position of which it has seen everything."""
         async for node in self._candidates(role, fence):
+            asof = node.position
+            if node is self._primary and fence < UNKNOWN:
+                # It has been there, or there would be no such fence.
+                asof = max(asof, fence)
             try:
                 async with node.reading() as connection:
                     result = await work(Reader(connection))
@@ -99,7 +109,7 @@ class Cluster:
                 raise UnavailableError(str(error)) from error
             else:
                 self.served[role, node.name] += 1
-                return result
+                return result, asof
         raise UnavailableError("The database does not answer.")
 
     async def write(
@@ -141,6 +151,13 @@ class Cluster:
         """Whether each node answers within `patience` seconds, by name."""
         answers = await asyncio.gather(*(node.answers(patience) for node in self._nodes))
         return {node.name: well for node, well in zip(self._nodes, answers, strict=True)}
+
+    async def look(self) -> Fence:
+        """How far the primary has come. Raises UnavailableError."""
+        await self._primary.look()
+        if not self._primary.up:
+            raise UnavailableError("The database does not answer.")
+        return self._primary.position
 
     async def knows(self, fence: Fence) -> bool:
         """Whether the primary has come as far; what it wrote a moment ago is looked for. While it

@@ -10,14 +10,19 @@ from domain.database.fences import Fence, Fences, horizon
 from domain.database.sessions import Reader, Ts, Writer
 
 T = TypeVar("T")
+Voided = Callable[[Collection[str], Fence, int], None]
+"""Is told of the cache tags that a transaction makes void, of its fence, and of its number."""
 
 
 class Database:
     """Nobody is shown the world before a write of their own, whichever process took it."""
 
-    def __init__(self, cluster: Cluster, fences: Fences | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, fences: Fences | None = None, voided: Voided | None = None
+    ) -> None:
         self._cluster = cluster
         self._fences = fences
+        self._voided = voided
 
     async def read(
         self, role: Role, work: Callable[[Reader], Awaitable[T]], *, of: int | None = None
@@ -26,11 +31,24 @@ class Database:
         the one that the present request knows of. It may run again on another node, so it does
         nothing else. Raises UnavailableError.
         """
+        return (await self.snapshot(role, work, of=of))[0]
+
+    async def snapshot(
+        self,
+        role: Role,
+        work: Callable[[Reader], Awaitable[T]],
+        fence: Fence = 0,
+        *,
+        of: int | None = None,
+    ) -> tuple[T, Fence]:
+        """What `work` reads, as `read` does, of a moment not before `fence`; and the position that
+        it has seen everything of."""
         seen = horizon.get()
-        fence: Fence = 0 if seen is None else seen.fence
+        if seen is not None:
+            fence = max(fence, seen.fence)
         if of is not None and self._fences is not None:
             fence = max(fence, await self._fences.of(of))
-        return await self._cluster.read(role, work, fence)
+        return await self._cluster.snapshot(role, work, fence)
 
     async def rows(
         self, role: Role, statement: Select[*Ts], *, of: int | None = None
@@ -48,7 +66,18 @@ class Database:
         """
         seen = horizon.get()
         # What nobody will ask for takes no round trip: an idle relay, say. `work` may fill `by`.
-        result, fence = await self._cluster.write(work, fenced=lambda: bool(by or seen))
+        told: Writer | None = None
+
+        async def noted(writer: Writer) -> T:
+            nonlocal told
+            told = writer
+            return await work(writer)
+
+        result, fence = await self._cluster.write(
+            noted, fenced=lambda: bool(by or seen or (told and told.tags))
+        )
+        if self._voided is not None and told is not None and told.tags and told.transaction:
+            self._voided(told.tags, fence, told.transaction)
         if seen is not None:
             seen.written = max(seen.written, fence)
         if by and self._fences is not None and not await self._fences.keep(by, fence):

@@ -1,6 +1,6 @@
 """What a unit of work is given: a reader, which takes no statement but SELECT, or a writer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVarTuple, overload
 
@@ -59,28 +59,33 @@ class Reader:
 class Writer(Reader):
     """A transaction on the primary; what it announces is kept with what it changes, or neither."""
 
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self.tags: set[str] = set()
+        """Of the cache, that are void with it;"""
+        self.transaction: int | None = None
+        """and its number, once it has announced something."""
+
     async def change(
         self, statement: Executable, parameters: Parameters | None = None
     ) -> CursorResult[*tuple[Any, ...]]:
         """Run an INSERT, UPDATE or DELETE, once for each of several parameters."""
         return await self._connection.execute(statement, parameters)
 
-    async def announce(
-        self,
-        kind: str,
-        payload: dict[str, Any],
-        cache_tags: Sequence[str] = (),
-        *,
-        at_once: bool = False,
-    ) -> int:
-        """Write an event, and the cache tags of what changes with it, into the outbox; its id.
+    async def announce(self, kind: str, payload: dict[str, Any], *, at_once: bool = False) -> int:
+        """Write an event into the outbox; its id.
 
         It is its writer's for a while, but `at_once` anybody's where the writer leaves it to them.
         """
         values: dict[str, Any] = {"due_at": func.now()} if at_once else {}
         written = await self._connection.execute(
             insert(OutboxEvent)
-            .values(kind=kind, payload=payload, cache_tags=list(cache_tags), **values)
-            .returning(OutboxEvent.id)
+            .values(kind=kind, payload=payload, **values)
+            .returning(OutboxEvent.id, OutboxEvent.transaction)
         )
-        return written.scalar_one()
+        event, self.transaction = written.one()
+        return event
+
+    def void(self, tags: Iterable[str]) -> None:
+        """Have every process hear at once of tags that the database will tell them of anyway."""
+        self.tags.update(tags)

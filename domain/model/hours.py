@@ -170,6 +170,15 @@ class Schedule(Struct, frozen=True, kw_only=True):
             day += DAY
 
 
+class Place(Struct, frozen=True):
+    """A cafeteria and its hours."""
+
+    id: int
+    name: str
+    location: str
+    schedule: Schedule
+
+
 def minutes_of_week(interval: WeeklyInterval) -> tuple[int, int]:
     """Give [start, end) in minutes since Monday 00:00; after 10080 it is Monday again."""
     midnight = (interval.weekday - 1) * DAY_MINUTES

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Index, Text, text
+from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,8 +36,14 @@ class OutboxEvent(Base):
         DateTime(timezone=True), server_default=text("now() + interval '30 seconds'")
     )
     delivered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # By which what is new is found: ids and moments are given long before a commit.
+    transaction: Mapped[int | None] = mapped_column(
+        BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
+    )
 
     __table_args__ = (
+        Index("ix_outbox_transaction", "transaction", postgresql_where=text("cache_tags <> '{}'")),
+        Index("ix_outbox_created_at", "created_at", postgresql_where=text("cache_tags <> '{}'")),
         Index("ix_outbox_due", "kind", "due_at", postgresql_where=text("delivered_at IS NULL")),
         # The oldest are swept.
         Index(

@@ -98,7 +98,10 @@ async def test_the_total_is_the_servers_sum_and_stock_and_money_are_taken(
         "SELECT kind, amount_minor FROM transactions WHERE order_id = $1", order.id
     )
     assert [tuple(row) for row in paid] == [("payment", -total)]
-    (event,) = await connection.fetch("SELECT kind, payload, cache_tags FROM outbox")
+    void, event = await connection.fetch(
+        "SELECT kind, payload, cache_tags FROM outbox"
+        " WHERE transaction = (SELECT max(transaction) FROM outbox) ORDER BY id"
+    )
     assert event["kind"] == "order:created"
     assert msgspec.json.decode(event["payload"]) == {
         "orderId": order.id,
@@ -107,7 +110,7 @@ async def test_the_total_is_the_servers_sum_and_stock_and_money_are_taken(
         "status": "created",
         "version": 1,
     }
-    assert event["cache_tags"] == [f"product-{first['id']}", f"product-{second['id']}"]
+    assert sorted(void["cache_tags"]) == [f"product-{first['id']}", f"product-{second['id']}"]
 
 
 async def test_two_hundred_buyers_of_fifty_portions_get_fifty(
@@ -486,9 +489,9 @@ async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
         ("refund", order.total_minor),
     ]
     tags = await connection.fetchval(
-        "SELECT cache_tags FROM outbox WHERE kind ^@ 'order:' ORDER BY id DESC LIMIT 1"
+        "SELECT cache_tags FROM outbox WHERE cache_tags <> '{}' ORDER BY id DESC LIMIT 1"
     )
     # Nobody is told what they did themselves.
     told = "SELECT count(*) FROM notifications WHERE order_id = $1"
     assert await connection.fetchval(told, order.id) == len(way) + by_counter
-    assert tags == [f"product-{dishes[0]['id']}", f"product-{dishes[1]['id']}"]
+    assert sorted(tags) == [f"product-{dishes[0]['id']}", f"product-{dishes[1]['id']}"]

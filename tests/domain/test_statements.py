@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from domain.accounts import AccessTokens, Principal, Sessions
+from domain.cache import Cache
 from domain.cafeterias import Cafeterias
 from domain.catalogue import Catalogue
-from domain.database import Database
+from domain.database import Cluster, Database
 from domain.days import Span
 from domain.events import Event, Outbox
+from domain.menu import Menu
 from domain.model import Role
 from domain.model.paging import Following, Position, Window
 from domain.notifications import Notifications
@@ -20,8 +22,15 @@ from domain.order_history import OrderHistory
 from domain.payments import Payments
 from domain.provider import SimulatedProvider
 from domain.push import Pushes, RecordedPushes
+from domain.redis import Nodes
 from domain.reports import Grouping, Reports
 from domain.wallet import Wallets
+
+
+def unread() -> Cache:
+    """A cache with nothing in it, beside no Redis."""
+    return Cache(Cluster("postgresql://nowhere/none", []), Nodes("redis://nowhere"))
+
 
 ADMIN = Principal(1, Role.ADMIN)
 NOW = datetime.now(UTC)
@@ -29,12 +38,12 @@ WEEK = Span(NOW.date() - timedelta(days=6), NOW.date())
 TOLD = Event(1, "notification:created", {"notificationId": 0, "userId": 1}, 1)
 EVERYTHING = ["id", "user_id", "status", "total_minor", "created_at", "items"]
 READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
-    "categories": (1, lambda to: Catalogue(to).categories()),
-    "menu": (2, lambda to: Catalogue(to).products(Window(100))),
-    "menu of a category": (2, lambda to: Catalogue(to).products(Window(100), 1)),
+    "categories": (1, lambda to: Menu(to, unread()).categories()),
+    "menu": (2, lambda to: Menu(to, unread()).products(Window(100))),
+    "menu of a category": (2, lambda to: Menu(to, unread()).products(Window(100), 1)),
     "picture": (1, lambda to: Catalogue(to).picture(1)),
     "cafeteria of a product": (1, lambda to: Catalogue(to).cafeteria_of(1)),
-    "cafeterias": (3, lambda to: Cafeterias(to).listed(NOW)),
+    "cafeterias": (3, lambda to: Cafeterias(to, unread()).listed(NOW)),
     "orders": (1, lambda to: OrderHistory(to).listed(ADMIN, EVERYTHING, Window(100))),
     "orders by cursor": (
         1,

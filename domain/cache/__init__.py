@@ -1,0 +1,7 @@
+"""The layered cache: what is declared of each kind, and how values are had."""
+
+from domain.cache.cache import Cache, Load
+from domain.cache.changes import Changes
+from domain.cache.kinds import Kind
+
+__all__ = ["Cache", "Changes", "Kind", "Load"]

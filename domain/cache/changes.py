@@ -1,0 +1,231 @@
+"""Which tags were void when: what every value of the cache is held against, whoever kept it.
+
+The outbox is the truth: triggers write the tags of what is changed in the same transaction, so that
+no crash, no loss in Redis and no forgetful writer parts the two. Each process reads what is new
+there four times a second; the bus only makes it faster.
+"""
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, ColumnClause, Text, column, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.selectable import TextualSelect
+
+from domain.cache.bus import Change
+from domain.database import Cluster, Fence, Reader, Role
+from domain.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+# Seconds between two looks into the outbox.
+POLL: Final = 0.25
+# Seconds that a process goes on with what it knows when nothing new can reach it.
+TRUST: Final = 1.0
+# Longer than any value is kept, and than a transaction may take.
+KEPT: Final = timedelta(hours=8)
+# Between two times that the tags of older changes are forgotten.
+TIDIED: Final = 3600.0
+# Changes that are looked at one by one; of more, everything is void.
+MOST: Final = 20_000
+# Seconds that a transaction is known by its number, against hearing of it twice.
+_REMEMBERED: Final = 600.0
+
+# The snapshot is taken before the position: what it shows was committed before there.
+_LOOK: Final = """
+SELECT pg_current_snapshot()::text AS snapshot,
+       (pg_current_wal_insert_lsn() - '0/0')::bigint AS position,
+       concat_ws('-', (pg_control_system()).system_identifier, current_database(),
+                 left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)) AS generation,
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(transaction, cache_tags)), '[]')
+        FROM (SELECT transaction, cache_tags FROM outbox WHERE cache_tags <> '{{}}' AND {}
+              LIMIT :most) AS recent) AS events
+"""
+_COLUMNS: Final[list[ColumnClause[Any]]] = [
+    column("snapshot", Text),
+    column("position", BigInteger),
+    column("generation", Text),
+    column("events", JSONB),
+]
+# What was not over when it was looked last, however long it takes.
+_NEW_ONLY: Final = "(transaction >= :since OR transaction = ANY(:open))"
+_RECENT: Final = "created_at > now() - CAST(:kept AS interval)"
+
+
+def _looked(look: str, which: str) -> TextualSelect:
+    return text(look.format(which)).columns(*_COLUMNS)
+
+
+_NEW: Final = _looked(_LOOK, _NEW_ONLY)
+_KNOWN: Final = _looked(_LOOK, _RECENT)
+
+
+class Seen(Struct, frozen=True):
+    """One look into the outbox: events are (number of the transaction, tags)."""
+
+    snapshot: str
+    position: Fence
+    generation: str
+    events: Sequence[tuple[int, list[str]]]
+
+    @property
+    def since(self) -> int:
+        """No transaction from here on had begun to write,"""
+        return int(self.snapshot.split(":")[1])
+
+    @property
+    def open(self) -> list[int]:
+        """and these were not over."""
+        return [int(each) for each in self.snapshot.split(":")[2].split(",") if each]
+
+
+Listener = Callable[[Sequence[str], Fence], None]
+
+
+class Changes:
+    """The fence of each tag that was void lately, and how much of the log that takes in."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.fences: dict[str, Fence] = {}
+        self.floor: Fence = 0
+        """No value from before it is good, whatever its tags."""
+        self.horizon: Fence = 0
+        """Every change before it is known."""
+        self.trusted_until = -math.inf
+        """What is held against the fences may be served until then (monotonic clock)."""
+        self.generation = ""
+        """Positions are compared within one: the system, the database, and the timeline, which is
+        another one when a standby is promoted or a backup restored."""
+        self.listeners: list[Listener] = []
+        self._cluster = cluster
+        self._last: Seen | None = None
+        self._looked_at = -math.inf
+        self._tidied_at = -math.inf
+        self._heard: dict[int, tuple[float, set[str]]] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look into the outbox from now on."""
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Look no more."""
+        for task in (self._running, self._looking):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def of(self, tags: Iterable[str]) -> Fence:
+        """The position from which on a value with these tags is good."""
+        return max(self.floor, *(self.fences.get(tag, 0) for tag in tags))
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nothing older than TRUST can be unknown."""
+        return time.monotonic() < self.trusted_until
+
+    def hear(self, change: Change) -> None:
+        """Take in what a process, perhaps this one, tells of its transaction."""
+        if change.generation != self.generation:
+            # Of a primary that we do not know, or not any more; the outbox has it.
+            return
+        self._void(change.transaction, change.tags, change.fence)
+
+    def vouch(self, unbroken_since: float, proved_at: float) -> None:
+        """The bus has been heard without a gap between two moments of the monotonic clock."""
+        if unbroken_since <= self._looked_at < proved_at:
+            self.trusted_until = max(self.trusted_until, proved_at + TRUST)
+
+    async def reach(self, fence: Fence) -> bool:
+        """Know every change before `fence`; whether that is so now."""
+        if self.horizon < fence:
+            await self.look()
+        return self.horizon >= fence
+
+    async def look(self) -> None:
+        """Look into the outbox; whoever does at the same moment looks together."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.shield(self._looking)
+
+    async def _run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(POLL * random.uniform(0.8, 1.2))
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        try:
+            if self._last is None or began - self._tidied_at > TIDIED:
+                await self._read_all(began)
+            else:
+                await self._read_new()
+        except UnavailableError as error:
+            log.info("the outbox was not looked into: %s", error)
+        except Exception:
+            log.exception("the outbox was not looked into")
+        else:
+            self._looked_at = began
+            self.trusted_until = max(self.trusted_until, began + TRUST)
+
+    async def _read_new(self) -> None:
+        horizon = await self._cluster.look()
+        assert self._last is not None
+        seen = await self._ask(_NEW, since=self._last.since, open=self._last.open)
+        if seen.generation != self.generation:
+            log.warning("another primary: the cache begins anew")
+            await self._read_all(time.monotonic())
+            return
+        for transaction, tags in seen.events:
+            heard = self._heard.get(transaction)
+            if heard is None or not heard[1].issuperset(tags):
+                self._void(transaction, tags, seen.position + 1)
+        self._settle(seen, horizon)
+
+    async def _read_all(self, began: float) -> None:
+        """Begin, or begin again with what is not too old to matter."""
+        horizon = await self._cluster.look()
+        before = self.fences
+        seen = await self._ask(_KNOWN, kept=KEPT)
+        if seen.generation != self.generation:
+            self.generation, self.floor, self.horizon, before = seen.generation, 0, 0, {}
+        tags = {tag for _, tags in seen.events for tag in tags}
+        self.fences = {tag: before.get(tag, seen.position + 1) for tag in tags}
+        # What was heard meanwhile.
+        self.fences.update((tag, at) for tag, at in before.items() if at > horizon)
+        self._settle(seen, horizon)
+        self._tidied_at = began
+
+    def _settle(self, seen: Seen, horizon: Fence) -> None:
+        self._last = seen
+        self.horizon = max(self.horizon, horizon)
+        if len(seen.events) > MOST:
+            self.floor = seen.position + 1
+        if len(self._heard) > MOST:
+            since = time.monotonic() - _REMEMBERED
+            self._heard = {
+                number: heard for number, heard in self._heard.items() if heard[0] > since
+            }
+
+    def _void(self, transaction: int, tags: Sequence[str], fence: Fence) -> None:
+        _, known = self._heard.setdefault(transaction, (time.monotonic(), set()))
+        known.update(tags)
+        for tag in tags:
+            self.fences[tag] = max(fence, self.fences.get(tag, 0))
+        for listener in self.listeners:
+            listener(tags, fence)
+
+    async def _ask(self, statement: Any, **values: Any) -> Seen:
+        async def read(reader: Reader) -> Seen:
+            row = (await reader.execute(statement, {"most": MOST + 1, **values})).one()
+            return Seen(*row)
+
+        return await self._cluster.read(Role.PRIMARY, read)

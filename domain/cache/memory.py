@@ -1,0 +1,76 @@
+"""What a process remembers of one kind, bounded in bytes; what nobody asks for goes first."""
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+from domain.database import Fence
+
+# Bytes of memory that a decoded value takes for each byte of it encoded, and beside them.
+_EACH: Final = 4
+_BESIDE: Final = 400
+
+
+class Entry:
+    """A value, as of a position of the log; times are of the monotonic clock."""
+
+    __slots__ = ("asof", "expires", "fresh_until", "renew_at", "size", "tags", "value", "visited")
+
+    def __init__(
+        self,
+        value: Any,
+        asof: Fence,
+        tags: tuple[str, ...],
+        *,
+        size: int,
+        expires: float,
+        renew_at: float,
+        fresh_until: float,
+    ) -> None:
+        self.value = value
+        self.asof = asof
+        self.tags = tags
+        self.size = _EACH * size + _BESIDE
+        self.expires = expires
+        self.renew_at = renew_at
+        # It was read so lately that nobody has to vouch for it.
+        self.fresh_until = fresh_until
+        self.visited = False
+
+
+class Memory:
+    """Entries by id, of at most `limit` bytes together (SIEVE: a FIFO that spares the visited)."""
+
+    def __init__(self, limit: int) -> None:
+        self.entries: dict[Hashable, Entry] = {}
+        self.size = 0
+        self.evicted = 0
+        self._limit = limit
+
+    def put(self, key: Hashable, entry: Entry) -> None:
+        """Remember an entry in place of an older one."""
+        self.forget(key)
+        if entry.size > self._limit:
+            return
+        self.entries[key] = entry
+        self.size += entry.size
+        while self.size > self._limit:
+            oldest = next(iter(self.entries))
+            spared = self.entries[oldest]
+            self.forget(oldest)
+            if spared.visited:
+                spared.visited = False
+                self.entries[oldest] = spared
+                self.size += spared.size
+            else:
+                self.evicted += 1
+
+    def forget(self, key: Hashable) -> None:
+        """Remember nothing of it."""
+        entry = self.entries.pop(key, None)
+        if entry is not None:
+            self.size -= entry.size
+
+    def clear(self) -> None:
+        """Remember nothing at all."""
+        self.entries.clear()
+        self.size = 0

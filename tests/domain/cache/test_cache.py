@@ -1,0 +1,345 @@
+"""What is kept is as of a moment, and is served as long as nothing later is known of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from redis import Redis
+
+from domain import kinds
+from domain.cache import cache as cache_module
+from domain.cache import changes as changes_module
+from domain.database import Cluster, Horizon, Limits, horizon
+from domain.errors import UnavailableError
+from tests.domain.cache.processes import PRICES, Process, running
+from tests.serving import Proxy
+
+
+@pytest.fixture
+async def process(database: str, redis_url: str) -> AsyncIterator[Process]:
+    async with running(database, redis_url) as process:
+        yield process
+
+
+@pytest.fixture
+async def other(database: str, redis_url: str) -> AsyncIterator[Process]:
+    async with running(database, redis_url) as process:
+        yield process
+
+
+async def test_a_crowd_in_two_processes_reads_the_source_once(
+    process: Process, other: Process
+) -> None:
+    crowd = [each.price(1) for each in (process, other) for _ in range(1000)]
+    assert len(set(await asyncio.gather(*crowd))) == 1
+    assert len(process.loads + other.loads) == 1
+
+
+async def test_several_are_read_together_and_each_once(process: Process, other: Process) -> None:
+    await other.price(2)
+    many = await process.cache.get_many(PRICES, [1, 2, 3, 2], process.load)
+    assert sorted(process.loads) == [1, 3]
+    assert many == [await other.price(key) for key in (1, 2, 3, 2)]
+
+
+async def test_what_is_not_there_is_remembered_too(process: Process, other: Process) -> None:
+    for each in (process, process, other):
+        assert await each.price(10**9) is None
+    assert len(process.loads + other.loads) == 1
+
+
+async def test_a_change_is_seen_by_its_writer_at_once_and_by_others_without_their_asking(
+    process: Process, other: Process
+) -> None:
+    for price in range(1, 30):
+        await process.reprice(1, price)
+        assert await process.price(1) == price
+        await other.hears(1, price)
+
+
+async def test_who_was_told_of_a_change_sees_it_though_the_process_has_not_heard(
+    process: Process, other: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_module.Changes, "hear", lambda *_: None)
+    await other.price(1)
+    seen = Horizon()
+    token = horizon.set(seen)
+    await process.reprice(1, 77)
+    horizon.set(Horizon(seen.written))
+    assert await other.price(1) == 77
+    horizon.reset(token)
+
+
+async def test_a_change_by_hand_is_heard_of(
+    process: Process, connection: asyncpg.Connection
+) -> None:
+    await process.price(1)
+    await connection.execute("UPDATE products SET price_minor = 77 WHERE id = 1")
+    await process.hears(1, 77)
+
+
+async def test_nobody_joins_a_reading_that_began_before_the_change(process: Process) -> None:
+    has_read, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        has_read.set()
+        await may_end.wait()
+
+    process.before = wait
+    early = asyncio.create_task(process.price(1))
+    await has_read.wait()
+    await process.reprice(1, 77)
+    process.before = lambda: asyncio.sleep(0)
+    late = asyncio.create_task(process.price(1))
+    await asyncio.sleep(0.05)
+    may_end.set()
+    assert await late == 77
+    assert await early != 77
+    # What came late and is older is in nobody's way.
+    assert await process.price(1) == 77
+    assert len(process.loads) == 2
+
+
+async def test_an_old_reading_does_not_replace_a_later_one_in_redis(
+    process: Process, other: Process
+) -> None:
+    has_read, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        has_read.set()
+        await may_end.wait()
+
+    process.before = wait
+    early = asyncio.create_task(process.price(1))
+    await has_read.wait()
+    process.before = lambda: asyncio.sleep(0)
+    await other.reprice(1, 77)
+    # Its lease is the first one's; it waits for that, and finds what it brings too old.
+    late = asyncio.create_task(other.price(1))
+    await asyncio.sleep(0.05)
+    may_end.set()
+    await early
+    assert await late == 77
+    await process.hears(1, 77)
+    assert len(process.loads + other.loads) == 2
+
+
+async def test_a_leader_that_is_cancelled_fails_no_follower(process: Process) -> None:
+    leader = asyncio.create_task(process.price(1))
+    await asyncio.sleep(0)
+    follower = asyncio.create_task(process.price(1))
+    await asyncio.sleep(0)
+    leader.cancel()
+    assert await follower is not None
+    assert len(process.loads) == 1
+
+
+async def test_without_redis_each_process_reads_once_and_hears_of_changes(
+    database: str, redis_url: str, other: Process
+) -> None:
+    place = urlsplit(redis_url)
+    proxy = Proxy(str(place.hostname), int(place.port or 6379))
+    await proxy.up()
+    through = redis_url.replace(f":{place.port}/", f":{proxy.port}/")
+    async with running(database, through) as process:
+        await proxy.down()
+        await asyncio.gather(*(process.price(1) for _ in range(100)))
+        assert len(process.loads) == 1
+        await other.reprice(1, 77)
+        await process.hears(1, 77)
+        assert len(process.loads) == 2
+
+
+async def test_without_its_source_only_what_may_be_old_is_served(
+    database: str, redis_url: str
+) -> None:
+    place = urlsplit(database)
+    proxy = Proxy(str(place.hostname), int(place.port or 5432))
+    await proxy.up()
+    through = database.replace(f":{place.port}/", f":{proxy.port}/")
+    lasting = replace(PRICES, name="lasting", outage=60.0)
+    async with running(through, redis_url) as process:
+        price = await process.price(1)
+        assert await process.price(1, lasting) == price
+        await proxy.down()
+        # While the bus is heard, nothing can have changed without our hearing of it.
+        await asyncio.sleep(2 * changes_module.TRUST)
+        assert await process.price(1) == price
+        await process.cache._bus.close()
+        await asyncio.sleep(2 * changes_module.TRUST)
+        assert await process.price(1, lasting) == price
+        for _ in range(3):
+            with pytest.raises(UnavailableError):
+                await process.price(1)
+
+
+async def test_what_is_not_understood_in_redis_is_read_anew(
+    process: Process, other: Process, redis_url: str
+) -> None:
+    price = await process.price(1)
+    with Redis.from_url(redis_url) as redis:
+        for key in redis.scan_iter("c:*prices*"):
+            redis.set(key, bytes(redis.get(key) or b"")[:16] + b"\xc1")
+    assert await other.price(1) == price
+    assert len(process.loads + other.loads) == 2
+    async with running(process.url, redis_url) as third:
+        assert await third.price(1) == price
+        assert third.loads == []
+
+
+async def test_what_is_large_is_read_by_each_process_and_not_kept_in_redis(
+    process: Process, other: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "MOST_BYTES", 1)
+    monkeypatch.setattr(cache_module, "NAP", 30.0)
+    assert await process.price(1) == await process.price(1) == await other.price(1)
+    assert (len(process.loads), len(other.loads)) == (1, 1)
+
+
+async def test_a_source_that_fails_is_not_asked_by_each_of_a_crowd(process: Process) -> None:
+    asked = 0
+
+    async def fail(keys: Any, fence: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise UnavailableError("It is away.")
+
+    async def ask() -> None:
+        with pytest.raises(UnavailableError):
+            await process.cache.get(PRICES, 1, fail)
+
+    await asyncio.gather(*(ask() for _ in range(100)))
+    await ask()
+    assert asked == 1
+    await asyncio.sleep(2 * cache_module.HELD)
+    assert await process.price(1) is not None
+
+
+async def test_another_primary_is_another_cache(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await process.price(1)
+    promoted = changes_module._LOOK.replace("current_database()", "current_database(), 'promoted'")
+    new = changes_module._looked(promoted, changes_module._NEW_ONLY)
+    known = changes_module._looked(promoted, changes_module._RECENT)
+    monkeypatch.setattr(changes_module, "_NEW", new)
+    monkeypatch.setattr(changes_module, "_KNOWN", known)
+    await process.cache.changes.look()
+    await process.price(1)
+    assert len(process.loads) == 2
+
+
+async def test_of_too_many_changes_everything_is_void(
+    process: Process, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes_module, "MOST", 3)
+    await process.price(1)
+    for key in range(2, 10):
+        await connection.execute("UPDATE products SET price_minor = 5 WHERE id = $1", key)
+    async with asyncio.timeout(5):
+        while len(process.loads) < 2:
+            await process.price(1)
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_to_be_renewed_is_read_anew_by_one_while_all_go_on(
+    process: Process, other: Process
+) -> None:
+    renewed = replace(PRICES, name="renewed", memory=0.0, renewed=0.05)
+    may_end = asyncio.Event()
+    # Both know of all that was before: neither finds too old what the other has read.
+    await process.reprice(1, 77)
+    await other.hears(1, 77)
+    assert await process.price(1, renewed) == 77
+    process.loads.clear()
+    other.loads.clear()
+    process.before = other.before = may_end.wait
+    await asyncio.sleep(0.1)
+    for _ in range(20):
+        assert await process.price(1, renewed) == await other.price(1, renewed) == 77
+    assert len(process.loads + other.loads) == 1
+    may_end.set()
+
+
+async def test_a_kind_takes_no_more_memory_than_it_is_given(process: Process) -> None:
+    small = replace(PRICES, name="small", bytes=2000)
+    for key in range(1, 50):
+        await process.price(key, small)
+    memory = process.cache._memories[small]
+    assert 0 < memory.size <= 2000
+    assert memory.evicted > 0
+    assert memory.size == sum(entry.size for entry in memory.entries.values())
+
+
+TELLING = {
+    "UPDATE products SET stock = stock - 1 WHERE id IN (1, 2)": {"product-1", "product-2"},
+    "UPDATE products SET category_id = category_id % 2 + 1 WHERE id = 1": {"product-1", "menu"},
+    "UPDATE products SET stock = stock WHERE id < 0": set(),
+    "UPDATE categories SET name = name": {"categories"},
+    "UPDATE cafeterias SET last_order_minutes = 5": {"hours"},
+    "DELETE FROM opening_intervals": {"hours"},
+    "DELETE FROM opening_exceptions": {"hours"},
+    "INSERT INTO configuration (key, value) VALUES ('motd', '1')": {"configuration-motd"},
+}
+
+
+@pytest.mark.parametrize("statement", TELLING)
+async def test_the_database_tells_of_whatever_is_changed(
+    connection: asyncpg.Connection, statement: str
+) -> None:
+    await connection.execute("DELETE FROM outbox")
+    await connection.execute(statement)
+    tags = await connection.fetch("SELECT unnest(cache_tags) FROM outbox")
+    assert {row[0] for row in tags} == TELLING[statement]
+
+
+async def test_of_many_rows_one_tag_is_told(connection: asyncpg.Connection) -> None:
+    await connection.execute("DELETE FROM outbox")
+    await connection.execute(
+        "INSERT INTO products (cafeteria_id, category_id, name, description, price_minor, stock)"
+        " SELECT 1, 1, 'dish ' || n, '', 100, 1 FROM generate_series(1, 300) n"
+    )
+    (event,) = await connection.fetch("SELECT cache_tags FROM outbox")
+    assert event["cache_tags"] == [kinds.PRODUCTS.tag, kinds.MENU.tag]
+
+
+def test_every_kind_has_a_name_of_its_own() -> None:
+    names = [kind.name for kind in kinds.KINDS]
+    assert len(set(names)) == len(names)
+
+
+async def test_a_transaction_that_takes_long_is_heard_of_when_it_ends(
+    process: Process, connection: asyncpg.Connection
+) -> None:
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("UPDATE products SET price_minor = 77 WHERE id = 1")
+    for price in range(1, 4):
+        # What began later is over earlier.
+        await process.reprice(2, price)
+        await process.cache.changes.look()
+    assert await process.price(1) != 77
+    await transaction.commit()
+    await process.hears(1, 77)
+    assert process.loads == [1, 1]
+
+
+async def test_an_ordinary_role_may_look(
+    process: Process, connection: asyncpg.Connection, database: str
+) -> None:
+    role = f"role_{uuid4().hex}"
+    await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}' IN ROLE pg_read_all_data")
+    place = urlsplit(database)
+    url = database.replace(place.netloc.rpartition("@")[0], f"{role}:{role}")
+    ordinary = Cluster(url, [], Limits(least_connections=0))
+    changes = changes_module.Changes(ordinary)
+    await changes.look()
+    assert (changes.is_trusted, changes.generation) == (True, process.cache.changes.generation)
+    await changes.close()
+    await ordinary.close()
+    await connection.execute(f"DROP ROLE {role}")
