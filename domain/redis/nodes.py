@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -68,8 +69,10 @@ class Nodes:
         slot = key_slot(key)
         try:
             return await self._asked(slot, *command)
-        except _ELSEWHERE:
+        except _ELSEWHERE as error:
             await self.look()
+            if isinstance(error, MovedError):
+                self._correct(slot, Place(error.host, error.port))
         try:
             return await self._asked(slot, *command)
         except _ELSEWHERE as error:
@@ -86,6 +89,14 @@ class Nodes:
             return False
         return bool(self._places) and None not in self._places
 
+    async def told(self, field: str) -> int:
+        """The sum of a number that each master tells in INFO. Raises AwayError, ResponseError."""
+        asked = (self._wires[place].call("INFO", "everything") for place in self.masters)
+        found = re.compile(rb"^%b:(\d+)" % field.encode(), re.MULTILINE)
+        return sum(
+            int(number) for told in await asyncio.gather(*asked) for number in found.findall(told)
+        )
+
     def of(self, slot: int) -> Place | None:
         """The master of a slot, if that is known."""
         return self._places[slot] if self._places else None
@@ -100,6 +111,11 @@ class Nodes:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         await asyncio.shield(self._looking)
+
+    def _correct(self, slot: int, place: Place) -> None:
+        """Who had the slot knows best; the node that was looked at may not have heard of it."""
+        if self._places and place in self._wires:
+            self._places[slot] = place
 
     async def _asked(self, slot: int, *command: Word) -> Any:
         place = self.of(slot)
