@@ -26,6 +26,7 @@ from bff.routes import (
     reports,
     wallet,
 )
+from bff.routes.cache import show_cache
 from bff.settings import Settings, SettingsError, from_environment
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     parts: dict[str, object] = {
         "cluster": cluster,
         "nodes": nodes,
+        "cache": cache,
         "shelves": shelves,
         "catalogue": catalogue,
         "menu": Menu(database, cache),
@@ -202,6 +204,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             reports.report_sales,
             reports.report_payments,
             reports.export_orders,
+            show_cache,
             health.health,
             health.ready,
             documentation.page(),

@@ -2,6 +2,7 @@
 
 from domain.cache.cache import Cache, Load
 from domain.cache.changes import Changes
+from domain.cache.figures import Figures
 from domain.cache.kinds import Kind
 
-__all__ = ["Cache", "Changes", "Kind", "Load"]
+__all__ = ["Cache", "Changes", "Figures", "Kind", "Load"]

@@ -28,6 +28,7 @@ from redis.exceptions import ResponseError
 
 from domain.cache.bus import Bus, Change
 from domain.cache.changes import TRUST, Changes
+from domain.cache.figures import Figures
 from domain.cache.kinds import Kind
 from domain.cache.memory import Entry, Memory
 from domain.cache.shared import LEASE, Found, Shared, Slot, slot
@@ -101,6 +102,11 @@ class Cache:
         """Whether changes come over the bus, within milliseconds."""
         return self._bus.unbroken_since < math.inf
 
+    @property
+    def figures(self) -> dict[str, Figures]:
+        """By the names of kinds that were asked for."""
+        return {kind.name: memory.figures for kind, memory in self._memories.items()}
+
     async def get(self, kind: Kind[K, V], key: K, load: Load[K, V]) -> V | None:
         """The value of a key, or None where there is none; `load` reads it where it has to be.
 
@@ -143,7 +149,14 @@ class Cache:
         if now >= entry.expires or not self._is_good(entry, now):
             return None
         entry.visited = True
+        memory.figures.memory_hits += 1
         return entry
+
+    def _memory(self, kind: Kind[K, V]) -> Memory:
+        memory = self._memories.get(kind)
+        if memory is None:
+            memory = self._memories[kind] = Memory(kind.bytes)
+        return memory
 
     def _is_good(self, entry: Entry, now: float) -> bool:
         changes = self.changes
@@ -207,6 +220,7 @@ class Cache:
                 napping = self._naps.setdefault(flight.place.value, asyncio.Event())
                 found = await self._shared.get(flight.place, flight.needs, flight.token)
                 if isinstance(found, Found):
+                    self._memory(kind).figures.redis_hits += 1
                     self._land(
                         kind, flight, self._decoded(kind, found), found.asof, len(found.body)
                     )
@@ -217,6 +231,7 @@ class Cache:
                     return
                 if found:
                     return
+                self._memory(kind).figures.waits += 1
                 try:
                     async with asyncio.timeout(NAP):
                         await napping.wait()
@@ -236,10 +251,13 @@ class Cache:
         needs = max(flight.needs for flight in flights)
         values, asof = await load([flight.key for flight in flights], needs)
         took = time.monotonic() - began
+        figures = self._memory(kind).figures
         fills = []
         for flight in flights:
             value = values.get(flight.key)
             body = msgspec.msgpack.encode(value)
+            figures.loads += 1
+            figures.encoded += len(body)
             if generation == self.changes.generation:
                 self._land(kind, flight, value, asof, len(body), began)
                 fills.append(self._fill(kind, flight, asof, body, took))
@@ -253,6 +271,7 @@ class Cache:
         if len(body) > MOST_BYTES:
             await self._release(flight)
             return
+        figures = self._memory(kind).figures
         lasts = kind.absent if body == NOTHING else kind.shared
         seconds = lasts * (1 - JITTER * random.random())
         if kind.renewed is not None:
@@ -261,9 +280,11 @@ class Cache:
             # XFetch (Vattani, Chierichetti, Lowenstein, 2015), beta 1.
             renew_in = seconds + took * math.log(1 - random.random())
         try:
-            await self._shared.fill(
+            is_kept = await self._shared.fill(
                 flight.place, flight.token, asof, body, seconds=seconds, renew_in=renew_in
             )
+            figures.fills += is_kept
+            figures.refused += not is_kept
         except _AWAY as error:
             log.debug("%s is not kept in Redis: %s", flight.place.value, error)
 
@@ -302,9 +323,7 @@ class Cache:
             renew_at=expires - 0.05 * lasts * random.random(),
             fresh_until=read_at + TRUST,
         )
-        memory = self._memories.get(kind)
-        if memory is None:
-            memory = self._memories[kind] = Memory(kind.bytes)
+        memory = self._memory(kind)
         known = memory.entries.get(flight.key)
         if known is None or known.asof <= asof:
             memory.put(flight.key, entry)

@@ -103,6 +103,8 @@ class Changes:
         self.generation = ""
         """Positions are compared within one: the system, the database, and the timeline, which is
         another one when a standby is promoted or a backup restored."""
+        self.count = 0
+        """Transactions that were heard of."""
         self.listeners: list[Listener] = []
         self._cluster = cluster
         self._last: Seen | None = None
@@ -216,6 +218,7 @@ class Changes:
             }
 
     def _void(self, transaction: int, tags: Sequence[str], fence: Fence) -> None:
+        self.count += transaction not in self._heard
         _, known = self._heard.setdefault(transaction, (time.monotonic(), set()))
         known.update(tags)
         for tag in tags:

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Any, Final
 
+from domain.cache.figures import Figures
 from domain.database import Fence
 
 # Bytes of memory that a decoded value takes for each byte of it encoded, and beside them.
@@ -43,7 +44,7 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self.entries: dict[Hashable, Entry] = {}
         self.size = 0
-        self.evicted = 0
+        self.figures = Figures()
         self._limit = limit
 
     def put(self, key: Hashable, entry: Entry) -> None:
@@ -62,7 +63,7 @@ class Memory:
                 self.entries[oldest] = spared
                 self.size += spared.size
             else:
-                self.evicted += 1
+                self.figures.evicted += 1
 
     def forget(self, key: Hashable) -> None:
         """Remember nothing of it."""

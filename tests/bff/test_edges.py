@@ -167,6 +167,7 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/reports/products",
         "/api/reports/sales",
         "/api/reports/orders.csv",
+        "/api/admin/cache",
         "/auth/login",
         "/auth/refresh",
         "/auth/logout",

@@ -272,7 +272,7 @@ async def test_a_kind_takes_no_more_memory_than_it_is_given(process: Process) ->
         await process.price(key, small)
     memory = process.cache._memories[small]
     assert 0 < memory.size <= 2000
-    assert memory.evicted > 0
+    assert memory.figures.evicted > 0
     assert memory.size == sum(entry.size for entry in memory.entries.values())
 
 
