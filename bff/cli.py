@@ -18,10 +18,12 @@ from bff.app import store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
 from bff.settings import SettingsError, database_url, described, from_environment
-from domain import wallet
+from domain import kinds, wallet
+from domain.cache import inspection
 from domain.database import Cluster, Database, Limits
 from domain.errors import UnavailableError
 from domain.model.money import to_decimal
+from domain.redis import AwayError, Nodes
 from imaging import engine
 from imaging.shelves import ShelfError, Shelves
 from infra.demo import loader
@@ -51,7 +53,14 @@ ORDERS = click.option(
 
 
 # What a server that is not as the environment says raises.
-_UNANSWERED = (OSError, SQLAlchemyError, asyncpg.PostgresError, ShelfError, UnavailableError)
+_UNANSWERED = (
+    OSError,
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    ShelfError,
+    UnavailableError,
+    AwayError,
+)
 
 
 def say(message: str) -> None:
@@ -221,6 +230,66 @@ def ledger(data: Path) -> None:
         say(f"{found.unexplained_payments:,} payments are not in the ledger as they ended")
     say("The ledger explains every balance." if found.is_sound else "THE LEDGER IS NOT SOUND.")
     raise SystemExit(0 if found.is_sound else 1)
+
+
+@main.group()
+def cache() -> None:
+    """What is cached."""
+
+
+KIND = click.argument("kind", type=click.Choice([kind.name for kind in kinds.KINDS]))
+
+
+@cache.command()
+@DATA
+@KIND
+@explained
+def flush(data: Path, kind: str) -> None:
+    """Have every process read all values of KIND anew."""
+    url = database_url(_environment(data))
+
+    async def run() -> None:
+        cluster = Cluster(url, [], Limits(connections=1, least_connections=0))
+        try:
+            await inspection.flush(Database(cluster), kinds.named(kind))
+        finally:
+            await cluster.close()
+
+    asyncio.run(run())
+    say(f"Every process reads {kind} anew.")
+
+
+@cache.command()
+@DATA
+@KIND
+@click.argument("key", default="")
+@explained
+def explain(data: Path, kind: str, key: str) -> None:
+    """What is known of one value: its place, its fences, and whether it would be served.
+
+    KEY is a number or a name; without it, what there is one of.
+    """
+    given = from_environment(_environment(data))
+
+    async def run() -> inspection.Explanation:
+        cluster = Cluster(given.database_url, [], Limits(connections=1, least_connections=0))
+        nodes = Nodes(given.redis_url, is_cluster=given.redis_cluster)
+        try:
+            await nodes.look()
+            wanted = int(key) if key.isdecimal() else key or None
+            return await inspection.explain(cluster, nodes, kinds.named(kind), wanted)
+        finally:
+            await nodes.close()
+            await cluster.close()
+
+    found = asyncio.run(run())
+    say(f"place    {found.place}")
+    for tag, fence in found.fences.items():
+        say(f"tag      {tag}: {f'fence {fence}' if fence else 'not void lately'}")
+    if (kept := found.kept) is not None:
+        state = ", being read anew" if kept.is_leased else ""
+        say(f"kept     as of {kept.asof}, {kept.size} bytes, {kept.seconds:.0f} s left{state}")
+    say(f"verdict  {found.verdict}")
 
 
 @main.command()

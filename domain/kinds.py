@@ -55,3 +55,8 @@ CONFIGURATION: Final = Kind[str, Any](
 )
 
 KINDS: Final[tuple[Kind[Any, Any], ...]] = (PRODUCTS, MENU, CATEGORIES, HOURS, CONFIGURATION)
+
+
+def named(name: str) -> Kind[Any, Any]:
+    """The kind of that name."""
+    return next(kind for kind in KINDS if kind.name == name)

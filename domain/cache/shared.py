@@ -61,6 +61,15 @@ class Found(NamedTuple):
     is_ours: bool
 
 
+class Kept(NamedTuple):
+    """What is in Redis of a value: its asof, bytes, seconds left, and whether it is being read."""
+
+    asof: Fence
+    size: int
+    seconds: float
+    is_leased: bool
+
+
 class Slot(NamedTuple):
     """Where a value lies, and its lease; all of a bucket is in one slot of a cluster."""
 
@@ -104,6 +113,16 @@ class Shared:
             return answer == 1
         value, leased = (answer, 0) if isinstance(answer, bytes) else answer
         return Found(int.from_bytes(value[:8], "big"), value[_HEAD:], leased == 1)
+
+    async def kept(self, place: Slot) -> Kept | None:
+        """What is there, without asking for it. Raises AwayError, ResponseError."""
+        value = await self._nodes.call(place.value, "GET", place.value)
+        if value is None:
+            return None
+        left = await self._nodes.call(place.value, "PTTL", place.value)
+        leased = await self._nodes.call(place.lease, "EXISTS", place.lease)
+        asof = int.from_bytes(value[:8], "big")
+        return Kept(asof, len(value) - _HEAD, left / 1000, leased == 1)
 
     async def fill(
         self,

@@ -14,6 +14,7 @@ from redis import Redis
 from domain import kinds
 from domain.cache import cache as cache_module
 from domain.cache import changes as changes_module
+from domain.cache import inspection
 from domain.database import Cluster, Horizon, Limits, horizon
 from domain.errors import UnavailableError
 from tests.domain.cache.processes import PRICES, Process, running
@@ -343,3 +344,24 @@ async def test_an_ordinary_role_may_look(
     await changes.close()
     await ordinary.close()
     await connection.execute(f"DROP ROLE {role}")
+
+
+async def test_an_operator_sees_why_a_value_is_served_and_has_it_read_anew(
+    process: Process, connection: asyncpg.Connection
+) -> None:
+    async def verdict() -> str:
+        return (await inspection.explain(process.cluster, process.nodes, PRICES, 1)).verdict
+
+    assert "not in Redis" in await verdict()
+    price = await process.price(1)
+    assert await verdict() == "served"
+    await connection.execute("UPDATE products SET price_minor = 77 WHERE id = 1")
+    assert "too old" in await verdict()
+    await process.hears(1, 77)
+    assert price != 77
+    process.loads.clear()
+    await inspection.flush(process.database, PRICES)
+    async with asyncio.timeout(5):
+        while not process.loads:
+            assert await process.price(1) == 77
+            await asyncio.sleep(0.01)
