@@ -23,12 +23,13 @@ class Explanation(Struct, frozen=True):
 
     @property
     def verdict(self) -> str:
-        """What a process would do with it."""
+        """What a process would do with it that knows no more."""
         if self.kept is None:
             return "not in Redis: the next one who asks reads it from PostgreSQL"
         needed = max(self.fences.values())
         if self.kept.asof < needed:
-            return f"too old by {needed - self.kept.asof} bytes of the log: it is read anew"
+            behind = needed - self.kept.asof
+            return f"too old by {behind} bytes of the log for a process that starts now"
         return "served"
 
 
