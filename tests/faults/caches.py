@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,18 +47,18 @@ class CacheProcess:
 
 @asynccontextmanager
 async def cache_processes(
-    count: int, kind: str, environment: dict[str, str]
+    kind: str, *environments: Mapping[str, str]
 ) -> AsyncIterator[list[CacheProcess]]:
-    """So many processes, each ready to answer."""
+    """A process for each environment, ready to answer."""
     command = [sys.executable, "-m", "tests.faults.cache_process", kind]
     pipe = asyncio.subprocess.PIPE
     processes = [
         CacheProcess(
             await asyncio.create_subprocess_exec(
-                *command, stdin=pipe, stdout=pipe, env={**os.environ, **environment}
+                *command, stdin=pipe, stdout=pipe, limit=2**20, env={**os.environ, **environment}
             )
         )
-        for _ in range(count)
+        for environment in environments
     ]
     try:
         for each in processes:

@@ -91,7 +91,7 @@ async def raced(kind: str, environment: dict[str, str], rounds: int) -> Counter[
     connection = await asyncpg.connect(environment["COMANDA_DATABASE_URL"])
     await connection.execute("UPDATE products SET price_minor = 0")
     await connection.close()
-    async with cache_processes(2, kind, environment) as processes:
+    async with cache_processes(kind, environment, environment) as processes:
         race = Race(processes)
         for _ in range(rounds // CHUNK):
             async with lagging(urls):
