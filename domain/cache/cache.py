@@ -8,7 +8,6 @@ the request asks for; whichever layer it comes from, and whoever put it there.
 import asyncio
 import logging
 import math
-import os
 import random
 import time
 from collections.abc import (
@@ -31,7 +30,7 @@ from domain.cache.changes import TRUST, Changes
 from domain.cache.figures import Figures
 from domain.cache.kinds import Kind
 from domain.cache.memory import Entry, Memory
-from domain.cache.shared import LEASE, Found, Shared, Slot, slot
+from domain.cache.shared import Found, Shared, Slot, slot
 from domain.database import UNKNOWN, Cluster, Fence, horizon
 from domain.errors import UnavailableError
 from domain.redis import AwayError, Nodes
@@ -46,6 +45,8 @@ log = logging.getLogger(__name__)
 
 # Seconds after which a process that waits for another one's reading looks by itself.
 NAP: Final = 0.05
+# Seconds after which it reads, too, whoever has the lease.
+WAIT: Final = 5.0
 # Seconds for which the failure of a source is everybody's answer.
 HELD: Final = 0.25
 # Times are shortened by up to this share, so that not everything is read anew at once.
@@ -213,8 +214,8 @@ class Cache:
 
     async def _ask(self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]) -> None:
         """Take the value from Redis, or the lease to read it; neither where Redis is away."""
-        flight.token = os.urandom(8)
-        deadline = time.monotonic() + LEASE
+        flight.token = self._shared.token()
+        deadline = time.monotonic() + WAIT
         try:
             while time.monotonic() < deadline:
                 napping = self._naps.setdefault(flight.place.value, asyncio.Event())

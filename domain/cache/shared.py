@@ -1,5 +1,6 @@
 """What all processes remember together, in Redis: values, and who is reading one anew."""
 
+import os
 import time
 import zlib
 from hashlib import sha1
@@ -11,10 +12,13 @@ from domain.database import Fence
 from domain.redis import Nodes
 
 BUCKETS: Final = 64
-# Seconds that one process has to read a value; then it is another one's turn.
-LEASE: Final = 5.0
+# Seconds that one process has to read a value; then it is another one's turn. It may be gone by
+# then, so this is what the others wait at most for nothing.
+LEASE: Final = 1.0
 # asof, and when it is to be renewed (milliseconds since 1970): eight bytes each, before the value.
 _HEAD: Final = 16
+# Bytes at the beginning of a token by which a process knows its own.
+_NAME: Final = 8
 
 
 class Script:
@@ -26,12 +30,17 @@ class Script:
 
 
 # The value, if it is not of before what is asked for. Whoever is told of none, or of one that is
-# to be renewed, may get the lease with it: 1, and 0 where somebody else has it.
+# to be renewed, may get the lease with it: 1, and 0 where somebody else has it. A process takes it
+# from itself: nothing that was under way there is late enough, or it would have waited for that; or
+# it was given the lease and never knew.
 _GET: Final = Script("""
 local value = redis.call('GET', KEYS[1])
 if value and struct.unpack('>I8', value) < tonumber(ARGV[1]) then value = false end
 if value and struct.unpack('>I8', value, 9) > tonumber(ARGV[4]) then return value end
-local leased = redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) and 1 or 0
+local holder = redis.call('GET', KEYS[2])
+local is_free = not holder or not value and string.sub(holder, 1, 8) == string.sub(ARGV[2], 1, 8)
+if is_free then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
+local leased = is_free and 1 or 0
 if value then return {value, leased} end
 return leased
 """)
@@ -95,6 +104,11 @@ class Shared:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
+        self._name = os.urandom(_NAME)
+
+    def token(self) -> bytes:
+        """For a lease: whose it is, and which of that process's."""
+        return self._name + os.urandom(_NAME)
 
     async def get(self, place: Slot, needed: Fence, token: bytes) -> Found | bool:
         """The value, of no moment before `needed`; else whether `token` has the lease now.

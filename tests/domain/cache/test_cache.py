@@ -15,6 +15,7 @@ from domain import kinds
 from domain.cache import cache as cache_module
 from domain.cache import changes as changes_module
 from domain.cache import inspection
+from domain.cache import shared as shared_module
 from domain.database import Cluster, Horizon, Limits, horizon
 from domain.errors import UnavailableError
 from tests.domain.cache.processes import PRICES, Process, running
@@ -154,6 +155,32 @@ async def test_without_redis_each_process_reads_once_and_hears_of_changes(
         await other.reprice(1, 77)
         await process.hears(1, 77)
         assert len(process.loads) == 2
+
+
+async def test_a_lease_that_was_given_after_its_process_gave_up_holds_up_nobody_there(
+    database: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_module, "LEASE", 3600.0)
+    monkeypatch.setattr(cache_module, "WAIT", 3600.0)
+    place = urlsplit(redis_url)
+    proxy = Proxy(str(place.hostname), int(place.port or 6379))
+    await proxy.up()
+    through = redis_url.replace(f":{place.port}/", f":{proxy.port}/")
+    async with running(database, through) as process:
+        # Redis knows the script by now.
+        await process.price(2)
+        proxy.thaw.clear()
+        await process.price(1)
+        proxy.thaw.set()
+        with Redis.from_url(redis_url) as redis:
+            async with asyncio.timeout(10):
+                # What was asked in vain arrives.
+                while not (redis.keys("l:*prices*") and await process.nodes.answer()):
+                    await process.cache.changes.look()
+        await process.reprice(1, 77)
+        async with asyncio.timeout(30):
+            assert await process.price(1) == 77
+    await proxy.down()
 
 
 async def test_without_its_source_only_what_may_be_old_is_served(
