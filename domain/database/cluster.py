@@ -31,6 +31,8 @@ POLL: Final = 0.25
 # seen what this one sees.
 _SOON: Final = 0.01
 _LEEWAY: Final = 2 * POLL
+# Seconds that a replica may still take to show what a lost primary sent, or sends it alone.
+_LAST: Final = 0.5
 # Message of the log: whoever has replayed it has replayed, and shows, every commit before it.
 _FENCE: Final = "SELECT pg_logical_emit_message(false, 'comanda', '')"
 
@@ -190,9 +192,14 @@ class Cluster:
         if self._primary.up:
             yield self._primary
             return
-        for node in self._chain(role):
-            if node.up and await _has_come(node, fence):
-                yield node
+        deadline = time.monotonic() + _LAST
+        while left := [node for node in self._chain(role) if node.up]:
+            for node in left:
+                if await _has_come(node, fence):
+                    yield node
+            if fence == UNKNOWN or time.monotonic() >= deadline:
+                return
+            await asyncio.sleep(_SOON)
 
     def _chain(self, role: Role) -> Iterable[Node]:
         for number in self._routing.chains.get(role, ()):

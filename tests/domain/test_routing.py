@@ -13,6 +13,7 @@ from sqlalchemy import column, func, make_url, select, text, update
 
 from domain import model
 from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Routing, Writer
+from domain.database import cluster as cluster_module
 from domain.database import fences as fences_module
 from domain.database import node as node_module
 from domain.database.fences import UNKNOWN
@@ -304,6 +305,25 @@ async def test_a_replica_that_hangs_in_a_query_is_left_and_comes_back(
             await campus.read(Role.MENU, position)
     await cluster.close()
     await proxy.down()
+
+
+async def test_without_a_primary_a_replica_that_is_about_to_show_a_write_is_waited_for(
+    database: str, replicas: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_module, "_LAST", 30.0)
+    place = urlsplit(database)
+    proxy = Proxy(str(place.hostname), int(place.port or 5432))
+    await proxy.up()
+    through = database.replace(f":{place.port}/", f":{proxy.port}/")
+    cluster = Cluster(through, replicas[:1], routing=chain(0))
+    async with paused(replicas[0]):
+        _, fence = await cluster.write(moved_to(77))
+        await proxy.down()
+        reading = asyncio.create_task(cluster.read(Role.MENU, position, fence))
+        # A reader who is refused is refused by then.
+        await asyncio.wait({reading}, timeout=0.5)
+    assert await reading == 77
+    await cluster.close()
 
 
 AGAIN = """
