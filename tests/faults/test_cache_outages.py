@@ -112,6 +112,16 @@ async def the_writer_dies_before_it_tells(scene: Scene) -> None:
     await asyncio.sleep(DURING)
 
 
+async def the_primary_is_away_for_the_reader(scene: Scene) -> None:
+    await the_primary_is_away(scene)
+
+
+async def the_primary_hangs_for_the_reader(scene: Scene) -> None:
+    scene.primary.thaw.clear()
+    await asyncio.sleep(DURING)
+    scene.primary.thaw.set()
+
+
 async def the_primary_is_away(scene: Scene) -> None:
     await scene.primary.down()
     await asyncio.sleep(DURING)
@@ -119,7 +129,7 @@ async def the_primary_is_away(scene: Scene) -> None:
 
 
 FAULTS: Final[dict[Fault, frozenset[str]]] = {
-    # What goes through a proxy: "redis" and "primary" for the reader, "writer" for the writer too.
+    # Through a proxy: "redis" and "primary" for the reader, "writer" to the primary, too.
     nothing: frozenset(),
     a_master_is_killed: frozenset(),
     a_master_hangs: frozenset(),
@@ -129,6 +139,8 @@ FAULTS: Final[dict[Fault, frozenset[str]]] = {
     redis_is_gone: frozenset(),
     the_writer_dies_before_it_tells: frozenset(),
     the_primary_is_away: frozenset({"primary", "writer"}),
+    the_primary_is_away_for_the_reader: frozenset({"primary"}),
+    the_primary_hangs_for_the_reader: frozenset({"primary"}),
 }
 
 
