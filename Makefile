@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures bench-database
+.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures bench-database bench-cache
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -53,6 +53,9 @@ bench-pictures: ready ## pictures side by side with thumbor, IPX and nginx (ARGS
 
 bench-database: ready ## reads of orders beside the plain way with an ORM (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.database $(ARGS)
+
+bench-cache: ready ## the cache beside cashews and aiocache, and a lunch (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.cache $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
