@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import Engine, event, select
 
@@ -113,12 +113,12 @@ class Visitors:
 
     async def come(self, caller: Principal, until: float) -> None:
         """One visit after the other."""
-        for visit in count():
+        while True:
             wanted = await self._look()
             if time.monotonic() >= until:
                 return
             if wanted and self._chance.random() < ORDERING:
-                await self._order(caller, wanted, f"lunch-{visit}")
+                await self._order(caller, wanted)
 
     async def _look(self) -> list[Product]:
         """What was seen and can be ordered together."""
@@ -155,13 +155,15 @@ class Visitors:
         self._tally.statements += len(sent)
         return found
 
-    async def _order(self, caller: Principal, seen: Sequence[Product], key: str) -> None:
+    async def _order(self, caller: Principal, seen: Sequence[Product]) -> None:
         wanted = list(dict.fromkeys(each.id for each in seen))[
             : self._chance.randint(1, MOST_LINES)
         ]
         basket = Basket(seen[0].cafeteria_id, [Line(product, 1) for product in wanted])
         try:
-            await self._ordering.place(caller, basket, Once.of(caller.id, key, "lunch", basket))
+            await self._ordering.place(
+                caller, basket, Once.of(caller.id, uuid4().hex, "lunch", basket)
+            )
         except ConflictError:
             # Sold out meanwhile, or no money left.
             self._tally.refused += 1
