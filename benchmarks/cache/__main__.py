@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one minute instead of two")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md, too")
     asked = parser.parse_args()
-    effort = Effort(3, 1_000, 1, 15.0) if asked.quick else Effort(7, 1_000, 3, 40.0)
+    effort = Effort(3, 1_000, 1, 15.0) if asked.quick else Effort(7, 1_000, 3, 30.0)
     peers.install()
     with tempfile.TemporaryDirectory(prefix="comanda-cache-") as directory:
         tables = _measured(data_directory(Path(directory)), effort)

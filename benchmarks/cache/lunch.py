@@ -1,8 +1,8 @@
 """A modelled lunch: what of its reads comes from memory, from Redis, and from PostgreSQL.
 
 A visit is the cafeterias, the categories, three pages of the menu, each of a category, and four
-products that are on them: nine reads. Three visits in ten end with an order of one to three of
-these products through `domain.ordering`, which changes their stock: an order every 30 reads. What
+products that are on them: nine reads. Three visits in ten try an order of one to three of
+these products through `domain.ordering`, which changes their stock: a try every 30 reads. What
 is first on a list is asked for most (1 / rank). Two processes begin with nothing, each with 50
 people who pause for 0.2 s on average: some 400 reads and 13 orders a second together.
 """
