@@ -45,7 +45,7 @@ SELECT pg_current_snapshot()::text AS snapshot,
        concat_ws('-', (pg_control_system()).system_identifier, current_database(),
                  left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)) AS generation,
        (SELECT coalesce(jsonb_agg(jsonb_build_array(transaction, cache_tags)), '[]')
-        FROM (SELECT transaction, cache_tags FROM outbox WHERE cache_tags <> '{{}}' AND {}
+        FROM (SELECT {} FROM outbox{} WHERE cache_tags <> '{{}}' AND {}
               LIMIT :most) AS recent) AS events
 """
 _COLUMNS: Final[list[ColumnClause[Any]]] = [
@@ -55,12 +55,21 @@ _COLUMNS: Final[list[ColumnClause[Any]]] = [
     column("events", JSONB),
 ]
 # What was not over when it was looked last, however long it takes.
-_NEW_ONLY: Final = "(transaction >= :since OR transaction = ANY(:open))"
-_RECENT: Final = "created_at > now() - CAST(:kept AS interval)"
+_NEW_ONLY: Final = (
+    "transaction, cache_tags",
+    "",
+    "(transaction >= :since OR transaction = ANY(:open))",
+)
+# Each tag once, however often it was void.
+_RECENT: Final = (
+    "DISTINCT 0 AS transaction, ARRAY[tag] AS cache_tags",
+    ", unnest(cache_tags) AS tag",
+    "created_at > now() - CAST(:kept AS interval)",
+)
 
 
-def _looked(look: str, which: str) -> TextualSelect:
-    return text(look.format(which)).columns(*_COLUMNS)
+def _looked(look: str, which: tuple[str, str, str]) -> TextualSelect:
+    return text(look.format(*which)).columns(*_COLUMNS)
 
 
 _NEW: Final = _looked(_LOOK, _NEW_ONLY)
@@ -166,10 +175,12 @@ class Changes:
     async def _look(self) -> None:
         began = time.monotonic()
         try:
-            if self._last is None or began - self._tidied_at > TIDIED:
-                await self._read_all(began)
+            if self._last is None:
+                await self._begin()
             else:
-                await self._read_new()
+                await self._read_new(self._last)
+            if began - self._tidied_at > TIDIED:
+                await self._tidy(began)
         except UnavailableError as error:
             log.info("the outbox was not looked into: %s", error)
         except Exception:
@@ -178,13 +189,20 @@ class Changes:
             self._looked_at = began
             self.trusted_until = max(self.trusted_until, began + TRUST)
 
-    async def _read_new(self) -> None:
+    async def _begin(self) -> None:
+        """Take what was changed lately for changed just now: when it was, nobody tells."""
         horizon = await self._cluster.look()
-        assert self._last is not None
-        seen = await self._ask(_NEW, since=self._last.since, open=self._last.open)
+        seen = await self._ask(_KNOWN, kept=KEPT)
+        self.generation, self.floor, self.horizon = seen.generation, 0, 0
+        self.fences = {tag: seen.position + 1 for _, tags in seen.events for tag in tags}
+        self._settle(seen, horizon)
+
+    async def _read_new(self, last: Seen) -> None:
+        horizon = await self._cluster.look()
+        seen = await self._ask(_NEW, since=last.since, open=last.open)
         if seen.generation != self.generation:
             log.warning("another primary: the cache begins anew")
-            await self._read_all(time.monotonic())
+            await self._begin()
             return
         for transaction, tags in seen.events:
             heard = self._heard.get(transaction)
@@ -192,18 +210,16 @@ class Changes:
                 self._void(transaction, tags, seen.position + 1)
         self._settle(seen, horizon)
 
-    async def _read_all(self, began: float) -> None:
-        """Begin, or begin again with what is not too old to matter."""
-        horizon = await self._cluster.look()
-        before = self.fences
+    async def _tidy(self, began: float) -> None:
+        """Forget the tags that no value can be kept from before. It is not a look: what is new is
+        left to the next one."""
+        horizon = self.horizon
         seen = await self._ask(_KNOWN, kept=KEPT)
-        if seen.generation != self.generation:
-            self.generation, self.floor, self.horizon, before = seen.generation, 0, 0, {}
-        tags = {tag for _, tags in seen.events for tag in tags}
-        self.fences = {tag: before.get(tag, seen.position + 1) for tag in tags}
-        # What was heard meanwhile.
-        self.fences.update((tag, at) for tag, at in before.items() if at > horizon)
-        self._settle(seen, horizon)
+        if len(seen.events) <= MOST:
+            known = {tag for _, tags in seen.events for tag in tags}
+            self.fences = {
+                tag: at for tag, at in self.fences.items() if tag in known or at > horizon
+            }
         self._tidied_at = began
 
     def _settle(self, seen: Seen, horizon: Fence) -> None:

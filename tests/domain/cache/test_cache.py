@@ -392,3 +392,20 @@ async def test_an_operator_sees_why_a_value_is_served_and_has_it_read_anew(
         while not process.loads:
             assert await process.price(1) == 77
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_forgotten_of_old_changes_is_no_new_one(
+    process: Process, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await process.reprice(1, 7)
+    assert await process.price(1) == 7
+    changes = process.cache.changes
+    changes.fences["long-ago"] = 1
+    monkeypatch.setattr(changes_module, "TIDIED", 0.0)
+    for price in range(10, 20):
+        # Of a tag that is known, at the moment of tidying, and told by nobody.
+        await connection.execute("UPDATE products SET price_minor = $1 WHERE id = 1", price)
+        await changes.look()
+        await process.hears(1, price)
+    assert "long-ago" not in changes.fences
+    assert "product-1" in changes.fences
