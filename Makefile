@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures bench-database bench-cache
+.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures bench-database bench-cache bench-api
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -56,6 +56,9 @@ bench-database: ready ## reads of orders beside the plain way with an ORM (ARGS=
 
 bench-cache: ready ## the cache beside cashews and aiocache, and a lunch (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.cache $(ARGS)
+
+bench-api: ready ## the API beside NestJS, Node by hand and nginx (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.api $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
