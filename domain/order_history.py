@@ -73,15 +73,18 @@ class OrderHistory:
             return (await database.execute(statement, parameters)).all()
 
         found = await self._database.read(Node.MENU, read, of=caller.id)
-        total = found[0][0] if counted else None
         # The empty list, too, has one row: its total.
-        rows = [row for row in found if row[1] is not None]
-        last = Position(*rows[part.limit - 1][1:3]) if len(rows) > part.limit else None
-        shown = [tuple(row[3:]) for row in rows[: part.limit]]
+        rows = [row for row in found if row.id is not None]
+        end = rows[part.limit - 1] if len(rows) > part.limit else None
+        shown = [row[: len(columns)] for row in rows[: part.limit]]
         if ITEMS in columns:
             place = list(columns).index(ITEMS)
             shown = [(*row[:place], _decoded(row[place]), *row[place + 1 :]) for row in shown]
-        return Stretch(shown, last, total)
+        return Stretch(
+            shown,
+            None if end is None else Position(end.created_at, end.id),
+            found[0].total if counted else None,
+        )
 
     async def detail(self, caller: Principal, order_id: int) -> Order:
         """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
@@ -104,10 +107,12 @@ def _decoded(items: str | None) -> list[Item]:
 
 @lru_cache(maxsize=256)
 def _list(role: Role, columns: tuple[str, ...], *, counted: bool) -> Select[*tuple[Any, ...]]:
-    """Built once, for building takes longer than running: the total, the position, `columns`."""
+    """Built once, for building takes longer than running: `columns`, what else there is of the
+    position, and the total."""
     key = model.Order.created_at, model.Order.id
+    names = tuple(dict.fromkeys((*columns, "created_at", "id")))
     page = (
-        select(*key, *(COLUMNS[name].label(f"of_{name}") for name in columns if name != ITEMS))
+        select(*(COLUMNS[name] for name in names if name != ITEMS))
         .where(_listed(role))
         # The id settles ties, or a page could show an order twice.
         .order_by(*(column.desc() for column in key))
@@ -118,13 +123,13 @@ def _list(role: Role, columns: tuple[str, ...], *, counted: bool) -> Select[*tup
     rows = page.cte("page")
     total = _total(role) if counted else select(literal_column("NULL").label("total")).subquery()
     source = total.outerjoin(rows, true())
-    chosen = {name: rows.c[f"of_{name}"] for name in columns if name != ITEMS}
+    chosen = {name: rows.c[name] for name in names if name != ITEMS}
     if ITEMS in columns:
         items = _items_of(rows)
         source = source.outerjoin(items, items.c.order_id == rows.c.id)
         chosen[ITEMS] = items.c.lines
     return (
-        select(total.c.total, rows.c.created_at, rows.c.id, *(chosen[name] for name in columns))
+        select(*(chosen[name] for name in names), total.c.total)
         .select_from(source)
         .order_by(rows.c.created_at.desc(), rows.c.id.desc())
     )

@@ -175,7 +175,7 @@ async def _written(
     else:
         raise UnavailableError("No pick-up code is free.")
     order_id, created_at, updated_at = row
-    await database.change(
+    await database.change_each(
         insert(model.OrderItem),
         [
             {

@@ -8,6 +8,7 @@ people who pause for 0.2 s on average: some 400 reads and 13 orders a second tog
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -18,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Engine, event, select
+from sqlalchemy import select
 
 from benchmarks.cache.processes import Meet, Process, Servers, running, together
 from domain import kinds, model
@@ -28,7 +29,7 @@ from domain.cache.cache import Flight
 from domain.cache.memory import Entry
 from domain.cache.shared import Found
 from domain.cafeterias import Cafeterias
-from domain.database import Cluster, Database, Role
+from domain.database import Cluster, Database, Role, statements
 from domain.errors import ConflictError
 from domain.idempotency import Once
 from domain.menu import Menu
@@ -182,7 +183,8 @@ def measured(servers: Servers, seconds: float) -> Tally:
 async def lunch(meet: Meet, servers: Servers, seconds: float) -> Tally:
     """That of one process."""
     tally, chance = Tally(), random.Random()
-    event.listen(Engine, "before_cursor_execute", _note)
+    statements.log.setLevel(logging.DEBUG)
+    statements.log.addFilter(_note)
 
     def make(cluster: Cluster, nodes: Nodes) -> Cache:
         return Counted(cluster, nodes, tally)
@@ -208,10 +210,11 @@ def _lunch_time() -> datetime:
     return noon + timedelta(days=(3 - noon.weekday()) % 7)
 
 
-def _note(*arguments: Any) -> None:
+def _note(record: logging.LogRecord) -> bool:
     sent = _sent.get()
     if sent is not None:
-        sent.append(arguments[2])
+        sent.append(record.getMessage())
+    return False
 
 
 def table(tally: Tally) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import platform
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import asyncpg
 import msgspec
 import uvloop
 from sqlalchemy import Engine, event, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from benchmarks import page
 from benchmarks.database.plain import BY_JOIN, BY_SELECT, PlainOrders
@@ -29,8 +30,8 @@ from bff.representation import views
 from bff.representation.pages import part
 from domain import model
 from domain.accounts import Principal
-from domain.database import Cluster, Database, Limits, Role, dsn
-from domain.database.pools import engine
+from domain.database import Cluster, Database, Limits, Role, dsn, statements
+from domain.database.address import DRIVER
 from domain.model.paging import Position, Stretch, Window
 from domain.order_history import OrderHistory
 from domain.orders import COLUMNS, Item, Order
@@ -112,8 +113,14 @@ async def _settle(url: str) -> None:
 async def _read(url: str, effort: Effort, beside: Beside) -> str:
     cluster = Cluster(url, [])
     database = Database(cluster)
-    # The same pool, and as little around a statement: what differs is the way.
-    pool = engine(url, Limits(), read_only=True)
+    # As large a pool, and as little around a statement as can be: what differs is the way.
+    pool = create_async_engine(
+        DRIVER,
+        connect_args={"dsn": dsn(url)},
+        pool_size=Limits.connections,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+    )
     asked = await _asked(database)
     questions = _questions(OrderHistory(database), pool)
     costs = {question: {way: Cost() for way in ways} for question, ways in questions.items()}
@@ -222,11 +229,17 @@ async def _agree(question: str, ways: dict[str, Way], several: list[Asked]) -> N
 async def _statements(way: Way, asked: Asked) -> int:
     sent: list[object] = []
 
-    def count(*arguments: object) -> None:
+    def count(*arguments: object) -> bool:
         sent.append(arguments)
+        return False
 
+    # Of an engine's and of ours.
     event.listen(Engine, "before_cursor_execute", count)
+    statements.log.setLevel(logging.DEBUG)
+    statements.log.addFilter(count)
     await way(asked)
+    statements.log.removeFilter(count)
+    statements.log.setLevel(logging.NOTSET)
     event.remove(Engine, "before_cursor_execute", count)
     return len(sent)
 

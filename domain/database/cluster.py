@@ -5,13 +5,13 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from domain.database.fences import UNKNOWN, Fence
 from domain.database.node import DRIVER_ERRORS, LaterError, LostError, Node, PassedError
@@ -97,22 +97,23 @@ class Cluster:
         self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence = 0
     ) -> tuple[T, Fence]:
         """What `work` reads, as `read` does, and the position of which it has seen everything."""
-        async for node in self._candidates(role, fence):
-            asof = node.position
-            if node is self._primary and fence < UNKNOWN:
-                # It has been there, or there would be no such fence.
-                asof = max(asof, fence)
-            try:
-                async with node.reading() as connection:
-                    result = await work(Reader(connection))
-            except (LostError, PassedError) as error:
-                log.info("a read of %s goes on from %s: %s", role, node.name, error)
-            except LaterError as error:
-                raise UnavailableError(str(error)) from error
-            else:
-                self.served[role, node.name] += 1
-                return result, asof
-        raise UnavailableError("The database does not answer.")
+        for node in self._chain(role):
+            if self._may_serve(node) and await _has_come(node, fence):
+                found = await self._tried(node, role, work, fence)
+                if found is not None:
+                    return found
+        found = await self._tried(self._primary, role, work, fence)
+        if found is not None:
+            return found
+        # It may have been one connection only; or it is dead, and what it sent last has arrived.
+        await self._primary.look()
+        if self._primary.up:
+            found = await self._tried(self._primary, role, work, fence)
+        else:
+            found = await self._tried_until_late(role, work, fence)
+        if found is None:
+            raise UnavailableError("The database does not answer.")
+        return found
 
     async def write(
         self, work: Callable[[Writer], Awaitable[T]], *, fenced: Callable[[], bool] = lambda: True
@@ -126,7 +127,7 @@ class Cluster:
         for tried in range(1, MOST_TRIES + 1):
             try:
                 async with self._primary.writing() as connection:
-                    async with connection.begin():
+                    async with connection.transaction(isolation="read_committed"):
                         result = await work(Writer(connection))
                     return result, await _fence(connection) if fenced() else 0
             except PassedError as error:
@@ -182,24 +183,41 @@ class Cluster:
     def _nodes(self) -> list[Node]:
         return [self._primary, *self._replicas]
 
-    async def _candidates(self, role: Role, fence: Fence) -> AsyncIterator[Node]:
-        for node in self._chain(role):
-            if self._may_serve(node) and await _has_come(node, fence):
-                yield node
-        yield self._primary
-        # It may have been one connection only; or it is dead, and what it sent last has arrived.
-        await self._primary.look()
-        if self._primary.up:
-            yield self._primary
-            return
+    async def _tried(
+        self, node: Node, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence
+    ) -> tuple[T, Fence] | None:
+        """What `work` reads from a node, and of which position; None if that is no more to be
+        had there."""
+        asof = node.position
+        if node is self._primary and fence < UNKNOWN:
+            # It has been there, or there would be no such fence.
+            asof = max(asof, fence)
+        try:
+            async with node.reading() as connection:
+                result = await work(Reader(connection))
+        except (LostError, PassedError) as error:
+            log.info("a read of %s goes on from %s: %s", role, node.name, error)
+            return None
+        except LaterError as error:
+            raise UnavailableError(str(error)) from error
+        self.served[role, node.name] += 1
+        return result, asof
+
+    async def _tried_until_late(
+        self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence
+    ) -> tuple[T, Fence] | None:
+        """What a replica has that is there without a primary, though it may lag."""
         deadline = time.monotonic() + _LAST
         while left := [node for node in self._chain(role) if node.up]:
             for node in left:
                 if await _has_come(node, fence):
-                    yield node
+                    found = await self._tried(node, role, work, fence)
+                    if found is not None:
+                        return found
             if fence == UNKNOWN or time.monotonic() >= deadline:
-                return
+                break
             await asyncio.sleep(_SOON)
+        return None
 
     def _chain(self, role: Role) -> Iterable[Node]:
         for number in self._routing.chains.get(role, ()):
@@ -241,12 +259,12 @@ async def _has_come(node: Node, fence: Fence) -> bool:
     return node.up and node.position >= fence
 
 
-async def _fence(connection: AsyncConnection) -> Fence:
+async def _fence(connection: asyncpg.Connection) -> Fence:
     """The position behind what was just committed. (`pg_current_wal_insert_lsn()` is not sound.)"""
-    raw = (await connection.get_raw_connection()).driver_connection
     try:
-        return int(await raw.fetchval(_FENCE))  # type: ignore[union-attr]
+        return int(await connection.fetchval(_FENCE))
     except DRIVER_ERRORS as error:
         # It is committed, and is acknowledged.
         log.warning("a write has no fence: %s", error)
+        connection.terminate()
         return UNKNOWN

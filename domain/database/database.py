@@ -7,7 +7,8 @@ from sqlalchemy import Row, Select
 
 from domain.database.cluster import Cluster, Role
 from domain.database.fences import Fence, Fences, horizon
-from domain.database.sessions import Reader, Ts, Writer
+from domain.database.sessions import Reader, Writer
+from domain.database.statements import Ts
 
 T = TypeVar("T")
 Voided = Callable[[Collection[str], Fence, int], None]

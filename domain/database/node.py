@@ -5,19 +5,14 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final, TypeAlias
-from weakref import WeakSet
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from typing import Final, TypeAlias
 
 import asyncpg
-from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.database.address import dsn, nodes
 from domain.database.fences import Fence
-from domain.database.pools import Limits, engine
+from domain.database.pools import FullError, Limits, Pool
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +74,8 @@ class Node:
         self._clock = 0.0
         self._url = url
         self._limits = limits
-        self._reads = engine(url, limits, read_only=True)
-        self._writes = engine(url, limits, read_only=False) if writable else None
-        self._open: WeakSet[asyncpg.Connection] = WeakSet()
-        for each in self._engines:
-            event.listen(each.sync_engine.pool, "connect", self._opened)
+        self._reads = Pool(url, limits, read_only=True)
+        self._writes = Pool(url, limits, read_only=False) if writable else None
         self._eye: asyncpg.Connection | None = None
         self._missed = 0
         self._looking: asyncio.Task[None] | None = None
@@ -99,22 +91,19 @@ class Node:
         """What its own clock shows, in seconds since 1970, as it was last seen."""
         return self._clock + time.monotonic()
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    def reading(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A read-only connection, each statement with a snapshot of its own.
 
         Raises LostError, PassedError, LaterError for what the node did, anything else as it is.
         """
-        async with self._connected(self._reads) as connection:
-            yield connection
+        # A setting of the session would be whoever's the connection is next.
+        return self._bracketed() if self._limits.pgbouncer else self._connected(self._reads)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    def writing(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A connection for transactions. Raises as `reading` does."""
         if self._writes is None:
             raise LostError(f"{self.name} takes no writes")
-        async with self._connected(self._writes) as connection:
-            yield connection
+        return self._connected(self._writes)
 
     async def look(self) -> None:
         """See where the node is; whoever looks at the same moment looks together."""
@@ -132,25 +121,23 @@ class Node:
         if self._eye is not None:
             self._eye.terminate()
             self._eye = None
-        for connection in list(self._open):
-            # A hung server would keep its readers waiting otherwise; what is idle is thrown
-            # away when its pool would hand it out.
-            connection.terminate()
+        for pool in self._pools:
+            # A hung server would keep its readers waiting otherwise.
+            pool.terminate()
 
     async def warm(self) -> None:
         """Open the least connections of each pool, as far as the node lets us."""
-        for each in self._engines:
-            with suppress(DBAPIError, PoolTimeoutError, *DRIVER_ERRORS):
-                async with AsyncExitStack() as opened:
-                    for _ in range(self._limits.least_connections):
-                        await opened.enter_async_context(each.connect())
+        for pool in self._pools:
+            with suppress(FullError, *DRIVER_ERRORS), ExitStack() as opened:
+                for _ in range(self._limits.least_connections):
+                    opened.callback(pool.give_back, await pool.take())
 
     async def answers(self, patience: float) -> bool:
         """Whether it answers within `patience` seconds."""
         try:
-            async with asyncio.timeout(patience), self._reads.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (OSError, DBAPIError, PoolTimeoutError, TimeoutError):
+            async with asyncio.timeout(patience), self._connected(self._reads) as connection:
+                await connection.execute("SELECT 1")
+        except (LostError, PassedError, LaterError, *DRIVER_ERRORS):
             return False
         return True
 
@@ -164,8 +151,8 @@ class Node:
             await asyncio.gather(self._looking, return_exceptions=True)
         if self._eye is not None:
             self._eye.terminate()
-        for each in self._engines:
-            await each.dispose()
+        for pool in self._pools:
+            await pool.close()
 
     async def _look(self) -> None:
         began = time.monotonic()
@@ -220,11 +207,8 @@ class Node:
             self.lose("it does not answer in time")
 
     @property
-    def _engines(self) -> list[AsyncEngine]:
+    def _pools(self) -> list[Pool]:
         return [self._reads] if self._writes is None else [self._reads, self._writes]
-
-    def _opened(self, connection: Any, _: Any) -> None:
-        self._open.add(connection.driver_connection)
 
     def _suspect(self) -> None:
         looking = asyncio.create_task(self.look())
@@ -232,52 +216,59 @@ class Node:
         looking.add_done_callback(self._suspecting.discard)
 
     @asynccontextmanager
-    async def _connected(self, pool: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _bracketed(self) -> AsyncIterator[asyncpg.Connection]:
+        async with (
+            self._connected(self._reads) as connection,
+            connection.transaction(isolation="read_committed", readonly=True),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def _connected(self, pool: Pool) -> AsyncIterator[asyncpg.Connection]:
         try:
-            connection = await pool.connect()
-        except PoolTimeoutError as error:
+            connection = await pool.take()
+        except FullError as error:
             raise LaterError("No connection to the database is free.") from error
-        except (DBAPIError, *DRIVER_ERRORS) as error:
-            raise self._read(error, pool, connecting=True) from error
+        except DRIVER_ERRORS as error:
+            raise self._judged(error, pool, None) from error
         try:
             yield connection
-        except (DBAPIError, *DRIVER_ERRORS) as error:
+        except DRIVER_ERRORS as error:
+            judged = self._judged(error, pool, connection)
             if isinstance(error, TimeoutError):
                 # Its answer may still come, and would be taken for that of the next statement.
-                await connection.invalidate(error)
-            judged = self._read(error, pool)
+                connection.terminate()
             if judged is error:
                 raise
             raise judged from error
+        except Exception:
+            raise
+        except BaseException:
+            # Broken off: the same.
+            connection.terminate()
+            raise
         finally:
-            with suppress(DBAPIError, *DRIVER_ERRORS):
-                await connection.close()
+            pool.give_back(connection)
 
-    def _read(self, error: Exception, pool: AsyncEngine, *, connecting: bool = False) -> Exception:
-        """What an error says of the node; the error itself where it says nothing."""
-        cause = getattr(error, "orig", None) or error
-        state = str(getattr(cause, "sqlstate", None) or "")
+    def _judged(
+        self, error: Exception, pool: Pool, connection: asyncpg.Connection | None
+    ) -> Exception:
+        """What an error says of the node; the error itself where it says nothing. Without a
+        `connection` it is why there was none."""
+        state = str(getattr(error, "sqlstate", None) or "")
         if state == _STANDBY:
             if pool is not self._writes:
                 # A write among the reads: a fault of ours, and the same everywhere.
                 return error
             self._suspect()
-            return PassedError(str(cause))
+            return PassedError(str(error))
         if state.startswith(_PASSED):
-            return PassedError(str(cause))
-        if connecting or state.startswith(_LOST) or _ended(error):
+            return PassedError(str(error))
+        if connection is None or state.startswith(_LOST) or connection.is_closed():
             # One connection, perhaps: what others do there goes on until it is known.
             self._suspect()
-            return LostError(str(cause))
+            return LostError(str(error))
         if isinstance(error, TimeoutError) or state.startswith(_LATER):
-            log.warning("database node %s: %s", self.name, cause)
+            log.warning("database node %s: %r", self.name, error)
             return LaterError("The database did not answer in time.")
         return error
-
-
-def _ended(error: Exception) -> bool:
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated
-    if isinstance(error, asyncpg.PostgresError | TimeoutError):
-        return False
-    return isinstance(error, DRIVER_ERRORS)

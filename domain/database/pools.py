@@ -1,25 +1,19 @@
 """A pool of connections to one server: so many at least, so many at most, idle ones let go."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
-from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import QueuePool
+import asyncpg
 
-from domain.database.address import DRIVER, dsn
+from domain.database.address import dsn
 
 # Seconds that a server has to say that it cut a statement off, before we do.
 _GRACE: Final = 2.0
 # Seconds between a server's looks, while it runs a statement, at whether anybody is there for it.
 _CHECK: Final = 1.0
-# In transaction mode the next statement may come to another connection, where no name is known.
-_UNNAMED: Final[dict[str, Any]] = {
-    "statement_cache_size": 0,
-    "prepared_statement_cache_size": 0,
-    "prepared_statement_name_func": lambda: "",
-}
+# Seconds that a server has to take leave.
+_LEAVE: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,52 +33,93 @@ class Limits:
     timeouts of statements, locks and idle connections have to be set there, or by ALTER ROLE."""
 
 
-def engine(url: str, limits: Limits, *, read_only: bool) -> AsyncEngine:
-    """An engine; the server refuses a write through one that is `read_only`."""
-    made = create_async_engine(
-        DRIVER,
-        pool_size=limits.connections,
-        # An overflow connection is closed on return: a queue costs less than a connect.
-        max_overflow=0,
-        # Those beyond what is needed stay at the bottom, and idle there until they are let go.
-        pool_use_lifo=True,
-        pool_timeout=limits.pool_timeout,
-        # What people typed does not belong into a log of errors.
-        hide_parameters=True,
-        **_transactions(limits, read_only=read_only),
-        connect_args={
-            "dsn": dsn(url, read_only=read_only),
-            "timeout": limits.connect_timeout,
-            # A server that is frozen, or a network that swallows, ends no statement by itself.
-            "command_timeout": limits.statement_timeout + _GRACE,
-            **(_UNNAMED if limits.pgbouncer else {}),
-        },
-    )
-    pool = cast("QueuePool", made.sync_engine.pool)
-
-    def configured(_: Any, __: Any, ___: Any, arguments: dict[str, Any]) -> None:
-        spare = pool.checkedin() + pool.checkedout() > limits.least_connections
-        arguments["server_settings"] = _settings(limits, read_only=read_only, spare=spare)
-
-    def checked(connection: Any, _: Any, __: Any) -> None:
-        # Let go by the server, or lost with it, which is known without asking.
-        if connection.driver_connection.is_closed():
-            raise DisconnectionError
-
-    if not limits.pgbouncer:
-        event.listen(made.sync_engine, "do_connect", configured)
-    event.listen(pool, "checkout", checked)
-    return made
+class FullError(Exception):
+    """Every connection is taken, and none came back in time."""
 
 
-def _transactions(limits: Limits, *, read_only: bool) -> dict[str, Any]:
-    if not read_only:
-        return {"isolation_level": "READ COMMITTED"}
-    if limits.pgbouncer:
-        # A setting of the session would be whoever's the connection is next.
-        return {"execution_options": {"postgresql_readonly": True}}
-    # Reads need no BEGIN, hence no ROLLBACK when their connection comes back.
-    return {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+class Pool:
+    """Connections, each for one at a time; the server refuses a write through one that is
+    `read_only`."""
+
+    def __init__(self, url: str, limits: Limits, *, read_only: bool) -> None:
+        self._dsn = dsn(url, read_only=read_only)
+        self._limits = limits
+        self._read_only = read_only
+        self._room = asyncio.Semaphore(limits.connections)
+        # The last to come back is the first to go out: those beyond what is needed stay at the
+        # bottom, and idle there until the server lets them go.
+        self._idle: list[asyncpg.Connection] = []
+        self._open: set[asyncpg.Connection] = set()
+        self._opening = 0
+
+    async def take(self) -> asyncpg.Connection:
+        """A connection that is nobody else's until it is given back. Raises FullError, and what
+        connecting does."""
+        await self._enter()
+        try:
+            return self._kept() or await self._connected()
+        except BaseException:
+            self._room.release()
+            raise
+
+    def give_back(self, connection: asyncpg.Connection) -> None:
+        """To whoever comes next, unless it is closed."""
+        if not connection.is_closed():
+            self._idle.append(connection)
+        self._room.release()
+
+    def terminate(self) -> None:
+        """Let go of all at once, and end what is under way there."""
+        for connection in self._open:
+            connection.terminate()
+        self._idle.clear()
+        self._open.clear()
+
+    async def close(self) -> None:
+        """Let go of all; what is under way is ended."""
+        leaving = (each.close(timeout=_LEAVE) for each in self._idle if not each.is_closed())
+        await asyncio.gather(*leaving, return_exceptions=True)
+        self.terminate()
+
+    async def _enter(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._limits.pool_timeout):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise FullError from error
+
+    def _kept(self) -> asyncpg.Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            # Let go by the server, or lost with it, which is known without asking.
+            if not connection.is_closed():
+                return connection
+        return None
+
+    async def _connected(self) -> asyncpg.Connection:
+        limits = self._limits
+        self._open = {each for each in self._open if not each.is_closed()}
+        spare = len(self._open) + self._opening >= limits.least_connections
+        self._opening += 1
+        try:
+            connection = await asyncpg.connect(
+                self._dsn,
+                timeout=limits.connect_timeout,
+                # A server that is frozen, or a network that swallows, ends no statement by itself.
+                command_timeout=limits.statement_timeout + _GRACE,
+                # In transaction mode the next statement may come to another connection, where no
+                # name is known.
+                **{"statement_cache_size": 0}
+                if limits.pgbouncer
+                else {"server_settings": _settings(limits, read_only=self._read_only, spare=spare)},
+            )
+        finally:
+            self._opening -= 1
+        self._open.add(connection)
+        return connection
 
 
 def _settings(limits: Limits, *, read_only: bool, spare: bool) -> dict[str, str]:

@@ -1,16 +1,16 @@
 """What a unit of work is given: a reader, which takes no statement but SELECT, or a writer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias, TypeVarTuple, overload
+from typing import Any, Final, TypeAlias, overload
 
-from sqlalchemy import CursorResult, Executable, Select, case, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
+from sqlalchemy import ClauseElement, Select, case, func, insert, select
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
+from domain.database.statements import Rows, Ts, Values, run, run_many
 from domain.model import OutboxEvent
 
-Ts = TypeVarTuple("Ts")
 Query: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | TextualSelect
 _AS_OF: Final = select(
     case(
@@ -19,32 +19,29 @@ _AS_OF: Final = select(
         else_=func.pg_last_xact_replay_timestamp(),
     )
 )
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 class Reader:
     """A connection that reads; the server refuses whatever else finds its way into a SELECT."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
     @overload
-    async def execute(
-        self, statement: Select[*Ts], parameters: Mapping[str, Any] | None = None
-    ) -> CursorResult[*Ts]: ...
+    async def execute(self, statement: Select[*Ts], values: Values | None = None) -> Rows[*Ts]: ...
     @overload
     async def execute(
-        self, statement: Query, parameters: Mapping[str, Any] | None = None
-    ) -> CursorResult[*tuple[Any, ...]]: ...
+        self, statement: Query, values: Values | None = None
+    ) -> Rows[*tuple[Any, ...]]: ...
     async def execute(
-        self, statement: Query, parameters: Mapping[str, Any] | None = None
-    ) -> CursorResult[*tuple[Any, ...]]:
+        self, statement: Query, values: Values | None = None
+    ) -> Rows[*tuple[Any, ...]]:
         """The rows of a SELECT, all of them fetched."""
-        return await self._connection.execute(statement, parameters)
+        return await run(self._connection, statement, values)
 
     async def scalar(self, statement: Query) -> Any:
         """The first column of the first row, or None."""
-        return await self._connection.scalar(statement)
+        return (await self.execute(statement)).scalar()
 
     async def as_of(self) -> datetime | None:
         """A moment of which all is seen that was committed by then; None if the node cannot tell.
@@ -52,14 +49,14 @@ class Reader:
         A replica that has replayed all it was sent is taken to be at the present, for it serves
         nobody when it is further behind the primary than the cluster's limit.
         """
-        moment: datetime | None = await self._connection.scalar(_AS_OF)
+        moment: datetime | None = await self.scalar(_AS_OF)
         return moment
 
 
 class Writer(Reader):
     """A transaction on the primary; what it announces is kept with what it changes, or neither."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         super().__init__(connection)
         self.tags: set[str] = set()
         """Of the cache, that are void with it;"""
@@ -67,10 +64,14 @@ class Writer(Reader):
         """and its number, once it has announced something."""
 
     async def change(
-        self, statement: Executable, parameters: Parameters | None = None
-    ) -> CursorResult[*tuple[Any, ...]]:
-        """Run an INSERT, UPDATE or DELETE, once for each of several parameters."""
-        return await self._connection.execute(statement, parameters)
+        self, statement: ClauseElement, values: Values | None = None
+    ) -> Rows[*tuple[Any, ...]]:
+        """Run an INSERT, UPDATE or DELETE."""
+        return await run(self._connection, statement, values)
+
+    async def change_each(self, statement: ClauseElement, several: Sequence[Values]) -> None:
+        """Run one that returns nothing, once for each of several values."""
+        await run_many(self._connection, statement, several)
 
     async def announce(self, kind: str, payload: dict[str, Any], *, at_once: bool = False) -> int:
         """Write an event into the outbox; its id.
@@ -78,11 +79,12 @@ class Writer(Reader):
         It is its writer's for a while, but `at_once` anybody's where the writer leaves it to them.
         """
         values: dict[str, Any] = {"due_at": func.now()} if at_once else {}
-        written = await self._connection.execute(
+        written = await self.change(
             insert(OutboxEvent)
             .values(kind=kind, payload=payload, **values)
             .returning(OutboxEvent.id, OutboxEvent.transaction)
         )
+        event: int
         event, self.transaction = written.one()
         return event
 

@@ -1,12 +1,15 @@
 """Money: whole minor units inside, a decimal string outside."""
 
 import re
+from functools import lru_cache
 
 # ISO 4217: two minor digits, as for EUR and USD.
 MINOR_DIGITS = 2
 _DECIMAL = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?")
 
 
+# The same few thousand prices and totals are written all day.
+@lru_cache(maxsize=8192)
 def to_decimal(minor: int) -> str:
     """The decimal string of an amount in minor units: 1250 -> "12.50", -5 -> "-0.05"."""
     sign = "-" if minor < 0 else ""

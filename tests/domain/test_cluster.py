@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from sqlalchemy import column, func, select, text, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import TextualSelect
 
 from domain import model
@@ -112,7 +111,7 @@ async def test_a_write_through_a_read_is_refused_by_the_server(
 ) -> None:
     # To the type checker it is a SELECT.
     smuggled = asking("DELETE FROM configuration RETURNING 1")
-    with pytest.raises(DBAPIError, match="read-only transaction"):
+    with pytest.raises(asyncpg.PostgresError, match="read-only transaction"):
         await cluster.read(role, smuggled)
     assert await cluster.read(role, one) == 1
 
@@ -167,7 +166,7 @@ async def test_a_failing_commit_is_not_acknowledged(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:
     await connection.execute(LATE_REFUSAL)
-    with pytest.raises(DBAPIError, match="stays as it is"):
+    with pytest.raises(asyncpg.PostgresError, match="stays as it is"):
         await cluster.write(moved)
     assert not await connection.fetchval("SELECT bool_and(position = 9) FROM categories")
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from redis.crc import key_slot
 
 from domain.database import Fences
-from domain.database.fences import UNKNOWN
+from domain.database.fences import STICKY, UNKNOWN
 from domain.redis import Nodes, Place
 from infra.local.redis_cluster import RedisCluster
 
@@ -49,6 +49,13 @@ async def test_a_thousand_at_once_are_kept_and_the_greater_fence_stays(
             ]
 
 
+async def are_believed(fences: Fences, people: list[int]) -> None:
+    """Sooner than a doubt ends; a Redis that is merely late is asked again."""
+    async with asyncio.timeout(STICKY / 2):
+        while {await fences.of(each) for each in people} != {7}:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_a_new_master_is_not_believed_about_a_moment_ago_and_the_others_are(
     redis_cluster: RedisCluster,
 ) -> None:
@@ -60,11 +67,11 @@ async def test_a_new_master_is_not_believed_about_a_moment_ago_and_the_others_ar
         async with asyncio.timeout(30):
             while home(nodes, 1) == old:
                 await fences.of(1)
-                assert {await fences.of(each) for each in others[:10]} == {7}
+                await are_believed(fences, others[:10])
             # Until it has been looked at, and after that too.
             new = home(nodes, 1)
             while new not in fences._standings or fences._standings[new].wire is None:
                 assert await fences.of(1) == UNKNOWN
                 await asyncio.sleep(0.01)
         assert await fences.of(1) == UNKNOWN
-        assert {await fences.of(each) for each in others[:10]} == {7}
+        await are_believed(fences, others[:10])

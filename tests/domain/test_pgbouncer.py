@@ -13,7 +13,6 @@ from typing import Final
 import asyncpg
 import pytest
 from sqlalchemy import column, func, insert, make_url, select, text
-from sqlalchemy.exc import DBAPIError
 
 from domain import model
 from domain.database import Cluster, Limits, Reader, Role, Writer
@@ -97,5 +96,5 @@ async def test_many_share_a_few_connections(
 
 async def test_a_write_through_a_read_is_refused_there_too(cluster: Cluster) -> None:
     smuggled = text("DELETE FROM configuration RETURNING 1").columns(column("value"))
-    with pytest.raises(DBAPIError, match="read-only transaction"):
+    with pytest.raises(asyncpg.PostgresError, match="read-only transaction"):
         await cluster.read(Role.MENU, lambda reader: reader.scalar(smuggled))

@@ -1,11 +1,11 @@
 """A read takes as many statements whatever it finds."""
 
-from collections.abc import Awaitable, Callable, Iterator
+import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
-from sqlalchemy import Engine, event
 
 from domain.accounts import AccessTokens, Principal, Sessions
 from domain.cache import Cache
@@ -67,28 +67,16 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
 }
 
 
-@pytest.fixture
-def statements() -> Iterator[list[str]]:
-    """What is sent to the database while the test runs."""
-    sent: list[str] = []
-
-    def count(*arguments: object) -> None:
-        sent.append(str(arguments[2]))
-
-    event.listen(Engine, "before_cursor_execute", count)
-    yield sent
-    event.remove(Engine, "before_cursor_execute", count)
-
-
 async def test_every_read_takes_the_statements_it_is_known_for(
-    campus: Database, connection: asyncpg.Connection, statements: list[str]
+    campus: Database, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "domain.database.statements")
     await connection.execute(
         "INSERT INTO payments (user_id, amount_minor, provider_key) VALUES (1, 100, 'a')"
     )
     taken = {}
     for name, (_, read) in READS.items():
-        statements.clear()
+        caplog.clear()
         await read(campus)
-        taken[name] = len(statements)
+        taken[name] = len(caplog.records)
     assert taken == {name: expected for name, (expected, _) in READS.items()}
