@@ -262,7 +262,8 @@ class Node:
                 return error
             self._suspect()
             return PassedError(str(error))
-        if state.startswith(_PASSED):
+        if state.startswith(_PASSED) or isinstance(error, asyncpg.InvalidCachedStatementError):
+            # Of the latter, a migration has changed what a statement returns: it is prepared anew.
             return PassedError(str(error))
         if connection is None or state.startswith(_LOST) or connection.is_closed():
             # One connection, perhaps: what others do there goes on until it is known.

@@ -17,8 +17,8 @@ Values: TypeAlias = Mapping[str, Any]
 
 log = logging.getLogger(__name__)
 
-# The list of orders alone has some two hundred, by the fields that are asked for.
-MOST_SHAPES: Final = 1000
+# Some 60 KiB each. The list of orders alone has hundreds, by the fields that are asked for.
+MOST_SHAPES: Final = 300
 _DIALECT: Final[Dialect] = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 # Of numeric(p, s). A type that asks for what came wants to hear of a number.
 _NUMERIC: Final = 1700

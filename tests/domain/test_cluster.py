@@ -116,6 +116,22 @@ async def test_a_write_through_a_read_is_refused_by_the_server(
     assert await cluster.read(role, one) == 1
 
 
+async def test_a_write_through_a_read_does_not_pass_the_type_check_either(
+    cluster: Cluster,
+) -> None:
+    # In strict mode mypy refuses an `ignore` that it does not need.
+    async def execute(reader: Reader) -> None:
+        await reader.execute(update(model.Category).values(position=9))  # type: ignore[call-overload]
+
+    async def change(reader: Reader) -> None:
+        await reader.change(update(model.Category).values(position=9))  # type: ignore[attr-defined]
+
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await cluster.read(Role.PRIMARY, execute)
+    with pytest.raises(AttributeError):
+        await cluster.read(Role.PRIMARY, change)
+
+
 RUNNING = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND state = 'active' AND query LIKE 'SELECT pg_sleep%'

@@ -134,6 +134,22 @@ async def test_a_statement_that_fails_leaves_its_connection_to_the_next(
     await cluster.close()
 
 
+async def test_a_migration_under_way_undoes_no_write_for_good(
+    database: str, connection: asyncpg.Connection
+) -> None:
+    cluster = Cluster(database, [], Limits(connections=1))
+    moved = update(model.Category).values(position=3).returning(model.Category.position)
+
+    async def move(writer: Writer) -> set[int]:
+        return {row.position for row in await writer.change(moved)}
+
+    assert (await cluster.write(move))[0] == {3}
+    await connection.execute("ALTER TABLE categories ALTER COLUMN position TYPE bigint")
+    # What was prepared returns another type now, which the server refuses to do unasked.
+    assert (await cluster.write(move))[0] == {3}
+    await cluster.close()
+
+
 async def test_a_crowd_takes_turns_and_nobody_is_left_out(database: str) -> None:
     cluster = Cluster(database, [], Limits(connections=3, pool_timeout=30))
 
