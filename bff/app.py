@@ -14,6 +14,9 @@ from bff.edge.fences import Fenced
 from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
+from bff.representation.answers import Answer
+from bff.representation.pages import Cursors
+from bff.representation.shared import Ready, Shared
 from bff.routes import (
     auth,
     documentation,
@@ -88,6 +91,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     fences = Fences(nodes)
     cache = Cache(cluster, nodes)
     database = Database(cluster, fences, cache.void)
+    shared = Shared(cache)
     shelves = Shelves(store(settings))
     catalogue = Catalogue(database)
     tokens = AccessTokens(settings.token_secret)
@@ -115,6 +119,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "cluster": cluster,
         "nodes": nodes,
         "cache": cache,
+        "shared": shared,
+        "cursors": Cursors(settings.token_secret),
         "shelves": shelves,
         "catalogue": catalogue,
         "menu": Menu(database, cache),
@@ -160,6 +166,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await origin.close()
             await workers.close()
             await purger.close()
+            await shared.close()
             await fences.close()
             await cache.close()
             await nodes.close()
@@ -216,13 +223,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
         exception_handlers=HANDLERS,
         openapi_config=documentation.openapi(),
         request_class=ApiRequest,
+        response_class=Answer,
         state=State({"placeholder": _placeholder(settings)}),
         lifespan=[lifespan],
         request_max_body_size=MOST_BODY_BYTES,
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
-    app.asgi_handler = Shortcut(Fenced(Methods(app), cluster.knows), origin.answers)
+    app.asgi_handler = Shortcut(Fenced(Ready(Methods(app), shared), cluster.knows), origin.answers)
     return app
 
 

@@ -24,14 +24,17 @@ def unchanged(
     If-Modified-Since, whatever it says (RFC 9110 13.2.2).
     """
     if if_none_match is not None:
-        return _matches(etag, if_none_match)
+        return matches(etag, if_none_match)
     since = _date(if_modified_since)
     # HTTP dates are whole seconds, and so is what we said.
     return since is not None and modified - since < _A_SECOND
 
 
-def _matches(etag: str, if_none_match: str) -> bool:
-    """Weak comparison (8.8.3.2): a cache may have weakened our tag when it compressed."""
+def matches(etag: str, if_none_match: str) -> bool:
+    """Whether If-None-Match names the current strong tag, or any.
+
+    Weak comparison (8.8.3.2): a cache may have weakened our tag when it compressed.
+    """
     if len(if_none_match) > _MOST_HEADER_BYTES:
         return False
     return if_none_match.strip() == "*" or etag in _TAGS.findall(if_none_match)

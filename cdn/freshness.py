@@ -1,4 +1,4 @@
-"""Every caching header that a picture, or its absence, is answered with."""
+"""Every caching header: what a picture, or its absence, is answered with, and the API's."""
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -24,6 +24,16 @@ MISSING: Final = "public, max-age=10, s-maxage=60"
 # Nonsense, overload and faults. CloudFront keeps a 503 for its error-caching minimum all the
 # same, which has to be 0 or 1 second there: the default of 10 makes an outage of every hiccup.
 UNKEPT: Final = "no-store"
+
+# What the API tells everybody, and when it changes nobody is told. An order is held against the
+# price that was shown, so an old one costs a question, not money.
+SHARED_SECONDS: Final = 15
+SHARED: Final = (
+    f"public, max-age={SHARED_SECONDS}, s-maxage={SHARED_SECONDS}"
+    ", stale-while-revalidate=60, stale-if-error=86400"
+)
+# What it tells one person is asked for anew each time, which a 304 answers without its content.
+PERSONAL: Final = "private, no-cache"
 
 # The answer depends on both, at a public URL; a canonical path is one of its answers, and
 # whatever is behind the edge function sees it under that name.
@@ -107,6 +117,12 @@ def refused() -> Headers:
 def unavailable(seconds: int) -> Headers:
     """The headers of a 503 (never 429: CloudFront serves what it has on a 5xx only)."""
     return {"Cache-Control": UNKEPT, "Retry-After": str(max(1, seconds)), **STATIC}
+
+
+def turning(seconds: int) -> str:
+    """The Cache-Control of what the API tells everybody, where it turns by itself in so many
+    seconds: nobody may show it after that."""
+    return f"public, max-age={seconds}, s-maxage={seconds}"
 
 
 class ObjectHeaders(TypedDict):

@@ -27,28 +27,29 @@ def preferred(accept: str, *, animated: bool = False) -> Format:
 
 @lru_cache(maxsize=1024)
 def _preferred(accept: str, animated: bool) -> Format:
-    weights = _weights(accept)
+    found = weights(accept)
     choice, highest = Format.JPEG, 0.0
     for candidate in LADDER.formats:
         if animated and candidate not in (*LADDER.animated, Format.JPEG):
             continue
-        weight = _weight_of(candidate, weights)
+        weight = _weight_of(candidate, found)
         if weight > highest:
             choice, highest = candidate, weight
     return choice
 
 
-def _weights(accept: str) -> dict[str, float]:
-    """Media range -> weight; of a range that is named twice, the lower."""
-    if not _READABLE.fullmatch(accept):
+def weights(header: str) -> dict[str, float]:
+    """What a header like Accept or Accept-Encoding names -> its weight (RFC 9110 12.4.2); of
+    what is named twice, the lower. Nothing of a header that cannot be read."""
+    if not _READABLE.fullmatch(header):
         return {}
-    weights: dict[str, float] = {}
-    for element in accept.lower().split(","):
-        media_range, *parameters = (part.strip() for part in element.split(";"))
+    found: dict[str, float] = {}
+    for element in header.lower().split(","):
+        name, *parameters = (part.strip() for part in element.split(";"))
         weight = _weight(parameters)
         if weight is not None:
-            weights[media_range] = min(weight, weights.get(media_range, 1.0))
-    return weights
+            found[name] = min(weight, found.get(name, 1.0))
+    return found
 
 
 def _weight(parameters: list[str]) -> float | None:
@@ -63,13 +64,13 @@ def _weight(parameters: list[str]) -> float | None:
     return float(written[1]) if written else 0.0
 
 
-def _weight_of(candidate: Format, weights: dict[str, float]) -> float:
+def _weight_of(candidate: Format, found: dict[str, float]) -> float:
     if candidate is not Format.JPEG:
-        return weights.get(candidate.media_type, 0)
+        return found.get(candidate.media_type, 0)
     # The most specific range counts (RFC 9110 12.5.1).
     for media_range in (candidate.media_type, "image/*", "*/*"):
-        if media_range in weights:
-            return weights[media_range]
+        if media_range in found:
+            return found[media_range]
     return 0
 
 

@@ -1,15 +1,18 @@
 """The menu as everybody reads it: from the cache, or from the replica that serves it."""
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from domain import kinds, model
 from domain.cache import Cache
 from domain.database import Database, Fence, Reader, Role
 from domain.model.menu import Category, Picture, Product
-from domain.model.paging import Page, Window
+from domain.model.paging import Following, Rank, Stretch, Window
 
 PICTURE_COLUMNS: Final[tuple[Any, ...]] = (
     model.Product.picture_version,
@@ -41,6 +44,42 @@ def picture(version: str | None, *facts: Any) -> Picture | None:
     return Picture(version, original, width, height, color, thumbhash, sizes, uploaded_at)
 
 
+class ProductOrder(StrEnum):
+    """What products are sorted by; a minus turns it round. Ids settle ties."""
+
+    ID = "id"
+    NAME = "name"
+    NAME_DOWN = "-name"
+    PRICE = "price"
+    PRICE_DOWN = "-price"
+
+
+class Wanted(Struct, frozen=True):
+    """Which products, and in which order; what is not said, any. `words` are looked for in the name
+    and the description, whatever their case and accents."""
+
+    category_id: int | None = None
+    cafeteria_id: int | None = None
+    available: bool | None = None
+    words: str | None = None
+    order: ProductOrder = ProductOrder.ID
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the ids of the products tell which they are."""
+        others = self.cafeteria_id, self.available, self.words
+        return others == (None, None, None) and self.order is ProductOrder.ID
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether the greatest comes first."""
+        return self.order.startswith("-")
+
+
+ANY: Final = Wanted()
+Part: TypeAlias = Window | Following[Rank]
+
+
 class Menu:
     """Categories and products; what has no id has no place on it."""
 
@@ -52,16 +91,33 @@ class Menu:
         """Every category in the order of the menu."""
         return await self._cache.get(kinds.CATEGORIES, None, self._read_categories) or []
 
-    async def products(self, window: Window, category_id: int | None = None) -> Page[Product]:
-        """The products of one category, or of all; an unknown category has none."""
-        ids = await self._cache.get(kinds.MENU, category_id, self._read_menus) or []
-        chosen = ids[window.offset : window.offset + window.limit]
-        products = await self._cache.get_many(kinds.PRODUCTS, chosen, self._read_products)
-        return Page([product for product in products if product is not None], len(ids))
+    async def products(self, part: Part, wanted: Wanted = ANY) -> Stretch[Product, Rank]:
+        """The products of one category, or of all; an unknown category has none.
+
+        A part by id reads its own products. Any other is chosen from all of the menu, which is a
+        few hundred.
+        """
+        ids = await self._cache.get(kinds.MENU, wanted.category_id, self._read_menus) or []
+        if wanted.is_plain:
+            ranks = [Rank(key, key) for key in ids]
+        else:
+            found = await self._products(ids)
+            chosen = [product for product in found if _is_wanted(product, wanted)]
+            ranks = [_rank(product, wanted.order) for product in chosen]
+            ranks.sort(key=_key, reverse=wanted.is_reversed)
+        shown = _part(ranks, part, is_reversed=wanted.is_reversed)
+        some = shown[: part.limit]
+        products = await self._products([rank.id for rank in some])
+        last = some[-1] if len(shown) > part.limit else None
+        return Stretch(products, last, len(ranks) if isinstance(part, Window) else None)
 
     async def product(self, product_id: int) -> Product | None:
         """One product, or None."""
         return await self._cache.get(kinds.PRODUCTS, product_id, self._read_products)
+
+    async def _products(self, ids: Sequence[int]) -> list[Product]:
+        found = await self._cache.get_many(kinds.PRODUCTS, ids, self._read_products)
+        return [product for product in found if product is not None]
 
     async def _read_categories(
         self, keys: Sequence[None], fence: Fence
@@ -106,3 +162,44 @@ async def _menu(database: Reader, category_id: int | None) -> list[int]:
     if category_id is not None:
         statement = statement.where(model.Product.category_id == category_id)
     return [row[0] for row in await database.execute(statement)]
+
+
+def _is_wanted(product: Product, wanted: Wanted) -> bool:
+    if wanted.cafeteria_id not in (None, product.cafeteria_id):
+        return False
+    if wanted.available is not None and wanted.available != _can_be_had(product):
+        return False
+    text = _folded(f"{product.name} {product.description}")
+    return all(word in text for word in _folded(wanted.words or "").split())
+
+
+def _can_be_had(product: Product) -> bool:
+    return product.is_available and product.stock > 0
+
+
+def _rank(product: Product, order: ProductOrder) -> Rank:
+    match order.removeprefix("-"):
+        case ProductOrder.NAME:
+            return Rank(_folded(product.name), product.id)
+        case ProductOrder.PRICE:
+            return Rank(product.price_minor, product.id)
+    return Rank(product.id, product.id)
+
+
+def _part(ranks: Sequence[Rank], part: Part, *, is_reversed: bool) -> Sequence[Rank]:
+    """The ranks of a part and one more, which tells that there are more."""
+    if isinstance(part, Window):
+        return ranks[part.offset : part.offset + part.limit + 1]
+    after = _key(part.after)
+    behind = [rank for rank in ranks if (_key(rank) < after if is_reversed else _key(rank) > after)]
+    return behind[: part.limit + 1]
+
+
+def _key(rank: Rank) -> Any:
+    return rank.value, rank.id
+
+
+def _folded(text: str) -> str:
+    """Without case and accents: who types "cafe" means "Café"."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))

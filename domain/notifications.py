@@ -1,40 +1,45 @@
 """What people are told: written where something happens to them, listed, and marked as read."""
 
-from datetime import datetime
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from domain import model
 from domain.accounts import Principal
 from domain.database import Database, Reader, Role, Writer
 from domain.errors import NotFoundError
-from domain.model.paging import Page, Window
+from domain.model.paging import Position, Stretch
+from domain.model.selection import Selection
+from domain.timeline import Part, Timeline
 
 CREATED: Final = "notification:created"
 
 
-class Notification(Struct, frozen=True):
-    """A message to one person; `kind` is for programs, `title` and `body` are for people."""
-
-    id: int
-    order_id: int | None
-    kind: str
-    title: str
-    body: str
-    is_read: bool
-    created_at: datetime
-
-
-_columns = (
-    model.Notification.id,
-    model.Notification.order_id,
-    model.Notification.kind,
-    model.Notification.title,
-    model.Notification.body,
-    model.Notification.is_read,
-    model.Notification.created_at,
+_UNREAD: Final = ~model.Notification.is_read
+_OWN: Final = Timeline(
+    {
+        "id": model.Notification.id.expression,
+        "order_id": model.Notification.order_id.expression,
+        "kind": model.Notification.kind.expression,
+        "title": model.Notification.title.expression,
+        "body": model.Notification.body.expression,
+        "is_read": model.Notification.is_read.expression,
+        "created_at": model.Notification.created_at.expression,
+    },
+    {
+        "owner": model.Notification.user_id == bindparam("owner", type_=BigInteger),
+        "unread": _UNREAD,
+    },
 )
 
 
@@ -63,23 +68,15 @@ class Notifications:
         self._database = database
 
     async def listed(
-        self, caller: Principal, window: Window, *, unread: bool = False
-    ) -> Page[Notification]:
+        self, caller: Principal, selection: Selection, part: Part, *, unread: bool = False
+    ) -> Stretch[Sequence[Any], Position]:
         """The newest first; all of them, or only the `unread`."""
-        chosen = _unread(caller) if unread else model.Notification.user_id == caller.id
-        counted = select(func.count()).select_from(model.Notification).where(chosen)
-        rows = (
-            select(*_columns)
-            .where(chosen)
-            # The id settles ties, or a page could show one twice.
-            .order_by(model.Notification.created_at.desc(), model.Notification.id.desc())
-            .limit(window.limit)
-            .offset(window.offset)
-        )
+        given: dict[str, Any] = {"owner": caller.id}
+        if unread:
+            given["unread"] = True
 
-        async def read(database: Reader) -> Page[Notification]:
-            total = await database.scalar(counted)
-            return Page([Notification(*row) for row in await database.execute(rows)], total or 0)
+        async def read(database: Reader) -> Stretch[Sequence[Any], Position]:
+            return await _OWN.read(database, selection, part, given)
 
         return await self._database.read(Role.MENU, read, of=caller.id)
 
@@ -117,4 +114,4 @@ class Notifications:
 
 
 def _unread(caller: Principal) -> ColumnElement[bool]:
-    return and_(model.Notification.user_id == caller.id, ~model.Notification.is_read)
+    return and_(model.Notification.user_id == caller.id, _UNREAD)

@@ -1,11 +1,14 @@
 """Orders as those see them whom they concern: a page of them, or one, in one statement each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import (
+    ARRAY,
     CTE,
     BigInteger,
     ColumnElement,
@@ -15,6 +18,8 @@ from sqlalchemy import (
     Row,
     Select,
     Text,
+    and_,
+    any_,
     bindparam,
     cast,
     func,
@@ -22,6 +27,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -30,17 +36,83 @@ from domain.accounts import Principal
 from domain.database import Database, Reader
 from domain.database import Role as Node
 from domain.errors import NotFoundError
-from domain.model import Role
+from domain.model import OrderStatus, Role
+from domain.model.nested import Columns, decimal, instant, json_object
 from domain.model.paging import MOST_COUNTED, Following, Position, Stretch, Window
+from domain.model.selection import Chosen, Selection, columns
 from domain.orders import COLUMNS, OF_THE_COUNTER, Item, Order, parties, visible
 
-ITEMS: Final = "items"
 Found: TypeAlias = Row[*tuple[Any, ...]]
+Part: TypeAlias = Window | Following[Position]
 _items = msgspec.json.Decoder(list[Item]).decode
 _LIMIT: Final = bindparam("limit", type_=Integer)
 _OFFSET: Final = bindparam("offset", type_=Integer)
 _AT: Final = bindparam("at", type_=DateTime(timezone=True))
 _ID: Final = bindparam("id", type_=BigInteger)
+_NOTHING: Final[ColumnElement[Any]] = literal_column("NULL")
+
+# What may be chosen of what belongs to an order, as it is sent.
+_PRODUCT: Final[Columns] = {
+    "id": model.Product.id.expression,
+    "cafeteria_id": model.Product.cafeteria_id.expression,
+    "category_id": model.Product.category_id.expression,
+    "name": model.Product.name.expression,
+    "description": model.Product.description.expression,
+    "price_minor": decimal(model.Product.price_minor.expression),
+    "is_available": model.Product.is_available.expression,
+    "updated_at": instant(model.Product.updated_at.expression),
+}
+_ITEM: Final[dict[str, ColumnElement[Any]]] = {
+    "product_id": model.OrderItem.product_id.expression,
+    "product_name": model.Product.name.expression,
+    "quantity": model.OrderItem.quantity.expression,
+    "unit_price_minor": decimal(model.OrderItem.unit_price_minor.expression),
+}
+# As the domain has it.
+_UNWRITTEN: Final = {"unit_price_minor": model.OrderItem.unit_price_minor.expression}
+_CAFETERIA: Final[Columns] = {
+    "id": model.Cafeteria.id.expression,
+    "name": model.Cafeteria.name.expression,
+    "location": model.Cafeteria.location.expression,
+    "time_zone": model.Cafeteria.time_zone.expression,
+}
+_CUSTOMER: Final[Columns] = {
+    "id": model.User.id.expression,
+    "name": model.User.name.expression,
+    "email": model.User.email.expression,
+}
+_FILTERS: Final[dict[str, ColumnElement[bool]]] = {
+    "statuses": type_coerce(model.Order.status, Text)
+    == any_(bindparam("statuses", type_=ARRAY(Text))),
+    "cafeteria_id": model.Order.cafeteria_id == bindparam("cafeteria_id", type_=BigInteger),
+    "created_from": model.Order.created_at
+    >= bindparam("created_from", type_=DateTime(timezone=True)),
+    "created_to": model.Order.created_at < bindparam("created_to", type_=DateTime(timezone=True)),
+}
+
+
+class Wanted(Struct, frozen=True):
+    """Which of the orders that somebody may see, and in which direction; what is not said, any.
+    `mine` are those that they placed."""
+
+    mine: bool = False
+    statuses: tuple[OrderStatus, ...] = ()
+    cafeteria_id: int | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    oldest_first: bool = False
+
+
+ANY: Final = Wanted()
+
+
+class _Shape(Struct, frozen=True):
+    """What makes a list another statement, beside its columns."""
+
+    role: Role
+    is_counted: bool
+    filters: tuple[str, ...]
+    oldest_first: bool
 
 
 class OrderHistory:
@@ -50,41 +122,36 @@ class OrderHistory:
         self._database = database
 
     async def listed(
-        self,
-        caller: Principal,
-        columns: Sequence[str],
-        part: Window | Following,
-        *,
-        mine: bool = False,
-    ) -> Stretch[tuple[Any, ...]]:
-        """The newest first, each a row of `columns` and no other: names of COLUMNS, or ITEMS.
+        self, caller: Principal, selection: Selection, part: Part, wanted: Wanted = ANY
+    ) -> Stretch[Sequence[Any], Position]:
+        """By the time that they were placed, each a row of what is selected and no more: columns of
+        COLUMNS; and "items", "cafeteria" or "customer", each as the text of its JSON.
 
-        A counter's for its staff, all for an administrator, unless they ask for `mine`, which is
-        all that a customer has. They are counted for a window only.
+        A counter's for its staff, all for an administrator, unless they want `mine`, which is all
+        that a customer has. They are counted for a window only.
         """
-        role = Role.CUSTOMER if mine else caller.role
-        counted = isinstance(part, Window)
+        filters = tuple(name for name in _FILTERS if getattr(wanted, name))
+        shape = _Shape(
+            Role.CUSTOMER if wanted.mine else caller.role,
+            isinstance(part, Window),
+            filters,
+            wanted.oldest_first,
+        )
         # The columns are in one canonical order, or there would be a statement for each.
-        statement = _list(role, tuple(columns), counted=counted)
+        statement = _list(tuple(selection), shape)
         # One more, which tells that there are more.
         parameters = parties(caller) | {"limit": part.limit + 1} | _from(part)
+        parameters |= {name: getattr(wanted, name) for name in filters}
 
         async def read(database: Reader) -> Sequence[Found]:
             return (await database.execute(statement, parameters)).all()
 
         found = await self._database.read(Node.MENU, read, of=caller.id)
+        total = found[0][0] if shape.is_counted else None
         # The empty list, too, has one row: its total.
-        rows = [row for row in found if row.id is not None]
-        end = rows[part.limit - 1] if len(rows) > part.limit else None
-        shown = [row[: len(columns)] for row in rows[: part.limit]]
-        if ITEMS in columns:
-            place = list(columns).index(ITEMS)
-            shown = [(*row[:place], _decoded(row[place]), *row[place + 1 :]) for row in shown]
-        return Stretch(
-            shown,
-            None if end is None else Position(end.created_at, end.id),
-            found[0].total if counted else None,
-        )
+        rows = [row for row in found if row[1] is not None]
+        last = Position(*rows[part.limit - 1][1:3]) if len(rows) > part.limit else None
+        return Stretch([row[3:] for row in rows[: part.limit]], last, total)
 
     async def detail(self, caller: Principal, order_id: int) -> Order:
         """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
@@ -106,46 +173,53 @@ def _decoded(items: str | None) -> list[Item]:
 
 
 @lru_cache(maxsize=256)
-def _list(role: Role, columns: tuple[str, ...], *, counted: bool) -> Select[*tuple[Any, ...]]:
-    """Built once, for building takes longer than running: `columns`, what else there is of the
-    position, and the total."""
+def _list(selection: tuple[Chosen, ...], shape: _Shape) -> Select[*tuple[Any, ...]]:
+    """Built once, for building takes longer than running: the total, the position, the rest."""
     key = model.Order.created_at, model.Order.id
-    names = tuple(dict.fromkeys((*columns, "created_at", "id")))
+    own = [each for each in selection if not each.of]
+    related = [each for each in selection if each.of]
+    needed = dict.fromkeys(
+        [each.column for each in own] + [_LINKS[each.column] for each in related]
+    )
+    order = [column.asc() if shape.oldest_first else column.desc() for column in key]
     page = (
-        select(*(COLUMNS[name] for name in names if name != ITEMS))
-        .where(_listed(role))
+        select(*key, *(COLUMNS[name].label(f"of_{name}") for name in needed))
+        .where(_listed(shape))
         # The id settles ties, or a page could show an order twice.
-        .order_by(*(column.desc() for column in key))
+        .order_by(*order)
         .limit(_LIMIT)
     )
-    # By comparison of rows: an index does not begin in the middle of an OR.
-    page = page.offset(_OFFSET) if counted else page.where(tuple_(*key) < tuple_(_AT, _ID))
+    if shape.is_counted:
+        page = page.offset(_OFFSET)
+    else:
+        # By comparison of rows: an index does not begin in the middle of an OR.
+        there, after = tuple_(*key), tuple_(_AT, _ID)
+        page = page.where(there > after if shape.oldest_first else there < after)
     rows = page.cte("page")
-    total = _total(role) if counted else select(literal_column("NULL").label("total")).subquery()
-    source = total.outerjoin(rows, true())
-    chosen = {name: rows.c[name] for name in names if name != ITEMS}
-    if ITEMS in columns:
-        items = _items_of(rows)
-        source = source.outerjoin(items, items.c.order_id == rows.c.id)
-        chosen[ITEMS] = items.c.lines
+    total = _total(shape) if shape.is_counted else select(_NOTHING.label("total")).subquery()
+    source: FromClause = total.outerjoin(rows, true())
+    chosen: dict[str, ColumnElement[Any]] = {each.name: rows.c[f"of_{each.column}"] for each in own}
+    for each in related:
+        source, chosen[each.name] = _RELATED[each.column](source, rows, each.of)
+    place = (rows.c.created_at, rows.c.id)
     return (
-        select(*(chosen[name] for name in names), total.c.total)
+        select(total.c.total, *place, *(chosen[each.name] for each in selection))
         .select_from(source)
-        .order_by(rows.c.created_at.desc(), rows.c.id.desc())
+        .order_by(*(each.asc() if shape.oldest_first else each.desc() for each in place))
     )
 
 
 @lru_cache(maxsize=8)
 def _one(role: Role) -> Select[*tuple[Any, ...]]:
     found = select(*COLUMNS.values()).where(model.Order.id == _ID, visible(role)).cte("page")
-    items = _items_of(found)
+    items = _items_of(found, columns(*Item.__struct_fields__), _ITEM | _UNWRITTEN)
     return select(*found.c, items.c.lines).outerjoin_from(
         found, items, items.c.order_id == found.c.id
     )
 
 
-def _total(role: Role) -> FromClause:
-    some = select(literal_column("1", Integer)).select_from(model.Order).where(_listed(role))
+def _total(shape: _Shape) -> FromClause:
+    some = select(literal_column("1", Integer)).select_from(model.Order).where(_listed(shape))
     return (
         select(func.count().label("total"))
         .select_from(some.limit(MOST_COUNTED).subquery())
@@ -153,21 +227,41 @@ def _total(role: Role) -> FromClause:
     )
 
 
-def _items_of(orders: CTE) -> FromClause:
-    """The items of each of some orders, as the JSON of a list of Item.
+_Joined: TypeAlias = tuple[FromClause, ColumnElement[Any]]
+
+
+def _with_items(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
+    products = {each.column: json_object(each.of, _PRODUCT) for each in of if each.of}
+    items = _items_of(orders, of, _ITEM | products)
+    lines = func.coalesce(items.c.lines, literal_column("'[]'"))
+    return source.outerjoin(items, items.c.order_id == orders.c.id), lines
+
+
+def _with_cafeteria(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
+    joined = source.outerjoin(model.Cafeteria, model.Cafeteria.id == orders.c.of_cafeteria_id)
+    return joined, cast(json_object(of, _CAFETERIA), Text)
+
+
+def _with_customer(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
+    joined = source.outerjoin(model.User, model.User.id == orders.c.of_user_id)
+    return joined, cast(json_object(of, _CUSTOMER), Text)
+
+
+_RELATED: Final[dict[str, Callable[[FromClause, CTE, Sequence[Chosen]], _Joined]]] = {
+    "items": _with_items,
+    "cafeteria": _with_cafeteria,
+    "customer": _with_customer,
+}
+# The columns of an order by which it is joined to them.
+_LINKS: Final = {"items": "id", "cafeteria": "cafeteria_id", "customer": "user_id"}
+
+
+def _items_of(orders: CTE, of: Sequence[Chosen], among: Columns) -> FromClause:
+    """What is chosen of the items of each of some orders, as JSON.
 
     Of all of them at once: order by order, a small menu would be read whole for each.
     """
-    item: dict[str, Any] = {
-        "product_id": model.OrderItem.product_id,
-        "product_name": model.Product.name,
-        "quantity": model.OrderItem.quantity,
-        "unit_price_minor": model.OrderItem.unit_price_minor,
-    }
-    pairs: list[Any] = []
-    for name, column in item.items():
-        pairs += literal_column(f"'{name}'"), column
-    in_order = aggregate_order_by(func.json_build_object(*pairs), model.OrderItem.product_id)
+    in_order = aggregate_order_by(json_object(of, among), model.OrderItem.product_id)
     return (
         select(model.OrderItem.order_id, cast(func.json_agg(in_order), Text).label("lines"))
         .join(orders, orders.c.id == model.OrderItem.order_id)
@@ -177,12 +271,13 @@ def _items_of(orders: CTE) -> FromClause:
     )
 
 
-def _listed(role: Role) -> ColumnElement[bool]:
+def _listed(shape: _Shape) -> ColumnElement[bool]:
     # Not both for staff: no index has the newest of an OR at its beginning.
-    return OF_THE_COUNTER if role is Role.STAFF else visible(role)
+    whose = OF_THE_COUNTER if shape.role is Role.STAFF else visible(shape.role)
+    return and_(whose, *(_FILTERS[name] for name in shape.filters))
 
 
-def _from(part: Window | Following) -> dict[str, Any]:
+def _from(part: Part) -> dict[str, Any]:
     if isinstance(part, Window):
         return {"offset": part.offset}
     return {"at": part.after.created_at, "id": part.after.id}

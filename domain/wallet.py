@@ -1,10 +1,22 @@
 """Money: balances, and the append-only ledger that explains them."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
-from sqlalchemy import BigInteger, bindparam, func, insert, join, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    bindparam,
+    func,
+    insert,
+    join,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
@@ -14,24 +26,44 @@ from domain.database import Database, Reader, Writer
 from domain.database import Role as Node
 from domain.errors import FundsError
 from domain.model import PaymentStatus, Transaction, TransactionKind
-from domain.model.paging import Page, Window
-
-
-class Line(Struct, frozen=True):
-    """A line of the ledger: minor units into the wallet, or, negative, out of it."""
-
-    id: int
-    kind: TransactionKind
-    amount_minor: int
-    order_id: int | None
-    created_at: datetime
+from domain.model.paging import Position, Stretch
+from domain.model.selection import Selection
+from domain.timeline import Part, Timeline
 
 
 class Statement(Struct, frozen=True):
-    """What is in a wallet (minor units), and how it came to that."""
+    """What is in a wallet (minor units), and a part of how it came to that."""
 
     balance_minor: int
-    lines: Page[Line]
+    lines: Stretch[Sequence[Any], Position]
+
+
+class Lines(Struct, frozen=True):
+    """Which lines of a ledger; what is not said, any."""
+
+    kind: TransactionKind | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+ANY: Final = Lines()
+_LINES: Final = Timeline(
+    {
+        "id": Transaction.id.expression,
+        "kind": Transaction.kind.expression,
+        "amount_minor": Transaction.amount_minor.expression,
+        "order_id": Transaction.order_id.expression,
+        "created_at": Transaction.created_at.expression,
+    },
+    {
+        "owner": Transaction.user_id == bindparam("owner", type_=BigInteger),
+        "kind": Transaction.kind == bindparam("kind", type_=Transaction.kind.type),
+        "created_from": Transaction.created_at
+        >= bindparam("created_from", type_=DateTime(timezone=True)),
+        "created_to": Transaction.created_at
+        < bindparam("created_to", type_=DateTime(timezone=True)),
+    },
+)
 
 
 class Wallets:
@@ -40,33 +72,23 @@ class Wallets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def statement(self, caller: Principal, window: Window) -> Statement:
-        """The caller's balance, and the lines of a window, the newest first."""
-        own = Transaction.user_id == caller.id
+    async def statement(
+        self, caller: Principal, selection: Selection, part: Part, lines: Lines = ANY
+    ) -> Statement:
+        """The caller's balance, and a part of its lines, the newest first."""
         balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == caller.id)
-        counted = select(func.count()).select_from(Transaction).where(own)
-        lines = (
-            select(
-                Transaction.id,
-                Transaction.kind,
-                Transaction.amount_minor,
-                Transaction.order_id,
-                Transaction.created_at,
-            )
-            .where(own)
-            .order_by(Transaction.created_at.desc(), Transaction.id.desc())
-            .limit(window.limit)
-            .offset(window.offset)
-        )
 
         async def read(database: Reader) -> Statement:
-            held, total = (
-                await database.execute(select(balance.scalar_subquery(), counted.scalar_subquery()))
-            ).one()
-            rows = await database.execute(lines)
-            return Statement(held or 0, Page([Line(*row) for row in rows], total))
+            held = await database.scalar(balance)
+            found = await _LINES.read(database, selection, part, _given(caller, lines))
+            return Statement(held or 0, found)
 
         return await self._database.read(Node.MENU, read, of=caller.id)
+
+
+def _given(caller: Principal, lines: Lines) -> dict[str, Any]:
+    given = {"owner": caller.id, **msgspec.structs.asdict(lines)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 _ORDER: Final = bindparam("paid_order", type_=BigInteger)

@@ -32,7 +32,7 @@ from domain.cafeterias import Cafeterias
 from domain.database import Cluster, Database, Role, statements
 from domain.errors import ConflictError
 from domain.idempotency import Once
-from domain.menu import Menu
+from domain.menu import Menu, Wanted
 from domain.model.menu import Product
 from domain.model.paging import Window
 from domain.ordering import Basket, Line, Ordering
@@ -129,7 +129,7 @@ class Visitors:
         listed: list[Product] = []
         for _ in range(PAGES):
             category = self._one_of(categories)
-            page = await self._read("menu", self._menu.products(Window(LIMIT), category.id))
+            page = await self._read("menu", self._menu.products(Window(LIMIT), Wanted(category.id)))
             listed += page.rows
         seen: dict[int, list[Product]] = {}
         for _ in range(DETAILS):

@@ -27,12 +27,15 @@ from benchmarks import page
 from benchmarks.database.plain import BY_JOIN, BY_SELECT, PlainOrders
 from benchmarks.servers import Beside, data_directory
 from bff.representation import views
-from bff.representation.pages import part
+from bff.representation.fields import FieldSet
+from bff.representation.pages import Asked as Part
+from bff.representation.pages import Cursors, listing
 from domain import model
 from domain.accounts import Principal
 from domain.database import Cluster, Database, Limits, Role, dsn, statements
 from domain.database.address import DRIVER
 from domain.model.paging import Position, Stretch, Window
+from domain.model.selection import Selection
 from domain.order_history import OrderHistory
 from domain.orders import COLUMNS, Item, Order
 from infra.demo import loader
@@ -41,8 +44,12 @@ from migrations.runner import migrate
 
 OURS: Final = "Comanda"
 LIMIT: Final = 20
-HEAD: Final = views.ORDER_FIELDS.select(None)
-WHOLE: Final = views.ORDER_FIELDS.select("id,cafeteriaId,status,totalAmount,createdAt,items")
+ORDERS: Final = views.ORDERS[model.Role.CUSTOMER]
+HEAD: Final = ORDERS.select(None)
+WHOLE: Final = ORDERS.select("id,cafeteriaId,status,totalAmount,createdAt,items")
+PART: Final[Part[Position]] = Cursors("a secret").asked(
+    listing("/api/orders"), Position, page=1, limit=LIMIT, cursor=None
+)
 # An order of each of so many people is read, in turn.
 PEOPLE: Final = 200
 
@@ -145,7 +152,7 @@ def _questions(history: OrderHistory, pool: AsyncEngine) -> Questions:
 
     def ours(fields: Any) -> Way:
         async def read(asked: Asked) -> bytes:
-            found = await history.listed(_person(asked), fields.columns, Window(LIMIT))
+            found = await history.listed(_person(asked), fields.selection, Window(LIMIT))
             return _encoded(fields, found)
 
         return read
@@ -153,7 +160,9 @@ def _questions(history: OrderHistory, pool: AsyncEngine) -> Questions:
     def plain(orders: PlainOrders, fields: Any) -> Way:
         async def read(asked: Asked) -> bytes:
             entities, total = await orders.listed(asked[0], LIMIT + 1)
-            rows = [_row(each, fields.columns) for each in entities[:LIMIT]]
+            rows: list[Sequence[Any]] = [
+                _written(each, fields.selection) for each in entities[:LIMIT]
+            ]
             end = entities[LIMIT - 1] if len(entities) > LIMIT else None
             last = None if end is None else Position(end.created_at, end.id)
             return _encoded(fields, Stretch(rows, last, total))
@@ -202,8 +211,17 @@ def _row(entity: Any, columns: Sequence[str]) -> tuple[Any, ...]:
     )
 
 
-def _encoded(fields: Any, found: Stretch[tuple[Any, ...]]) -> bytes:
-    return msgspec.json.encode(part(fields.represent(found.rows), found, 1, LIMIT))
+def _written(entity: Any, selection: Selection) -> tuple[Any, ...]:
+    """The same, the items as the text of their JSON."""
+    row = _row(entity, [each.column for each in selection])
+    return tuple(
+        msgspec.json.encode(views.items(value)) if each.of else value
+        for each, value in zip(selection, row, strict=True)
+    )
+
+
+def _encoded(fields: FieldSet, found: Stretch[Sequence[Any], Position]) -> bytes:
+    return msgspec.json.encode(PART.shown(fields.rows(found.rows), found).page)
 
 
 async def _asked(database: Database) -> list[Asked]:
@@ -221,7 +239,11 @@ async def _asked(database: Database) -> list[Asked]:
 
 async def _agree(question: str, ways: dict[str, Way], several: list[Asked]) -> None:
     for asked in several:
-        answers = {name: await way(asked) for name, way in ways.items()}
+        # PostgreSQL puts blanks into its JSON.
+        answers = {
+            name: msgspec.json.encode(msgspec.json.decode(await way(asked)))
+            for name, way in ways.items()
+        }
         if len(set(answers.values())) > 1:
             raise ValueError(f"{question}: the answers differ: {answers}")
 

@@ -2,6 +2,7 @@
 import { placeholder } from "./thumbhash.js";
 
 const PAGE = 100;
+const FIELDS = "id,name,price,picture.url,picture.srcset,picture.sizes,picture.width,picture.height,picture.thumbhash,picture.color";
 const chosen = new Map(); // URL of the menu -> { type, bytes }
 
 const dishes = document.getElementById("dishes");
@@ -10,7 +11,7 @@ const sum = document.getElementById("sum");
 async function menu() {
   const products = [];
   for (let page = 1, pages = 1; page <= pages; page++) {
-    const answer = await fetch(`/api/products?limit=${PAGE}&page=${page}`);
+    const answer = await fetch(`/api/products?fields=${FIELDS}&limit=${PAGE}&page=${page}`);
     if (!answer.ok) throw new Error(`the menu answered ${answer.status}`);
     const { data, pagination } = await answer.json();
     products.push(...data);

@@ -2,73 +2,195 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from types import GenericAlias
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar.exceptions import ValidationException
+from litestar.params import QueryParameter
+from msgspec import UNSET, UnsetType
 
-# Of the whole parameter: every field there is, twice.
-MOST_CHARACTERS = 512
+from domain.model.selection import Chosen
+
+MOST_CHARACTERS: Final = 512
+MOST_LEAVES: Final = 64
+MOST_DEPTH: Final = 4
+# Plans that are remembered for each resource; anybody may make up as many as they like.
+_PLANS: Final = 256
+
+Fields = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=MOST_CHARACTERS,
+        description="fields to send, with commas between, in any order; a dot leads to those of"
+        " what belongs to it, like id,status,totalAmount,items.quantity,items.product.name",
+    ),
+]
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field on the wire: the domain's column behind it, its type, and how it is converted."""
+    """A field on the wire: the domain's name of it, its type, and how it is converted."""
 
     column: str
     type: Any
     convert: Callable[[Any], Any] | None = None
 
 
+class Related(msgspec.Struct, frozen=True):
+    """What belongs to a resource, one thing or several, and may be chosen from like itself."""
+
+    column: str
+    resource: "Resource"
+    is_many: bool = False
+
+
+Tree = dict[str, "Tree | None"]
+
+
 class FieldSet:
     """Some fields of a resource in one canonical order, and the struct that carries them."""
 
-    def __init__(self, resource: Mapping[str, Field], names: Iterable[str]) -> None:
-        self.names = tuple(names)
-        fields = [resource[name] for name in self.names]
-        self.columns = tuple(field.column for field in fields)
-        self._converters = [(n, f.convert) for n, f in enumerate(fields) if f.convert]
-        # A struct spread from a row encodes several times faster than a dict made of it.
-        self._struct = msgspec.defstruct(
-            "Row", [(name, field.type) for name, field in zip(self.names, fields, strict=True)]
+    def __init__(self, resource: "Resource", tree: Tree) -> None:
+        chosen = [(name, resource.members[name], below) for name, below in tree.items()]
+        self._parts: list[FieldSet | None] = [
+            FieldSet(member.resource, below or {}) if isinstance(member, Related) else None
+            for _, member, below in chosen
+        ]
+        self.key: str = ",".join(self._paths(tree))
+        """The same for the same fields, however they were asked for."""
+        self.selection: tuple[Chosen, ...] = tuple(
+            Chosen(name, member.column, () if part is None else part.selection)
+            for (name, member, _), part in zip(chosen, self._parts, strict=True)
         )
+        self._converters = [
+            (place, member.convert)
+            for place, (_, member, _) in enumerate(chosen)
+            if isinstance(member, Field) and member.convert
+        ]
+        self._nested = [(place, part) for place, part in enumerate(self._parts) if part is not None]
+        names = [member.column for _, member, _ in chosen]
+        self._values: Callable[[Any], Iterable[Any]] = (
+            attrgetter(*names) if len(names) > 1 else lambda thing: (getattr(thing, names[0]),)
+        )
+        # A struct spread from a row encodes several times faster than a dict made of it.
+        self._struct = msgspec.defstruct("Row", [(name, Any) for name, _, _ in chosen], gc=False)
 
-    def represent(self, rows: Iterable[Iterable[Any]]) -> list[msgspec.Struct]:
-        """Each row, its values in the order of `columns`, as a struct."""
-        if not self._converters:
-            return [self._struct(*row) for row in rows]
-        represented = []
-        for row in rows:
-            values = list(row)
-            for position, convert in self._converters:
-                values[position] = convert(values[position])
-            represented.append(self._struct(*values))
-        return represented
+    def rows(self, rows: Iterable[Iterable[Any]]) -> list[msgspec.Struct]:
+        """Each row, its values in the order of `selection`, as a struct. What belongs to it comes
+        as the text of its JSON, and goes out as it came."""
+        return [self._struct(*self._converted(row)) for row in rows]
+
+    def shown(self, things: Iterable[Any]) -> list[msgspec.Struct]:
+        """Each thing, which has the columns as attributes, as a struct."""
+        return [self._of(thing) for thing in things]
+
+    def _of(self, thing: Any) -> msgspec.Struct:
+        values = list(self._values(thing))
+        for place, convert in self._converters:
+            values[place] = convert(values[place])
+        for place, part in self._nested:
+            value = values[place]
+            if isinstance(value, list):
+                values[place] = part.shown(value)
+            elif value is not None:
+                values[place] = part._of(value)
+        return self._struct(*values)
+
+    def _converted(self, row: Iterable[Any]) -> Iterable[Any]:
+        if not self._converters and not self._nested:
+            return row
+        values = list(row)
+        for place, convert in self._converters:
+            values[place] = convert(values[place])
+        for place, _ in self._nested:
+            if values[place] is not None:
+                values[place] = msgspec.Raw(values[place])
+        return values
+
+    @staticmethod
+    def _paths(tree: Tree) -> Iterable[str]:
+        for name, below in tree.items():
+            if below is None:
+                yield name
+            else:
+                yield from (f"{name}.{path}" for path in FieldSet._paths(below))
 
 
 class Resource:
-    """The fields that a list may be asked for, and those it shows when nobody asks."""
+    """The fields that may be asked for, and those that are shown when nobody asks: what is not in
+    it, nobody is told, and no SQL is made of."""
 
-    def __init__(self, fields: Mapping[str, Field], default: Iterable[str]) -> None:
-        self._fields = fields
-        self._default = FieldSet(fields, default)
-        self._known = lru_cache(maxsize=256)(lambda names: FieldSet(fields, names))
+    def __init__(
+        self, name: str, members: Mapping[str, Field | Related], default: Iterable[str]
+    ) -> None:
+        self.members = members
+        self._name = name
+        self._default = tuple(default)
+        self._known = lru_cache(maxsize=_PLANS)(self._plan)
 
     def select(self, text: str | None) -> FieldSet:
-        """The field set that `fields=a,b` names, whatever its order.
+        """The field set that `fields=a,b.c` names, whatever its order; the name of what belongs to
+        the resource stands for what is shown of it by default.
 
         Raises ValidationException that names an unknown field and the closest known one.
         """
+        return self._known(text)
+
+    @cached_property
+    def shape(self) -> Any:
+        """A type for the API's description: every field, and none of them certain."""
+        fields = [
+            (name, _described(member) | UnsetType, UNSET) for name, member in self.members.items()
+        ]
+        return msgspec.defstruct(self._name, fields)
+
+    def _plan(self, text: str | None) -> FieldSet:
         if text is None:
-            return self._default
-        asked = {name for name in (part.strip() for part in text.split(",")) if name}
-        for name in sorted(asked - self._fields.keys()):
-            close = get_close_matches(name, self._fields, n=1)
-            hint = f"; do you mean {close[0]}?" if close else ""
-            raise _refusal(f"there is no field {name!r}{hint} Known: {', '.join(self._fields)}")
-        if not asked:
+            return FieldSet(self, self._tree(self._default))
+        if len(text) > MOST_CHARACTERS:
+            raise _refusal(f"it has more than {MOST_CHARACTERS} characters")
+        paths = [path for path in (part.strip() for part in text.split(",")) if path]
+        if not paths:
             raise _refusal("name at least one field")
-        return self._known(tuple(name for name in self._fields if name in asked))
+        if len(paths) > MOST_LEAVES:
+            raise _refusal(f"these are more than {MOST_LEAVES} fields")
+        if max(path.count(".") for path in paths) >= MOST_DEPTH:
+            raise _refusal(f"nothing lies deeper than {MOST_DEPTH} names")
+        return FieldSet(self, self._tree(paths))
+
+    def _tree(self, paths: Iterable[str], prefix: str = "") -> Tree:
+        """The paths as a tree in the order of the resource, so that one question has one form."""
+        below: dict[str, list[str]] = {}
+        for path in paths:
+            name, _, rest = path.partition(".")
+            member = self.members.get(name)
+            if member is None or (rest and isinstance(member, Field)):
+                raise self._unknown(prefix, path if member else name)
+            further = below.setdefault(name, [])
+            if isinstance(member, Related):
+                further += [rest] if rest else member.resource._default
+        return {
+            name: member.resource._tree(below[name], f"{prefix}{name}.")
+            if isinstance(member, Related)
+            else None
+            for name, member in self.members.items()
+            if name in below
+        }
+
+    def _unknown(self, prefix: str, name: str) -> ValidationException:
+        close = get_close_matches(name, self.members, n=1)
+        hint = f"; do you mean {prefix}{close[0]}?" if close else ";"
+        known = ", ".join(f"{prefix}{each}" for each in self.members)
+        return _refusal(f"there is no field {prefix + name!r}{hint} Known: {known}")
+
+
+def _described(member: Field | Related) -> Any:
+    if isinstance(member, Field):
+        return member.type
+    shape = member.resource.shape
+    return GenericAlias(list, shape) if member.is_many else shape | None
 
 
 def _refusal(message: str) -> ValidationException:

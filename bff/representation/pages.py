@@ -1,124 +1,239 @@
-"""Lists by page or cursor: `?page=&limit=` or `?cursor=&limit=` in, `{"data": [...],
-"pagination": {...}}` out."""
+"""Lists by page or by cursor: `?page=&limit=` or `?cursor=&limit=` in, `{"data": [...],
+"pagination": {...}}` and Link (RFC 8288) out."""
 
-import struct
+import binascii
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Generic, TypeVar
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+from operator import getitem
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
+import msgspec
 from litestar.exceptions import ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
-from domain.model.paging import Following, Position, Stretch, Window
+from bff.representation.fields import Resource
+from domain.model.paging import MOST_COUNTED, Following, Stretch, Window
 
 T = TypeVar("T")
+P = TypeVar("P")
 
-MOST_ROWS = 100
+MOST_ROWS: Final = 100
 # An OFFSET reads all that it skips: what lies deeper is no page that anybody turns to.
-DEEPEST_ROW = 10_000
+DEEPEST_ROW: Final = 10_000
+# Of a name of 120 characters, and what is around it.
+MOST_CURSOR_CHARACTERS: Final = 768
+_MAC_BYTES: Final = 12
 
 PageNumber = Annotated[
     int, QueryParameter(ge=1, le=DEEPEST_ROW, description="which page, from 1 on")
 ]
 PageLimit = Annotated[int, QueryParameter(ge=1, le=MOST_ROWS, description="rows a page")]
-# Microseconds since 1970 and an id, eight bytes each.
-_POSITION: Final = struct.Struct(">qq")
-_CURSOR_CHARACTERS: Final = 22
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 Cursor = Annotated[
     str | None,
     QueryParameter(
-        max_length=_CURSOR_CHARACTERS,
+        max_length=MOST_CURSOR_CHARACTERS,
         description="the nextCursor of an answer, for what follows it at any depth; no page then",
     ),
 ]
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment with its zone (RFC 3339)."""
+
+
 class Pagination(Struct, frozen=True, rename="camel"):
-    """Where in the whole list a page lies."""
+    """Where in the whole list a part of it lies, and the cursor of what follows, null at the end.
 
-    total: int
-    page: int
+    It is counted unless asked for by cursor; a long list up to 10,001, which means "more than
+    10,000". A list that is short has no cursors.
+    """
+
     limit: int
-    total_pages: int
+    total: int | UnsetType = UNSET
+    page: int | UnsetType = UNSET
+    total_pages: int | UnsetType = UNSET
+    next_cursor: str | UnsetType | None = UNSET
 
 
-class Listing(Struct, Generic[T], frozen=True):
-    """A page of a list."""
+class Page(Struct, Generic[T], frozen=True):
+    """A part of a list."""
 
     data: list[T]
     pagination: Pagination
 
 
-class Progress(Struct, frozen=True, rename="camel"):
-    """Where in the whole list a part of it lies, and the cursor of what follows, null at the end.
+class Shown(NamedTuple):
+    """A part of a list as it is sent, and the header that leads to others."""
 
-    It is counted, up to 10,001, which means "more than 10,000", unless asked for by cursor.
-    """
-
-    limit: int
-    next_cursor: str | None
-    total: int | UnsetType = UNSET
-    page: int | UnsetType = UNSET
-    total_pages: int | UnsetType = UNSET
+    page: Page[Any]
+    headers: dict[str, str]
 
 
-class Part(Struct, Generic[T], frozen=True):
-    """A part of a long list."""
+class Listing(NamedTuple):
+    """A list: where it is, by what it is filtered and sorted, and the fields that are asked for.
+    Cursors are of one list; a page of it is the same whatever its fields."""
 
-    data: list[T]
-    pagination: Progress
+    path: str
+    filters: tuple[tuple[str, str], ...]
+    fields: str | None
+
+    @property
+    def key(self) -> str:
+        """The list in one spelling, without its fields."""
+        return f"{self.path}?{urlencode(self.filters)}"
+
+
+def listing(path: str, fields: str | None = None, **filters: Any) -> Listing:
+    """The list at `path` with those of the filters, by their names on the wire, that say
+    something."""
+    given = [(name, text) for name, value in sorted(filters.items()) for text in _texts(value)]
+    return Listing(path, tuple(given), fields)
+
+
+class Asked(Struct, Generic[P], frozen=True):
+    """The part of a list that somebody asks for."""
+
+    of: Listing
+    part: Window | Following[P]
+    page: int
+    cursors: "Cursors | None" = None
+
+    @property
+    def key(self) -> str:
+        """All of the question in one spelling, but for its fields."""
+        return f"{self.of.key}#{msgspec.json.encode(self.part).decode()}"
+
+    def cut(self, rows: list[T]) -> Stretch[T, Any]:
+        """The rows of the part, of a list that was read whole."""
+        assert isinstance(self.part, Window)
+        first = self.part.offset
+        return Stretch(rows[first : first + self.part.limit], None, len(rows))
+
+    def shown(self, data: list[Any], of: Stretch[Any, P]) -> Shown:
+        """The part with its place; it tells of no page that cannot be turned to."""
+        limit = self.part.limit
+        cursor: str | UnsetType | None = UNSET
+        if self.cursors is not None:
+            cursor = None if of.last is None else self.cursors.make(self.of, of.last)
+        if of.total is None:
+            place = Pagination(limit, next_cursor=cursor)
+        else:
+            pages = min(-(-of.total // limit), DEEPEST_ROW // limit)
+            place = Pagination(limit, of.total, self.page, pages, cursor)
+        links = ", ".join(self._links(place))
+        return Shown(Page(data, place), {"Link": links} if links else {})
+
+    def _links(self, place: Pagination) -> Iterable[str]:
+        first = {"page": "1"}
+        if not isinstance(place.total_pages, int):
+            yield self._link("first", first)
+            if place.next_cursor:
+                yield self._link("next", {"cursor": place.next_cursor})
+            return
+        last = place.total_pages
+        if last:
+            yield self._link("first", first)
+        if 1 < self.page <= last:
+            yield self._link("prev", {"page": str(self.page - 1)})
+        if self.page < last:
+            yield self._link("next", {"page": str(self.page + 1)})
+        elif place.next_cursor:
+            # The last page that can be turned to is not the end.
+            yield self._link("next", {"cursor": place.next_cursor})
+        if last and isinstance(place.total, int) and place.total < MOST_COUNTED:
+            yield self._link("last", {"page": str(last)})
+
+    def _link(self, relation: str, place: dict[str, str]) -> str:
+        fields = [] if self.of.fields is None else [("fields", self.of.fields)]
+        query = [*self.of.filters, *fields, *place.items(), ("limit", str(self.part.limit))]
+        return f'<{self.of.path}?{urlencode(query, safe=",:")}>; rel="{relation}"'
+
+
+class Cursors:
+    """Positions in lists as clients carry them: signed, so that nobody makes one up, or takes one
+    from a list to another."""
+
+    def __init__(self, secret: str) -> None:
+        # A key of their own: what was signed as a cursor is good for nothing else.
+        self._key = hmac.digest(secret.encode(), b"comanda cursors", "sha256")
+
+    def asked(
+        self, of: Listing, position: type[P], *, page: int, limit: int, cursor: str | None
+    ) -> Asked[P]:
+        """The part of a list at a page, or behind a cursor. Raises ValidationException for both,
+        for a page that lies too deep, and for a cursor that was not given out for this list."""
+        if cursor is None:
+            return Asked(of, window(page, limit), page, self)
+        if page != 1:
+            raise _refusal("page", "either a page or a cursor")
+        return Asked(of, Following(limit, self._read(of, cursor, position)), page, self)
+
+    def make(self, of: Listing, position: Any) -> str:
+        """The cursor of what follows a position of the list."""
+        told = msgspec.msgpack.encode(msgspec.structs.astuple(position))
+        return urlsafe_b64encode(self._mac(of, told) + told).decode().rstrip("=")
+
+    def _read(self, of: Listing, cursor: str, position: type[P]) -> P:
+        try:
+            raw = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}")
+        except (binascii.Error, ValueError) as error:
+            raise _refusal("cursor", "it is none that was given out") from error
+        mac, told = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(of, told)):
+            raise _refusal("cursor", "it is none that was given out for this list")
+        return position(*msgspec.msgpack.decode(told))
+
+    def _mac(self, of: Listing, told: bytes) -> bytes:
+        return hmac.digest(self._key, of.key.encode() + b"\0" + told, "sha256")[:_MAC_BYTES]
+
+
+def declared(resource: Resource, of: Any = Page) -> dict[int, ResponseSpec]:
+    """What the description of a list says of it: its fields, and that it may be known already."""
+    shape: Any = getitem(of, resource.shape)
+    return {
+        200: ResponseSpec(
+            shape,
+            generate_examples=False,
+            description="A part of the list; of each row what `fields` names",
+        ),
+        304: ResponseSpec(None, description="The caller has it (`If-None-Match`)"),
+    }
+
+
+def asked(of: Listing, page: int, limit: int) -> Asked[Any]:
+    """A page of a list that is read whole, and has no cursors."""
+    return Asked(of, window(page, limit), page)
 
 
 def window(page: int, limit: int) -> Window:
     """The rows of a page; ValidationException for one that lies too deep."""
     if page * limit > DEEPEST_ROW:
         raise _refusal(
-            "page", f"page x limit is {page * limit}, at most {DEEPEST_ROW} can be read by page"
+            "page",
+            f"page x limit is {page * limit}, at most {DEEPEST_ROW} can be read by page; what lies"
+            " deeper is read with cursor=, the nextCursor of the page before",
         )
     return Window(limit=limit, offset=(page - 1) * limit)
 
 
-def listing(data: list[T], total: int, page: int, limit: int) -> Listing[T]:
-    """A page with its place; an empty list has no pages."""
-    return Listing(data, Pagination(total, page, limit, -(-total // limit)))
-
-
-def window_or_following(cursor: str | None, page: int, limit: int) -> Window | Following:
-    """The rows of a page, or those behind a cursor; ValidationException for both, or a bad one."""
-    if cursor is None:
-        return window(page, limit)
-    if page != 1:
-        raise _refusal("page", "either a page or a cursor")
-    return Following(limit, _position(cursor))
-
-
-def part(data: list[T], of: Stretch[Any], page: int, limit: int) -> Part[T]:
-    """Part of a list with its place; it tells of no page that cannot be turned to."""
-    following = None if of.last is None else _cursor(of.last)
-    if of.total is None:
-        return Part(data, Progress(limit, following))
-    pages = min(-(-of.total // limit), DEEPEST_ROW // limit)
-    return Part(data, Progress(limit, following, of.total, page, pages))
-
-
-def _cursor(position: Position) -> str:
-    at = (position.created_at - _EPOCH) // _MICROSECOND
-    return urlsafe_b64encode(_POSITION.pack(at, position.id)).decode().rstrip("=")
-
-
-def _position(cursor: str) -> Position:
-    try:
-        at, key = _POSITION.unpack(urlsafe_b64decode(f"{cursor}=="))
-        position = Position(_EPOCH + at * _MICROSECOND, key)
-    except (ValueError, OverflowError, struct.error) as error:
-        raise _refusal("cursor", "it is none that was given out") from error
-    # Base64 has several spellings for the same bytes, and forgives what is not of its alphabet.
-    if key < 1 or _cursor(position) != cursor:
-        raise _refusal("cursor", "it is none that was given out")
-    return position
+def _texts(value: Any) -> Iterable[str]:
+    """A filter's value as in a query; nothing where it says nothing."""
+    if value is None or value is False:
+        return
+    if isinstance(value, list | tuple | frozenset):
+        yield from sorted(text for each in value for text in _texts(each))
+    elif value is True:
+        yield "true"
+    elif isinstance(value, datetime):
+        yield value.isoformat()
+    else:
+        yield str(value.value if isinstance(value, Enum) else value)
 
 
 def _refusal(parameter: str, message: str) -> ValidationException:

@@ -1,17 +1,17 @@
 """What each resource looks like on the wire: camelCase, decimal strings, RFC 3339 in UTC."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 
-from bff.representation.fields import Field, Resource
+from bff.representation.fields import Field, Related, Resource
 from cdn.srcset import srcset
-from domain import cafeterias, devices, notifications, orders, payments, wallet
-from domain.model import OrderStatus, PaymentStatus, Platform, TransactionKind
+from domain import cafeterias, devices, orders, payments
+from domain.model import OrderStatus, PaymentStatus, Platform, Role, TransactionKind
 from domain.model.menu import Category, Picture, Product
 from domain.model.money import to_decimal
-from domain.order_history import ITEMS
 
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
 CARD_SIZES = "(max-width: 640px) 100vw, (max-width: 1200px) 33vw, 389px"
@@ -106,16 +106,6 @@ class OrderView(View, frozen=True):
     items: list[ItemView]
 
 
-class LineView(View, frozen=True):
-    """A line of the ledger: into the wallet, or, with a minus, out of it."""
-
-    id: int
-    kind: TransactionKind
-    amount: str
-    order_id: int | None
-    created_at: datetime
-
-
 class PaymentView(View, frozen=True):
     """A top-up, and whether its money came; pending until it is known."""
 
@@ -126,18 +116,6 @@ class PaymentView(View, frozen=True):
     decline_reason: str | None
     created_at: datetime
     settled_at: datetime | None
-
-
-class NotificationView(View, frozen=True):
-    """A message to the caller: `kind` for the app, `title` and `body` for the person."""
-
-    id: int
-    order_id: int | None
-    kind: str
-    title: str
-    body: str
-    is_read: bool
-    created_at: datetime
 
 
 class DeviceView(View, frozen=True):
@@ -219,11 +197,6 @@ def order(row: orders.Order) -> OrderView:
     )
 
 
-def line(row: wallet.Line) -> LineView:
-    """A line of the ledger."""
-    return LineView(row.id, row.kind, to_decimal(row.amount_minor), row.order_id, row.created_at)
-
-
 def payment(row: payments.Payment) -> PaymentView:
     """A top-up."""
     return PaymentView(
@@ -234,19 +207,6 @@ def payment(row: payments.Payment) -> PaymentView:
         decline_reason=row.decline_reason,
         created_at=row.created_at,
         settled_at=row.settled_at,
-    )
-
-
-def notification(row: notifications.Notification) -> NotificationView:
-    """A notification."""
-    return NotificationView(
-        id=row.id,
-        order_id=row.order_id,
-        kind=row.kind,
-        title=row.title,
-        body=row.body,
-        is_read=row.is_read,
-        created_at=row.created_at,
     )
 
 
@@ -263,18 +223,180 @@ def items(rows: Iterable[orders.Item]) -> list[ItemView]:
     ]
 
 
-ORDER_FIELDS = Resource(
+# Fields of what comes from the cache are chosen of its view, others down to the SQL.
+PICTURES: Final = Resource(
+    "PictureShown",
+    {
+        "url": Field("url", str),
+        "srcset": Field("srcset", str),
+        "sizes": Field("sizes", str),
+        "width": Field("width", int),
+        "height": Field("height", int),
+        "thumbhash": Field("thumbhash", str | None),
+        "color": Field("color", str | None),
+    },
+    default=("url", "width", "height", "thumbhash", "color"),
+)
+PRODUCTS: Final = Resource(
+    "ProductShown",
     {
         "id": Field("id", int),
-        "userId": Field("user_id", int),
         "cafeteriaId": Field("cafeteria_id", int),
-        "status": Field("status", OrderStatus),
-        "totalAmount": Field("total_minor", str, to_decimal),
-        "version": Field("version", int),
-        "pickupCode": Field("pickup_code", str | None),
-        "createdAt": Field("created_at", datetime),
-        "updatedAt": Field("updated_at", datetime),
-        "items": Field(ITEMS, list[ItemView], items),
+        "categoryId": Field("category_id", int),
+        "name": Field("name", str),
+        "description": Field("description", str),
+        "price": Field("price", str),
+        "stock": Field("stock", int),
+        "isAvailable": Field("is_available", bool),
+        "picture": Related("picture", PICTURES),
     },
-    default=("id", "cafeteriaId", "status", "totalAmount", "createdAt"),
+    default=("id", "cafeteriaId", "categoryId", "name", "price", "stock", "isAvailable", "picture"),
+)
+CATEGORIES: Final = Resource(
+    "CategoryShown",
+    {
+        "id": Field("id", int),
+        "slug": Field("slug", str),
+        "name": Field("name", str),
+        "description": Field("description", str),
+    },
+    default=("id", "slug", "name", "description"),
+)
+CAFETERIAS: Final = Resource(
+    "CafeteriaShown",
+    {
+        "id": Field("id", int),
+        "name": Field("name", str),
+        "location": Field("location", str),
+        "timeZone": Field("time_zone", str),
+        "isOpen": Field("is_open", bool),
+        "acceptsOrders": Field("accepts_orders", bool),
+        "opensAt": Field("opens_at", datetime | None),
+        "closesAt": Field("closes_at", datetime | None),
+        "lastOrderAt": Field("last_order_at", datetime | None),
+        "nextChange": Field("next_change", datetime | None),
+        "hours": Related(
+            "hours",
+            Resource(
+                "HoursShown",
+                {
+                    "weekday": Field("weekday", int),
+                    "opensAt": Field("opens_at", str),
+                    "closesAt": Field("closes_at", str),
+                },
+                default=("weekday", "opensAt", "closesAt"),
+            ),
+            is_many=True,
+        ),
+    },
+    default=(
+        "id",
+        "name",
+        "location",
+        "timeZone",
+        "isOpen",
+        "acceptsOrders",
+        "opensAt",
+        "closesAt",
+        "lastOrderAt",
+        "nextChange",
+        "hours",
+    ),
+)
+
+_ORDERED_PRODUCT: Final = Resource(
+    "OrderedProduct",
+    {
+        "id": Field("id", int),
+        "cafeteriaId": Field("cafeteria_id", int),
+        "categoryId": Field("category_id", int),
+        "name": Field("name", str),
+        "description": Field("description", str),
+        "price": Field("price_minor", str),
+        "isAvailable": Field("is_available", bool),
+        "updatedAt": Field("updated_at", datetime),
+    },
+    default=("id", "name", "price"),
+)
+_ITEMS: Final = Resource(
+    "ItemShown",
+    {
+        "productId": Field("product_id", int),
+        "productName": Field("product_name", str),
+        "quantity": Field("quantity", int),
+        "unitPrice": Field("unit_price_minor", str),
+        "product": Related("product", _ORDERED_PRODUCT),
+    },
+    default=("productId", "productName", "quantity", "unitPrice"),
+)
+_PLACE: Final = Resource(
+    "OrderedAt",
+    {
+        "id": Field("id", int),
+        "name": Field("name", str),
+        "location": Field("location", str),
+        "timeZone": Field("time_zone", str),
+    },
+    default=("id", "name"),
+)
+_ORDER: Final[dict[str, Field | Related]] = {
+    "id": Field("id", int),
+    "userId": Field("user_id", int),
+    "cafeteriaId": Field("cafeteria_id", int),
+    "status": Field("status", OrderStatus),
+    "totalAmount": Field("total_minor", str, to_decimal),
+    "version": Field("version", int),
+    "pickupCode": Field("pickup_code", str | None),
+    "createdAt": Field("created_at", datetime),
+    "updatedAt": Field("updated_at", datetime),
+    "cafeteria": Related("cafeteria", _PLACE),
+    "items": Related("items", _ITEMS, is_many=True),
+}
+_CUSTOMER: Final[dict[str, Field | Related]] = {
+    "id": Field("id", int),
+    "name": Field("name", str),
+}
+_EMAIL: Final = Field("email", str)
+
+
+def _orders(name: str, customer: Mapping[str, Field | Related]) -> Resource:
+    """Orders, with so much of who placed them."""
+    of_whom = {"customer": Related("customer", Resource(f"{name}By", customer, default=_CUSTOMER))}
+    return Resource(
+        name,
+        _ORDER | (of_whom if customer else {}),
+        default=("id", "cafeteriaId", "status", "totalAmount", "createdAt"),
+    )
+
+
+ORDERS: Final[Mapping[Role, Resource]] = {
+    Role.CUSTOMER: _orders("OwnOrderShown", {}),
+    Role.STAFF: _orders("CounterOrderShown", _CUSTOMER),
+    Role.ADMIN: _orders("OrderShown", _CUSTOMER | {"email": _EMAIL}),
+}
+"""By the role of who asks: the counter calls a name, and only administrators write to people."""
+
+TRANSACTIONS: Final = Resource(
+    "TransactionShown",
+    {
+        "id": Field("id", int),
+        "kind": Field("kind", TransactionKind),
+        "amount": Field("amount_minor", str, to_decimal),
+        "orderId": Field("order_id", int | None),
+        "createdAt": Field("created_at", datetime),
+    },
+    default=("id", "kind", "amount", "orderId", "createdAt"),
+)
+NOTIFICATIONS: Final = Resource(
+    "NotificationShown",
+    {
+        "id": Field("id", int),
+        "orderId": Field("order_id", int | None),
+        "kind": Field("kind", str),
+        "title": Field("title", str),
+        "body": Field("body", str),
+        "isRead": Field("is_read", bool),
+        "createdAt": Field("created_at", datetime),
+    },
+    default=("id", "orderId", "kind", "title", "body", "isRead", "createdAt"),
 )

@@ -1,6 +1,6 @@
 """What the caller is told, and the devices that it is pushed to."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import delete, get, post, put
 from litestar.di import NamedDependency
@@ -9,16 +9,27 @@ from litestar.status_codes import HTTP_204_NO_CONTENT
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
-from bff.edge.problems import declared
+from bff.edge.problems import declared as problems
 from bff.representation import views
-from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
+from bff.representation.answers import Answer
+from bff.representation.fields import Fields
+from bff.representation.pages import (
+    Cursor,
+    Cursors,
+    Page,
+    PageLimit,
+    PageNumber,
+    declared,
+    listing,
+)
 from domain.accounts import Principal
 from domain.devices import Devices
 from domain.model import Platform
+from domain.model.paging import Position
 from domain.notifications import Notifications
 
 BEARER = [{"bearer": list[str]()}]
-ONE = declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE)
+ONE = problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE)
 Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
@@ -41,18 +52,26 @@ class NewDevice(Struct, frozen=True, forbid_unknown_fields=True):
     summary="Notifications, the newest first",
     tags=["notifications"],
     security=BEARER,
-    responses=declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+    responses=problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE)
+    | declared(views.NOTIFICATIONS),
 )
 async def list_notifications(
     principal: NamedDependency[Principal],
     notifications: NamedDependency[Notifications],
+    cursors: NamedDependency[Cursors],
+    unread: Annotated[bool, QueryParameter(description="only those that were not read")] = False,
     page: PageNumber = 1,
     limit: PageLimit = 20,
-    unread: Annotated[bool, QueryParameter(description="only those that were not read")] = False,
-) -> Listing[views.NotificationView]:
+    cursor: Cursor = None,
+    fields: Fields = None,
+) -> Answer[Page[Any]]:
     """The caller's own, read ones too unless `unread=true`."""
-    found = await notifications.listed(principal, window(page, limit), unread=unread)
-    return listing([views.notification(row) for row in found.rows], found.total, page, limit)
+    chosen = views.NOTIFICATIONS.select(fields)
+    of = listing("/api/notifications", fields and chosen.key, unread=unread)
+    part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
+    found = await notifications.listed(principal, chosen.selection, part.part, unread=unread)
+    shown = part.shown(chosen.rows(found.rows), found)
+    return Answer(shown.page, headers=shown.headers)
 
 
 @get(
@@ -60,7 +79,7 @@ async def list_notifications(
     summary="How many notifications are unread",
     tags=["notifications"],
     security=BEARER,
-    responses=declared(kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+    responses=problems(kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
 )
 async def count_unread(
     principal: NamedDependency[Principal], notifications: NamedDependency[Notifications]
@@ -92,7 +111,7 @@ async def mark_read(
     tags=["notifications"],
     security=BEARER,
     status_code=HTTP_204_NO_CONTENT,
-    responses=declared(kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+    responses=problems(kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
 )
 async def mark_all_read(
     principal: NamedDependency[Principal], notifications: NamedDependency[Notifications]
@@ -106,7 +125,7 @@ async def mark_all_read(
     summary="Register a device for push",
     tags=["notifications"],
     security=BEARER,
-    responses=declared(
+    responses=problems(
         kinds.INVALID_REQUEST,
         kinds.UNAUTHENTICATED,
         kinds.BODY_TOO_LARGE,

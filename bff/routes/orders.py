@@ -1,6 +1,6 @@
 """Placing orders, looking at them, and moving them on."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -9,30 +9,35 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
-from bff.edge.problems import declared
+from bff.edge.problems import declared as problems
 from bff.representation import views
 from bff.representation.amounts import Amount
-from bff.representation.fields import MOST_CHARACTERS
+from bff.representation.answers import Answer
+from bff.representation.fields import Fields
 from bff.representation.pages import (
     Cursor,
+    Cursors,
+    Moment,
+    Page,
     PageLimit,
     PageNumber,
-    Part,
-    part,
-    window_or_following,
+    declared,
+    listing,
 )
 from bff.routes.idempotency import IdempotencyKey, keyed
+from bff.routes.menu import CafeteriaId
 from domain.accounts import Principal
-from domain.model import OrderStatus
+from domain.model import OrderStatus, Role
 from domain.model.money import to_minor
-from domain.order_history import OrderHistory
+from domain.model.paging import Position
+from domain.order_history import OrderHistory, Wanted
 from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
 
 BEARER = [{"bearer": list[str]()}]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 OrderId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="the version that was seen")]
-MOVES = declared(
+MOVES = problems(
     kinds.INVALID_PARAMETER,
     kinds.INVALID_REQUEST,
     kinds.UNAUTHENTICATED,
@@ -80,7 +85,7 @@ class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
     summary="Place an order",
     tags=["orders"],
     security=BEARER,
-    responses=declared(
+    responses=problems(
         kinds.INVALID_REQUEST,
         kinds.UNAUTHENTICATED,
         kinds.FORBIDDEN,
@@ -158,29 +163,60 @@ async def cancel_order(
     summary="Orders, the newest first",
     tags=["orders"],
     security=BEARER,
-    responses=declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+    responses=problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE)
+    | declared(views.ORDERS[Role.ADMIN]),
 )
 async def list_orders(
     principal: NamedDependency[Principal],
     order_history: NamedDependency[OrderHistory],
+    cursors: NamedDependency[Cursors],
+    status: Annotated[
+        list[OrderStatus] | None,
+        QueryParameter(max_items=len(OrderStatus), description="in one of these states only"),
+    ] = None,
+    cafeteria_id: CafeteriaId = None,
+    created_from: Annotated[
+        Moment | None,
+        QueryParameter(name="createdFrom", description="placed at this moment or later"),
+    ] = None,
+    created_to: Annotated[
+        Moment | None, QueryParameter(name="createdTo", description="placed before this moment")
+    ] = None,
+    mine: Annotated[bool, QueryParameter(description="only those that the caller placed")] = False,
+    sort: Annotated[
+        Literal["-createdAt", "createdAt"], QueryParameter(description="a minus: the newest first")
+    ] = "-createdAt",
     page: PageNumber = 1,
     limit: PageLimit = 20,
     cursor: Cursor = None,
-    fields: Annotated[
-        str | None,
-        QueryParameter(
-            max_length=MOST_CHARACTERS,
-            description="fields to send, like id,status,totalAmount,createdAt",
-        ),
-    ] = None,
-    mine: Annotated[bool, QueryParameter(description="only those that the caller placed")] = False,
-) -> Part[Any]:
+    fields: Fields = None,
+) -> Answer[Page[Any]]:
     """A customer's own orders; those of the counter for its staff, and all for an administrator,
-    unless `mine=true`. A total of 10001 means more than 10000; by cursor nothing is counted."""
-    chosen = views.ORDER_FIELDS.select(fields)
-    asked = window_or_following(cursor, page, limit)
-    found = await order_history.listed(principal, chosen.columns, asked, mine=mine)
-    return part(chosen.represent(found.rows), found, page, limit)
+    unless `mine=true`. Only staff and administrators see the customer, and only the latter the
+    e-mail. A total of 10001 means more than 10000; by cursor nothing is counted."""
+    chosen = views.ORDERS[principal.role].select(fields)
+    wanted = Wanted(
+        mine=mine,
+        statuses=tuple(status or ()),
+        cafeteria_id=cafeteria_id,
+        created_from=created_from,
+        created_to=created_to,
+        oldest_first=sort == "createdAt",
+    )
+    of = listing(
+        "/api/orders",
+        fields and chosen.key,
+        status=status,
+        cafeteriaId=cafeteria_id,
+        createdFrom=created_from,
+        createdTo=created_to,
+        mine=mine,
+        sort=sort,
+    )
+    part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
+    found = await order_history.listed(principal, chosen.selection, part.part, wanted)
+    shown = part.shown(chosen.rows(found.rows), found)
+    return Answer(shown.page, headers=shown.headers)
 
 
 @get(
@@ -188,7 +224,7 @@ async def list_orders(
     summary="An order",
     tags=["orders"],
     security=BEARER,
-    responses=declared(
+    responses=problems(
         kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE
     ),
 )

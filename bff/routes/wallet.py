@@ -1,23 +1,37 @@
 """A person's money: the balance with its ledger, and top-ups."""
 
-from typing import Annotated
+from typing import Annotated, Any, Generic, TypeVar
 
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
-from bff.edge.problems import declared
+from bff.edge.problems import declared as problems
 from bff.representation import views
 from bff.representation.amounts import Amount
-from bff.representation.pages import PageLimit, PageNumber, Pagination, listing, window
+from bff.representation.answers import Answer
+from bff.representation.fields import Fields
+from bff.representation.pages import (
+    Cursor,
+    Cursors,
+    Moment,
+    PageLimit,
+    PageNumber,
+    Pagination,
+    declared,
+    listing,
+)
 from bff.routes.idempotency import IdempotencyKey, keyed
 from domain.accounts import Principal
+from domain.model import TransactionKind
 from domain.model.money import to_decimal, to_minor
+from domain.model.paging import Position
 from domain.payments import Payments
-from domain.wallet import Wallets
+from domain.wallet import Lines, Wallets
 
+T = TypeVar("T")
 BEARER = [{"bearer": list[str]()}]
 
 
@@ -29,11 +43,11 @@ class NewTopUp(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     user_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
 
 
-class WalletView(Struct, frozen=True):
-    """What there is, and a page of how it came to that."""
+class WalletView(Struct, Generic[T], frozen=True):
+    """What there is, and a part of how it came to that."""
 
     balance: str
-    data: list[views.LineView]
+    data: list[T]
     pagination: Pagination
 
 
@@ -42,19 +56,42 @@ class WalletView(Struct, frozen=True):
     summary="The balance, and the ledger by page",
     tags=["wallet"],
     security=BEARER,
-    responses=declared(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE),
+    responses=problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE)
+    | declared(views.TRANSACTIONS, WalletView),
 )
 async def show_wallet(
     principal: NamedDependency[Principal],
     wallets: NamedDependency[Wallets],
+    cursors: NamedDependency[Cursors],
+    kind: Annotated[
+        TransactionKind | None, QueryParameter(description="lines of this kind only")
+    ] = None,
+    created_from: Annotated[
+        Moment | None, QueryParameter(name="createdFrom", description="of this moment or later")
+    ] = None,
+    created_to: Annotated[
+        Moment | None, QueryParameter(name="createdTo", description="of before this moment")
+    ] = None,
     page: PageNumber = 1,
     limit: PageLimit = 20,
-) -> WalletView:
+    cursor: Cursor = None,
+    fields: Fields = None,
+) -> Answer[WalletView[Any]]:
     """The caller's own, its lines the newest first."""
-    found = await wallets.statement(principal, window(page, limit))
-    lines = [views.line(row) for row in found.lines.rows]
-    shown = listing(lines, found.lines.total, page, limit)
-    return WalletView(to_decimal(found.balance_minor), shown.data, shown.pagination)
+    chosen = views.TRANSACTIONS.select(fields)
+    of = listing(
+        "/api/wallet",
+        fields and chosen.key,
+        kind=kind,
+        createdFrom=created_from,
+        createdTo=created_to,
+    )
+    part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
+    wanted = Lines(kind, created_from, created_to)
+    found = await wallets.statement(principal, chosen.selection, part.part, wanted)
+    shown = part.shown(chosen.rows(found.lines.rows), found.lines)
+    view = WalletView(to_decimal(found.balance_minor), shown.page.data, shown.page.pagination)
+    return Answer(view, headers=shown.headers)
 
 
 @post(
@@ -62,7 +99,7 @@ async def show_wallet(
     summary="Top a wallet up",
     tags=["wallet"],
     security=BEARER,
-    responses=declared(
+    responses=problems(
         kinds.INVALID_REQUEST,
         kinds.UNAUTHENTICATED,
         kinds.FORBIDDEN,
@@ -95,7 +132,7 @@ async def top_up(
     summary="A top-up",
     tags=["wallet"],
     security=BEARER,
-    responses=declared(
+    responses=problems(
         kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE
     ),
 )

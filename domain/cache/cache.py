@@ -31,7 +31,7 @@ from domain.cache.figures import Figures
 from domain.cache.kinds import Kind
 from domain.cache.memory import Entry, Memory
 from domain.cache.shared import Found, Shared, Slot, slot
-from domain.database import UNKNOWN, Cluster, Fence, horizon
+from domain.database import UNKNOWN, Cluster, Fence, Sources, horizon
 from domain.errors import UnavailableError
 from domain.redis import AwayError, Nodes
 
@@ -67,6 +67,8 @@ class Flight(Generic[K]):
         self.needs = needs
         self.place = place
         self.token = b""
+        # Of the value; before everything, where it is not told.
+        self.asof: Fence = -1
         self.landed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         # Whoever asked may have gone.
         self.landed.add_done_callback(lambda landed: landed.exception())
@@ -139,6 +141,11 @@ class Cache:
         self.changes.hear(change)
         self._bus.tell(change)
 
+    def holds(self, sources: Sources) -> bool:
+        """Whether what was made of these would be made the same way now, as far as the present
+        request has to see: by the very rule that a value of the cache is served by."""
+        return self._is_good(sources.tags, sources.asof, -math.inf, time.monotonic())
+
     def _remembered(self, kind: Kind[K, V], key: K) -> Entry | None:
         memory = self._memories.get(kind)
         if memory is None:
@@ -147,10 +154,13 @@ class Cache:
         if entry is None:
             return None
         now = time.monotonic()
-        if now >= entry.expires or not self._is_good(entry, now):
+        if now >= entry.expires or not self._is_good(
+            entry.tags, entry.asof, entry.fresh_until, now
+        ):
             return None
         entry.visited = True
         memory.figures.memory_hits += 1
+        _note(entry.tags, entry.asof)
         return entry
 
     def _memory(self, kind: Kind[K, V]) -> Memory:
@@ -159,16 +169,16 @@ class Cache:
             memory = self._memories[kind] = Memory(kind.bytes)
         return memory
 
-    def _is_good(self, entry: Entry, now: float) -> bool:
+    def _is_good(self, tags: Iterable[str], asof: Fence, fresh_until: float, now: float) -> bool:
         changes = self.changes
-        if now >= changes.trusted_until and now >= entry.fresh_until:
+        if now >= changes.trusted_until and now >= fresh_until:
             changes.vouch(self._bus.unbroken_since, self._bus.proved_at)
             if now >= changes.trusted_until:
                 return False
         if changes.generation != self._generation:
             return False
-        asof, fences = entry.asof, changes.fences
-        for tag in entry.tags:
+        fences = changes.fences
+        for tag in tags:
             if fences.get(tag, 0) > asof:
                 return False
         seen = horizon.get()
@@ -195,7 +205,10 @@ class Cache:
             flights.append(flight)
         if mine:
             self._run(self._fly(kind, mine, load))
-        return list(await asyncio.gather(*(asyncio.shield(flight.landed) for flight in flights)))
+        landed = await asyncio.gather(*(asyncio.shield(flight.landed) for flight in flights))
+        for flight in flights:
+            _note(flight.tags, flight.asof)
+        return list(landed)
 
     async def _fly(self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]) -> None:
         try:
@@ -263,6 +276,7 @@ class Cache:
                 self._land(kind, flight, value, asof, len(body), began)
                 fills.append(self._fill(kind, flight, asof, body, took))
             elif not flight.landed.done():
+                # Of another primary: it is nothing that could be kept.
                 flight.landed.set_result(value)
         await asyncio.gather(*fills)
 
@@ -329,6 +343,7 @@ class Cache:
         if known is None or known.asof <= asof:
             memory.put(flight.key, entry)
         if not flight.landed.done():
+            flight.asof = asof
             flight.landed.set_result(value)
 
     async def _fail(
@@ -341,6 +356,7 @@ class Cache:
         for flight in failed:
             old = self._old(kind, flight) if isinstance(error, UnavailableError) else None
             if old is not None:
+                flight.asof = old.asof
                 flight.landed.set_result(old.value)
             else:
                 flight.landed.set_exception(error)
@@ -391,3 +407,10 @@ class Cache:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _note(tags: Iterable[str], asof: Fence) -> None:
+    """Tell whoever wants to know what the present request has read."""
+    seen = horizon.get()
+    if seen is not None and seen.sources is not None:
+        seen.sources.add(tags, asof)

@@ -3,7 +3,7 @@
 from domain.database.address import DatabaseAddressError, dsn, nodes
 from domain.database.cluster import Cluster, Role, Routing
 from domain.database.database import Database
-from domain.database.fences import UNKNOWN, Fence, Fences, Horizon, horizon
+from domain.database.fences import UNKNOWN, Fence, Fences, Horizon, Sources, horizon
 from domain.database.pools import Limits
 from domain.database.sessions import Reader, Writer
 
@@ -19,6 +19,7 @@ __all__ = [
     "Reader",
     "Role",
     "Routing",
+    "Sources",
     "Writer",
     "dsn",
     "horizon",

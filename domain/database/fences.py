@@ -39,12 +39,28 @@ return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 """
 
 
-class Horizon:
-    """How far one request has to see, and how far it has written."""
+class Sources:
+    """What was read of the cache for something that is kept: the tags that make it void, and how
+    far the oldest of it has seen."""
 
-    def __init__(self, asked: Fence = 0) -> None:
+    def __init__(self) -> None:
+        self.tags: set[str] = set()
+        self.asof: Fence = UNKNOWN
+
+    def add(self, tags: Iterable[str], asof: Fence) -> None:
+        """A value of these tags was read, of that moment."""
+        self.tags.update(tags)
+        self.asof = min(self.asof, asof)
+
+
+class Horizon:
+    """How far one request has to see, and how far it has written; and what it has read of the
+    cache, where somebody wants to know."""
+
+    def __init__(self, asked: Fence = 0, sources: Sources | None = None) -> None:
         self.asked = asked
         self.written: Fence = 0
+        self.sources = sources
 
     @property
     def fence(self) -> Fence:

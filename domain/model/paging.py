@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 from msgspec import Struct
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 # A list is counted so far: a total of this much means "or more".
 MOST_COUNTED: Final = 10_001
@@ -19,30 +20,30 @@ class Window(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """Where a row stands in a list of the newest first: when it came, and its id for ties."""
+    """Where a row stands in a list by time: when it came, and its id for ties."""
 
     created_at: datetime
     id: int
 
 
-class Following(Struct, frozen=True):
+class Rank(Struct, frozen=True):
+    """Where a row stands in a list by a value of its own: that, and its id for ties."""
+
+    value: int | str
+    id: int
+
+
+class Following(Struct, Generic[P], frozen=True):
     """The `limit` rows that come after a position; as cheap at any depth."""
 
     limit: int
-    after: Position
+    after: P
 
 
-class Page(Struct, Generic[T], frozen=True):
-    """The rows of a window, and how many the whole list has."""
-
-    rows: list[T]
-    total: int
-
-
-class Stretch(Struct, Generic[T], frozen=True):
+class Stretch(Struct, Generic[T, P], frozen=True):
     """Rows of a list, the position of the last where others follow, and how many the whole list
     has, up to MOST_COUNTED; None where they were not counted."""
 
     rows: list[T]
-    last: Position | None
+    last: P | None
     total: int | None

@@ -138,10 +138,12 @@ def test_parameters_are_described_and_those_of_lists_are_bounded(document: Docum
             if parameter["in"] != "path":
                 assert parameter["description"], where
             if parameter["in"] == "query" and path not in PICTURES:
-                schemas = [parameter["schema"], *parameter["schema"].get("oneOf", [])]
-                bounds = {"maximum", "maxLength", "enum"}
-                bounded = any(bounds & set(schema) for schema in schemas)
-                assert bounded or parameter["schema"]["type"] == "boolean", where
+                told = parameter["schema"]
+                bounds = {"maximum", "maxLength", "maxItems", "enum", "format", "$ref"}
+                schemas = [told, *told.get("oneOf", []), *told.get("allOf", [])]
+                assert any(
+                    bounds & set(schema) or schema.get("type") == "boolean" for schema in schemas
+                ), where
 
 
 @pytest.mark.parametrize("path", PICTURES)

@@ -44,7 +44,11 @@ async def test_notifications_are_listed_counted_and_read_and_a_device_shows_no_t
     await connection.execute("DELETE FROM notifications WHERE user_id = $1", user)
     keys = [await tell(campus, user, title) for title in ("1", "2", "3")]
     listed = (await client.get("/api/notifications?limit=2")).json()
+    cursor = listed["pagination"].pop("nextCursor")
     assert listed["pagination"] == {"total": 3, "page": 1, "limit": 2, "totalPages": 2}
+    rest = (await client.get(f"/api/notifications?limit=2&cursor={cursor}")).json()
+    assert [each["id"] for each in rest["data"]] == [keys[0]]
+    assert rest["pagination"] == {"limit": 2, "nextCursor": None}
     assert [each["id"] for each in listed["data"]] == [keys[2], keys[1]]
     newest = listed["data"][0]
     assert newest.pop("createdAt").endswith("Z")

@@ -3,17 +3,23 @@
 from itertools import pairwise
 
 import asyncpg
+import msgspec
 import pytest
 
 from domain.accounts import Principal
 from domain.database import Database
 from domain.model import Role
+from domain.model.money import to_decimal
 from domain.model.paging import MOST_COUNTED, Following, Window
+from domain.model.selection import Chosen, columns
 from domain.order_history import OrderHistory
 from domain.orders import COLUMNS, Item
 
 STAFF = Principal(1, Role.STAFF, 1)
 ADMIN = Principal(2, Role.ADMIN)
+ITEMS = Chosen(
+    "items", "items", (Chosen("name", "product_name"), Chosen("paid", "unit_price_minor"))
+)
 EXPECTED = (
     "SELECT id FROM orders WHERE cafeteria_id = $1 OR $1 = 0 ORDER BY created_at DESC, id DESC"
 )
@@ -26,14 +32,14 @@ async def test_by_cursor_each_order_comes_once_though_many_came_at_once_and_more
     await connection.execute("UPDATE orders SET created_at = date_trunc('week', created_at)")
     expected = [row["id"] for row in await connection.fetch(EXPECTED, place)]
     history = OrderHistory(campus)
-    found = await history.listed(caller, ["id"], Window(7))
+    found = await history.listed(caller, columns("id"), Window(7))
     assert found.total == len(expected)
     walked = [row[0] for row in found.rows]
     await connection.execute(
         "INSERT INTO orders (user_id, cafeteria_id, total_minor) SELECT min(id), 1, 0 FROM users"
     )
     while found.last is not None:
-        found = await history.listed(caller, ["id"], Following(7, found.last))
+        found = await history.listed(caller, columns("id"), Following(7, found.last))
         assert found.total is None
         walked += [row[0] for row in found.rows]
     assert walked == expected
@@ -44,20 +50,23 @@ async def test_a_list_comes_with_items_as_its_orders_are_shown(
 ) -> None:
     await connection.execute("UPDATE products SET name = E'A \"na\\\\me\"\\n ñ' || id")
     history = OrderHistory(campus)
-    names = [*COLUMNS, "items"]
-    page = await history.listed(ADMIN, names, Window(50, 20))
+    page = await history.listed(ADMIN, (*columns(*COLUMNS), ITEMS), Window(50, 20))
     assert len(page.rows) == 50
     for row in page.rows:
         order = await history.detail(ADMIN, row[0])
-        assert row == tuple(getattr(order, name) for name in names)
+        assert tuple(row[:-1]) == tuple(getattr(order, name) for name in COLUMNS)
+        assert msgspec.json.decode(row[-1]) == [
+            {"name": item.product_name, "paid": to_decimal(item.unit_price_minor)}
+            for item in order.items
+        ]
         assert order.items
         assert all(a.product_id < b.product_id for a, b in pairwise(order.items))
     counted = await connection.fetchval(
         "SELECT count(*) FROM order_items WHERE order_id = $1", row[0]
     )
     assert len(order.items) == counted
-    alone = await history.listed(ADMIN, ["items"], Window(1, 69))
-    assert alone.rows == [(order.items,)]
+    alone = await history.listed(ADMIN, [ITEMS], Window(1, 69))
+    assert [tuple(each) for each in alone.rows] == [(row[-1],)]
     name = await connection.fetchval(
         "SELECT name FROM products WHERE id = $1", order.items[0].product_id
     )
@@ -70,14 +79,14 @@ async def test_an_order_without_items_and_a_list_without_orders_are_shown_empty(
 ) -> None:
     history = OrderHistory(campus)
     nobody = Principal(10**9, Role.CUSTOMER)
-    page = await history.listed(nobody, ["id", "items"], Window(20))
+    page = await history.listed(nobody, (*columns("id"), ITEMS), Window(20))
     assert (page.rows, page.last, page.total) == ([], None, 0)
     key = await connection.fetchval(
         "INSERT INTO orders (user_id, cafeteria_id, total_minor)"
         " SELECT min(id), 1, 0 FROM users RETURNING id"
     )
     assert (await history.detail(ADMIN, key)).items == []
-    beyond = await history.listed(ADMIN, ["id"], Window(20, 9_000))
+    beyond = await history.listed(ADMIN, columns("id"), Window(20, 9_000))
     assert (beyond.rows, beyond.last, beyond.total) == ([], None, 301)
 
 
@@ -89,5 +98,5 @@ async def test_a_long_list_is_counted_no_further_than_it_can_be_turned_through(
         " SELECT (SELECT min(id) FROM users), 1, 0 FROM generate_series(1, $1::integer)",
         MOST_COUNTED,
     )
-    page = await OrderHistory(campus).listed(ADMIN, ["id"], Window(1))
+    page = await OrderHistory(campus).listed(ADMIN, columns("id"), Window(1))
     assert page.total == MOST_COUNTED

@@ -8,7 +8,8 @@ from domain.database import Database
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.paging import Window
-from domain.order_history import OrderHistory
+from domain.model.selection import columns
+from domain.order_history import OrderHistory, Wanted
 from tests.domain.conftest import PLACE
 
 
@@ -22,7 +23,7 @@ async def test_everyone_sees_the_orders_that_concern_them_and_no_other(
         (Principal(1, Role.STAFF, PLACE), f"cafeteria_id = {PLACE}"),
         (Principal(2, Role.ADMIN), "true"),
     ):
-        page = await orders.listed(caller, ["id", "user_id"], Window(100))
+        page = await orders.listed(caller, columns("id", "user_id"), Window(100))
         expected = await connection.fetch(
             f"SELECT id, user_id FROM orders WHERE {condition} ORDER BY created_at DESC, id DESC"  # noqa: S608
         )
@@ -50,8 +51,9 @@ async def test_who_runs_a_counter_sees_what_they_placed_at_another(
 ) -> None:
     orders = OrderHistory(campus)
     for caller in (Principal(customer.id, Role.STAFF, PLACE), Principal(customer.id, Role.ADMIN)):
-        own = await orders.listed(caller, ["id", "cafeteria_id"], Window(100), mine=True)
-        assert own == await orders.listed(customer, ["id", "cafeteria_id"], Window(100))
+        chosen = columns("id", "cafeteria_id")
+        own = await orders.listed(caller, chosen, Window(100), Wanted(mine=True))
+        assert own == await orders.listed(customer, chosen, Window(100))
         elsewhere = next(row[0] for row in own.rows if row[1] != PLACE)
         assert await orders.detail(caller, elsewhere) == await orders.detail(customer, elsewhere)
 

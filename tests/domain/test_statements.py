@@ -14,9 +14,10 @@ from domain.catalogue import Catalogue
 from domain.database import Cluster, Database
 from domain.days import Span
 from domain.events import Event, Outbox
-from domain.menu import Menu
+from domain.menu import Menu, Wanted
 from domain.model import Role
 from domain.model.paging import Following, Position, Window
+from domain.model.selection import Chosen, columns
 from domain.notifications import Notifications
 from domain.order_history import OrderHistory
 from domain.payments import Payments
@@ -36,11 +37,12 @@ ADMIN = Principal(1, Role.ADMIN)
 NOW = datetime.now(UTC)
 WEEK = Span(NOW.date() - timedelta(days=6), NOW.date())
 TOLD = Event(1, "notification:created", {"notificationId": 0, "userId": 1}, 1)
-EVERYTHING = ["id", "user_id", "status", "total_minor", "created_at", "items"]
+ITEMS = Chosen("items", "items", columns("product_id", "quantity"))
+EVERYTHING = (*columns("id", "user_id", "status", "total_minor", "created_at"), ITEMS)
 READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "categories": (1, lambda to: Menu(to, unread()).categories()),
     "menu": (2, lambda to: Menu(to, unread()).products(Window(100))),
-    "menu of a category": (2, lambda to: Menu(to, unread()).products(Window(100), 1)),
+    "menu of a category": (2, lambda to: Menu(to, unread()).products(Window(100), Wanted(1))),
     "picture": (1, lambda to: Catalogue(to).picture(1)),
     "cafeteria of a product": (1, lambda to: Catalogue(to).cafeteria_of(1)),
     "cafeterias": (3, lambda to: Cafeterias(to, unread()).listed(NOW)),
@@ -58,9 +60,12 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "sales by category": (2, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.CATEGORY)),
     "payments": (2, lambda to: Reports(to).takings(ADMIN, None, WEEK)),
     "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300)),
-    "wallet": (2, lambda to: Wallets(to).statement(ADMIN, Window(100))),
+    "wallet": (2, lambda to: Wallets(to).statement(ADMIN, columns("id", "kind"), Window(100))),
     "payment": (1, lambda to: Payments(to, Outbox(to), SimulatedProvider(0)).detail(ADMIN, 1)),
-    "notifications": (2, lambda to: Notifications(to).listed(ADMIN, Window(100))),
+    "notifications": (
+        1,
+        lambda to: Notifications(to).listed(ADMIN, columns("id", "title"), Window(100)),
+    ),
     "unread": (1, lambda to: Notifications(to).unread(ADMIN)),
     "sessions": (1, lambda to: Sessions(to, AccessTokens("0" * 32)).listed(ADMIN)),
     "devices of a push": (1, lambda to: Pushes(to, RecordedPushes()).see_to(TOLD)),

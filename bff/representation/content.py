@@ -1,0 +1,67 @@
+"""The bytes of an answer, as they are and as they are coded, each under an entity tag."""
+
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+from typing import Final
+
+from bff.representation.codings import LEAST_BYTES, Choice, Coding
+
+# 96 bits: nobody will meet two bodies with the same.
+_TAG_BYTES: Final = 12
+
+
+class Coded:
+    """A body as it is sent: its bytes, the name of its coding, and its strong entity tag."""
+
+    __slots__ = ("body", "coding", "etag")
+
+    def __init__(self, body: bytes, coding: str | None, etag: str) -> None:
+        self.body = body
+        self.coding = coding
+        self.etag = etag
+
+
+class Content:
+    """A body, and what became of it in each coding that was asked for.
+
+    The tag is made of the bytes and not of a version: processes that read the same at different
+    moments agree on it, and what was changed and changed back is what the client has.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._name = urlsafe_b64encode(blake2b(body, digest_size=_TAG_BYTES).digest()).decode()
+        self.plain = Coded(body, None, f'"{self._name}"')
+        self._live: dict[str, Coded] = {}
+        self._kept: dict[str, Coded] = {}
+
+    def coded(self, choice: Choice) -> Coded:
+        """The body as somebody gets it: smaller than it is, unless it must be coded."""
+        coding = choice.coding
+        if coding is None or (len(self.plain.body) < LEAST_BYTES and not choice.must):
+            return self.plain
+        found = self._kept.get(coding.name) or self._live.get(coding.name)
+        if found is None:
+            body = coding.live(self.plain.body)
+            found = self._live[coding.name] = self._named(body, coding, "")
+        if len(found.body) >= len(self.plain.body) and not choice.must:
+            return self.plain
+        return found
+
+    def is_settled(self, coding: Coding) -> bool:
+        """Whether it is coded as well as can be."""
+        return coding.name in self._kept
+
+    def settle(self, coding: Coding) -> None:
+        """Code it as well as can be, for all who ask from now on; this may take a tenth of a
+        second, and can be done in a thread."""
+        self._kept[coding.name] = self._named(coding.kept(self.plain.body), coding, "+")
+
+    def known_as(self, coded: Coded) -> list[str]:
+        """The tags of what `coded` stands for: the same body in the same coding."""
+        if coded.coding is None:
+            return [coded.etag]
+        several = (self._live.get(coded.coding), self._kept.get(coded.coding))
+        return [each.etag for each in several if each is not None]
+
+    def _named(self, body: bytes, coding: Coding, suffix: str) -> Coded:
+        return Coded(body, coding.name, f'"{self._name}-{coding.name}{suffix}"')

@@ -1,0 +1,258 @@
+"""Answers that are the same for everybody: encoded and coded once, and sent until they change.
+
+An answer is good as long as the values of the cache that it was made of are: the fence of none of
+their tags has gone beyond what the oldest of them had seen. So it is held against the log, like
+everything else, and never older than what the client that asks has written.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from litestar import Request
+from litestar.enums import HttpMethod, MediaType, ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+from bff.representation import answers
+from bff.representation.answers import Answer, Wishes, wishes
+from bff.representation.codings import KEPT, Coding
+from bff.representation.content import Coded, Content
+from cdn import freshness
+from domain.cache import Cache
+from domain.database import Horizon, Sources, horizon
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+# Seconds that an answer is kept though nothing was heard of a change.
+LASTS: Final = 300.0
+# Of all answers together, with what became of them in each coding.
+MOST_BYTES: Final = 32 * 1024 * 1024
+# Ways to ask that lead to an answer without a look at the route.
+MOST_QUESTIONS: Final = 4096
+_MOST_QUESTION_BYTES: Final = 1024
+# An answer that was sent so often is worth a coding that takes its time,
+WORTH: Final = 16
+# and the pauses between two of these are so many times as long as they took.
+_PAUSE: Final = 20
+# Bytes that an answer takes beside its body, and for each byte of that: its codings are a sixth of
+# it or so, and there are six of them.
+_BESIDE: Final = 2048
+_EACH: Final = 3
+# A fence is one client's; a cache in between may have nothing that is late enough for it.
+VARY: Final = f"{answers.VARY}, Comanda-Fence"
+
+
+class Made(NamedTuple):
+    """What an answer says, the headers that only it has, and when it turns by itself."""
+
+    says: Any
+    headers: Mapping[str, str] = {}
+    until: datetime | None = None
+
+
+Make = Callable[[], Awaitable[Made]]
+Question = tuple[bytes, bytes]
+"""Path and query, as they were sent."""
+
+
+class Kept:
+    """An answer with all that was made of it."""
+
+    def __init__(self, body: bytes, made: Made, sources: Sources, now: datetime) -> None:
+        self.content = Content(body)
+        self.sources = sources
+        self.size = _BESIDE + _EACH * len(body)
+        self.sent = 0
+        control, lasts = _lasting(made.until, now)
+        self.expires = time.monotonic() + lasts
+        self._control = control.encode()
+        self._own = [
+            (name.lower().encode(), value.encode()) for name, value in made.headers.items()
+        ]
+        self._heads: dict[str, RawHeaders] = {}
+
+    def reply(self, wanted: Wishes) -> tuple[int, RawHeaders, bytes]:
+        """Status, headers and body of the answer to such a request."""
+        self.sent += 1
+        coded = self.content.coded(wanted.choice(KEPT))
+        tag = wanted.has(coded, self.content)
+        if tag is not None:
+            return HTTPStatus.NOT_MODIFIED, self._shared(tag), b""
+        head = self._heads.get(coded.etag)
+        if head is None:
+            head = self._heads[coded.etag] = self._head(coded)
+        return HTTPStatus.OK, head, coded.body
+
+    def _head(self, coded: Coded) -> RawHeaders:
+        form = [
+            (b"content-type", MediaType.JSON.encode()),
+            (b"content-length", b"%d" % len(coded.body)),
+        ]
+        if coded.coding is not None:
+            form.append((b"content-encoding", coded.coding.encode()))
+        return [*form, *self._shared(coded.etag), *self._own]
+
+    def _shared(self, tag: str) -> RawHeaders:
+        return [
+            (b"etag", tag.encode()),
+            (b"cache-control", self._control),
+            (b"vary", VARY.encode()),
+        ]
+
+
+def _lasting(until: datetime | None, now: datetime) -> tuple[str, float]:
+    """Cache-Control, and seconds for which it may be sent. Who gets an answer in its last moment
+    keeps it no longer than until it turns."""
+    if until is None:
+        return freshness.SHARED, LASTS
+    left = max(0.0, (until - now).total_seconds())
+    seconds = int(min(freshness.SHARED_SECONDS, left / 2))
+    return freshness.turning(seconds), min(LASTS, left - seconds)
+
+
+class Shared:
+    """The answers of this process that are everybody's."""
+
+    def __init__(self, cache: Cache, most_bytes: int = MOST_BYTES) -> None:
+        self._cache = cache
+        self._most_bytes = most_bytes
+        self._size = 0
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[Kept]] = {}
+        self._questions: OrderedDict[Question, tuple[str, str]] = OrderedDict()
+        self._settling: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """End what is under way."""
+        tasks: list[asyncio.Task[Any]] = [*self._flights.values()]
+        if self._settling is not None:
+            tasks.append(self._settling)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def answer(self, request: Request[Any, Any, Any], key: str, make: Make) -> Answer[Any]:
+        """The answer to a request. `key` is all that it depends on, in one spelling; `make` says it
+        where it is not known, from values of the cache and from nothing else."""
+        kept = await self.get(key, make)
+        question = _question(request.scope)
+        if question is not None:
+            self._questions[question] = key, request.scope["path_template"]
+            if len(self._questions) > MOST_QUESTIONS:
+                self._questions.popitem(last=False)
+        status, headers, body = self._reply(kept, request.scope)
+        named = {name.decode(): value.decode() for name, value in headers}
+        return Answer(body, headers=named, status_code=status)
+
+    async def get(self, key: str, make: Make) -> Kept:
+        """What is kept under the key, or made for all who ask meanwhile."""
+        kept = self._kept.get(key)
+        if kept is not None and self._holds(kept):
+            self._kept.move_to_end(key)
+            return kept
+        flight = self._flights.get(key)
+        if flight is not None:
+            kept = await asyncio.shield(flight)
+            if self._holds(kept):
+                return kept
+        # That one began before what this request has to see; by now there may be another.
+        kept = await asyncio.shield(self._flights.get(key) or self._fly(key, make))
+        if self._holds(kept):
+            self._keep(key, kept)
+        return kept
+
+    def ready(self, scope: HTTPScope) -> tuple[int, RawHeaders, bytes] | None:
+        """The answer to a request that came before in the very same words, if there is one."""
+        asked = self._questions.get((scope["raw_path"], scope["query_string"]))
+        if asked is None:
+            return None
+        key, template = asked
+        kept = self._kept.get(key)
+        if kept is None or not self._holds(kept):
+            return None
+        self._kept.move_to_end(key)
+        scope["path_template"] = template
+        return self._reply(kept, scope)
+
+    def _reply(self, kept: Kept, scope: HTTPScope) -> tuple[int, RawHeaders, bytes]:
+        wanted = wishes(scope)
+        if kept.sent >= WORTH and self._settling is None:
+            coding = wanted.choice(KEPT).coding
+            if coding is not None and not kept.content.is_settled(coding):
+                self._settling = asyncio.create_task(self._settle(kept.content, coding))
+        return kept.reply(wanted)
+
+    def _holds(self, kept: Kept) -> bool:
+        return (
+            time.monotonic() < kept.expires
+            # What was made of nothing in the cache, nobody would hear a change of.
+            and bool(kept.sources.tags)
+            and self._cache.holds(kept.sources)
+        )
+
+    def _fly(self, key: str, make: Make) -> asyncio.Task[Kept]:
+        flight = self._flights[key] = asyncio.create_task(_made(make))
+
+        def landed(flight: asyncio.Task[Kept]) -> None:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            if not flight.cancelled():
+                # Whoever asked may have gone.
+                flight.exception()
+
+        flight.add_done_callback(landed)
+        return flight
+
+    def _keep(self, key: str, kept: Kept) -> None:
+        old = self._kept.pop(key, None)
+        self._size += kept.size - (old.size if old else 0)
+        self._kept[key] = kept
+        while self._size > self._most_bytes:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= oldest.size
+
+    async def _settle(self, content: Content, coding: Coding) -> None:
+        began = time.monotonic()
+        await asyncio.to_thread(content.settle, coding)
+        await asyncio.sleep(_PAUSE * (time.monotonic() - began))
+        self._settling = None
+
+
+class Ready:
+    """An ASGI application before another one: it answers what is ready, and hands on the rest."""
+
+    def __init__(self, application: ASGIApp, shared: Shared) -> None:
+        self._application = application
+        self._shared = shared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request (ASGI)."""
+        if (
+            scope["type"] != ScopeType.HTTP
+            or scope["method"] != HttpMethod.GET
+            or (ready := self._shared.ready(scope)) is None
+        ):
+            await self._application(scope, receive, send)
+            return
+        status, headers, body = ready
+        # Copied, for whoever adds to them.
+        await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _made(make: Make) -> Kept:
+    sources, seen = Sources(), horizon.get()
+    horizon.set(Horizon(0 if seen is None else seen.fence, sources))
+    now = datetime.now(UTC)
+    made = await make()
+    return Kept(msgspec.json.encode(made.says), made, sources, now)
+
+
+def _question(scope: HTTPScope) -> Question | None:
+    question = scope["raw_path"], scope["query_string"]
+    return question if sum(map(len, question)) <= _MOST_QUESTION_BYTES else None
