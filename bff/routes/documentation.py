@@ -13,6 +13,7 @@ import bff
 from bff.edge import kinds
 from bff.edge.kinds import Kind
 from bff.edge.problems import MEDIA_TYPE, declared, problem
+from bff.representation.answers import Answer
 from bff.routes import static
 from cdn.address import Format
 
@@ -62,7 +63,7 @@ def openapi() -> OpenAPIConfig:
             }
         ),
         openapi_router=Router(
-            "/schema", route_handlers=[], include_in_schema=False, after_request=_plain_problem
+            "/schema", route_handlers=[], include_in_schema=False, after_request=_as_ours
         ),
         render_plugins=[_Description(path="/openapi.json")],
     )
@@ -73,9 +74,12 @@ def page() -> Router:
     return static.pages("/docs", Path(bff.__file__).parent / "docs_page")
 
 
-def _plain_problem(answer: Response[Any]) -> Response[Any]:
-    """Litestar answers what is not there below `/schema` with a page of its own."""
-    return problem(kinds.NOT_FOUND) if answer.status_code == kinds.NOT_FOUND.status else answer
+def _as_ours(answer: Response[Any]) -> Response[Any]:
+    """Litestar answers what is not there below `/schema` with a page of its own, and what is there
+    as it is."""
+    if answer.status_code == kinds.NOT_FOUND.status:
+        return problem(kinds.NOT_FOUND)
+    return Answer(answer.content, media_type=answer.media_type)
 
 
 class _Description(JsonRenderPlugin):

@@ -35,6 +35,7 @@ CafeteriaId = Annotated[
     int | None,
     QueryParameter(name="cafeteriaId", ge=1, le=2**63 - 1, description="of this cafeteria only"),
 ]
+Sort = Annotated[ProductOrder, QueryParameter(description="a minus turns it round")]
 PROBLEMS: Final = problems(kinds.INVALID_PARAMETER, kinds.UNAVAILABLE)
 
 
@@ -61,9 +62,7 @@ async def list_products(
             description="words of the name or the description, whatever their case and accents",
         ),
     ] = None,
-    sort: Annotated[
-        ProductOrder, QueryParameter(description="a minus turns it round")
-    ] = ProductOrder.ID,
+    sort: Sort = ProductOrder.ID,
     page: PageNumber = 1,
     limit: PageLimit = 20,
     cursor: Cursor = None,

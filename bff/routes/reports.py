@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from litestar import get
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.exceptions import ValidationException
 from litestar.params import QueryParameter
@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from bff.edge import kinds
 from bff.edge.problems import declared
+from bff.representation.answers import streamed
 from bff.representation.views import View
 from domain.accounts import Principal
 from domain.days import Days, Recent, Span
@@ -281,6 +282,7 @@ async def report_payments(
     responses=declared(*PROBLEMS, kinds.UNPROCESSABLE),
 )
 async def export_orders(
+    request: Request[Any, Any, Any],
     principal: NamedDependency[Principal],
     reports: NamedDependency[Reports],
     cafeteria_id: CafeteriaId = None,
@@ -293,10 +295,11 @@ async def export_orders(
     batches = reports.export(principal, cafeteria_id, _days(first, last))
     # What is wrong is told before the answer begins.
     head: list[Exported] = await anext(batches, [])
-    return Stream(
+    return streamed(
+        request,
         _lines(head, batches),
-        media_type="text/csv",
-        headers={
+        "text/csv",
+        {
             "Content-Disposition": 'attachment; filename="orders.csv"',
             "Cache-Control": "no-store",
         },
