@@ -1,21 +1,26 @@
 """Where pictures are kept: originals and variants, in two S3 buckets."""
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import boto3
-from anyio import CapacityLimiter, to_thread
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from cdn.address import Variant, original_key, product_prefix, variants_prefix
-from cdn.freshness import stored
+from cdn.freshness import ObjectHeaders, stored
+from imaging.objects import Account, Answer, Objects, UnexpectedError
 
 if TYPE_CHECKING:
     from botocore.paginate import PageIterator
@@ -28,12 +33,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECTIONS: Final = 32
-# Of those, for what is put there and for what is rendered from: many slow writes, or large
-# originals, must leave the variants their connections.
+# Connections for variants that are read, for what is put there, and for what is rendered from:
+# many slow writes, or large originals, must leave the variants theirs.
+READERS: Final = 16
 WRITERS: Final = 8
 FETCHERS: Final = 8
-READERS: Final = CONNECTIONS - WRITERS - FETCHERS
 # Seconds, waiting for a connection and trying again included. A variant that comes later is
 # of no use: whoever asked for it has gone.
 READ_PATIENCE: Final = 4.0
@@ -47,6 +51,7 @@ ABANDONED: Final = timedelta(hours=1)
 # How many keys one DeleteObjects takes (Amazon S3 API reference).
 _KEYS_AT_ONCE: Final = 1000
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+_SAYS_ABSENT: Final = re.compile(rb"<Code>NoSuchKey</Code>")
 # Somebody else stored the same variant at the same moment.
 _THERE_ALREADY: Final = frozenset(
     {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -74,42 +79,64 @@ def level_key(product_id: int, original: str, size: tuple[int, int]) -> str:
     return f"{original_key(product_id, original)}-{size[0]}x{size[1]}"
 
 
+class _Lane:
+    """What one kind of calls may take: so many connections of ours, and as many threads for those
+    that boto3 makes, which block. A call that hangs keeps its thread until its own timeouts."""
+
+    def __init__(self, account: Account, most: int) -> None:
+        self.objects = Objects(account, most)
+        self._threads = ThreadPoolExecutor(most, "shelves")
+
+    async def call(self, call: Callable[[], T]) -> T:
+        """What `call` returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def close(self) -> None:
+        self.objects.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
 class Shelves:
-    """boto3 off the event loop: its calls block, so each takes one of a bounded set of threads."""
+    """boto3 off the event loop, and past it where all goes as it should (`imaging.objects`)."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._readers = CapacityLimiter(READERS)
-        self._fetchers = CapacityLimiter(FETCHERS)
-        self._writers = CapacityLimiter(WRITERS)
-        self._s3: S3Client = boto3.client(
+        core = botocore.session.get_session()
+        session = boto3.Session(store.access_key, store.secret_key, None, store.region, core)
+        self._s3: S3Client = session.client(
             "s3",
             endpoint_url=store.endpoint,
-            region_name=store.region,
-            aws_access_key_id=store.access_key,
-            aws_secret_access_key=store.secret_key,
             config=Config(
+                signature_version="s3v4",
                 connect_timeout=1,
                 read_timeout=5,
                 retries={"mode": "standard", "total_max_attempts": 2},
-                max_pool_connections=CONNECTIONS,
+                max_pool_connections=READERS + WRITERS + FETCHERS,
                 # A named endpoint is near; a proxy of the environment does not know it.
                 proxies={} if store.endpoint else None,
-                s3={"addressing_style": "path" if store.endpoint else "auto"},
+                s3={"addressing_style": "path" if store.endpoint else "virtual"},
                 # Stores beside AWS know Content-MD5 and ETag, not all of the newer checksums.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
         )
+        account = Account(
+            self._s3,
+            session.get_credentials(),
+            proxied=store.endpoint is None,
+            ca_bundle=core.get_config_variable("ca_bundle"),
+        )
+        self._readers = _Lane(account, READERS)
+        self._fetchers = _Lane(account, FETCHERS)
+        self._writers = _Lane(account, WRITERS)
 
     async def original(self, key: str) -> bytes | None:
         """The bytes of an original or of one of its levels, or None. Raises ShelfError."""
-        fetch = partial(self._get, self._store.originals, key, MOST_ORIGINAL_BYTES)
-        return await _in_time(fetch, self._fetchers, READ_PATIENCE)
+        return await self._got(self._fetchers, self._store.originals, key, MOST_ORIGINAL_BYTES)
 
     async def variant(self, key: str) -> bytes | None:
         """The bytes of a stored variant, or None. Raises ShelfError."""
-        return await self._read(partial(self._get, self._store.variants, key, MOST_VARIANT_BYTES))
+        return await self._got(self._readers, self._store.variants, key, MOST_VARIANT_BYTES)
 
     async def keep_original(self, key: str, body: bytes, media_type: str) -> None:
         """Store an original or a level. Raises ShelfError."""
@@ -130,23 +157,29 @@ class Shelves:
         """
         if len(body) > MOST_VARIANT_BYTES:
             return False
+        headers = stored(variant)
         put = partial(
             self._s3.put_object,
             Bucket=self._store.variants,
             Key=variant.key,
             Body=body,
             IfNoneMatch="*",
-            **stored(variant),
+            **headers,
         )
-        try:
-            await self._write(put)
-        except ShelfError as error:
-            if (
-                isinstance(error.__cause__, ClientError)
-                and _code(error.__cause__) in _THERE_ALREADY
-            ):
-                return False
-            raise
+        async with _patience(WRITE_PATIENCE):
+            try:
+                answer = await self._writers.objects.put(
+                    self._store.variants, variant.key, body, _sent(headers)
+                )
+                return _is_stored(answer)
+            except UnexpectedError:
+                pass
+            try:
+                await self._writers.call(put)
+            except ClientError as error:
+                if _code(error) in _THERE_ALREADY:
+                    return False
+                raise
         return True
 
     async def clear(self, product_id: int, keep: str | None = None) -> int:
@@ -184,13 +217,24 @@ class Shelves:
 
     def close(self) -> None:
         """Close the connections."""
+        for lane in (self._readers, self._fetchers, self._writers):
+            lane.close()
         self._s3.close()
 
     async def _read(self, call: Callable[[], T]) -> T:
-        return await _in_time(call, self._readers, READ_PATIENCE)
+        async with _patience(READ_PATIENCE):
+            return await self._readers.call(call)
 
     async def _write(self, call: Callable[[], T]) -> T:
-        return await _in_time(call, self._writers, WRITE_PATIENCE)
+        async with _patience(WRITE_PATIENCE):
+            return await self._writers.call(call)
+
+    async def _got(self, lane: _Lane, bucket: str, key: str, most_bytes: int) -> bytes | None:
+        async with _patience(READ_PATIENCE):
+            try:
+                return _picture(await lane.objects.get(bucket, key, most_bytes))
+            except UnexpectedError:
+                return await lane.call(partial(self._get, bucket, key, most_bytes))
 
     def _get(self, bucket: str, key: str, most_bytes: int) -> bytes | None:
         try:
@@ -271,11 +315,12 @@ class Shelves:
                 self._s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
 
 
-async def _in_time(call: Callable[[], T], threads: CapacityLimiter, seconds: float) -> T:
-    """What `call` returns; a thread that hangs is left to end by its own timeouts."""
+@asynccontextmanager
+async def _patience(seconds: float) -> AsyncIterator[None]:
+    """ShelfError for what fails within, or takes longer."""
     try:
         async with asyncio.timeout(seconds):
-            return await to_thread.run_sync(call, limiter=threads, abandon_on_cancel=True)
+            yield
     except TimeoutError as error:
         raise ShelfError(f"the object store did not answer within {seconds:g} s") from error
     # urllib3's own errors reach us from a body that breaks off, ValueError from headers that lie.
@@ -288,6 +333,33 @@ async def _in_time(call: Callable[[], T], threads: CapacityLimiter, seconds: flo
         ValueError,
     ) as error:
         raise ShelfError(str(error)) from error
+
+
+def _picture(answer: Answer) -> bytes | None:
+    """The picture in an answer, or that there is none. Raises UnexpectedError."""
+    if answer.status == HTTPStatus.NOT_FOUND and _SAYS_ABSENT.search(answer.body):
+        return None
+    kind = answer.headers.get("content-type", "")
+    if answer.status != HTTPStatus.OK or not kind.startswith("image/") or not answer.body:
+        raise UnexpectedError
+    return answer.body
+
+
+def _is_stored(answer: Answer) -> bool:
+    """Whether it is, or another was first. Raises UnexpectedError."""
+    if answer.status not in (HTTPStatus.OK, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT):
+        raise UnexpectedError
+    return answer.status == HTTPStatus.OK
+
+
+def _sent(headers: ObjectHeaders) -> Mapping[str, str]:
+    """As they cross the wire; nothing is stored over what is there."""
+    return {
+        "Content-Type": headers["ContentType"],
+        "Cache-Control": headers["CacheControl"],
+        **{f"x-amz-meta-{name}": value for name, value in headers["Metadata"].items()},
+        "If-None-Match": "*",
+    }
 
 
 def _code(error: ClientError) -> str:

@@ -1,0 +1,257 @@
+"""GET and PUT of an object, signed by botocore and sent by us: a fifth of boto3's CPU, no thread.
+
+Only for the answers that are expected. Whatever else comes, or does not, is left to boto3, which
+knows redirects, retries, proxies, and the meaning of every error.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from urllib.parse import quote, urlsplit
+
+import httptools
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+CONNECT_SECONDS: Final = 1.0
+_MOST_HEADERS: Final = 100
+# What an error says about itself takes a few hundred bytes.
+_MOST_WORDS: Final = 64 * 1024
+_ANY: Final = "key"
+
+
+class UnexpectedError(Exception):
+    """Not an answer that is known here: boto3 is to be asked."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came; the names of headers in lower case."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Place(NamedTuple):
+    """Where a bucket's objects are: a key goes behind `origin` and `prefix`."""
+
+    origin: str
+    prefix: str
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+
+class Account:
+    """Who asks for objects, and where: whatever boto3's client would have it."""
+
+    def __init__(
+        self,
+        s3: "S3Client",
+        credentials: Credentials | None,
+        *,
+        proxied: bool,
+        ca_bundle: str | None,
+    ) -> None:
+        """`credentials` are the client's own: who refreshes them does so for both. `proxied` says
+        that it heeds the environment's proxies."""
+        self._s3 = s3
+        self._credentials = credentials
+        self._proxied = proxied
+        self._ca_bundle = ca_bundle
+        self._places: dict[str, Place] = {}
+
+    def place(self, bucket: str) -> Place:
+        """Where a bucket is. Raises UnexpectedError."""
+        if bucket not in self._places:
+            self._places[bucket] = self._found(bucket)
+        return self._places[bucket]
+
+    def signed(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Mapping[str, str]:
+        """The headers with those that a request is signed by (AWS Signature Version 4).
+
+        Raises UnexpectedError when the credentials are to be fetched first, which takes long.
+        """
+        if self._credentials is None or _is_stale(self._credentials):
+            raise UnexpectedError("there are no fresh credentials")
+        request = AWSRequest(method, url, dict(headers), body)
+        frozen = self._credentials.get_frozen_credentials()
+        S3SigV4Auth(frozen, "s3", self._s3.meta.region_name).add_auth(request)
+        return dict(request.headers.items())
+
+    def _found(self, bucket: str) -> Place:
+        try:
+            url = self._s3.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": _ANY}
+            )
+        except BotoCoreError as error:
+            raise UnexpectedError(str(error)) from error
+        if self._proxied and get_environ_proxies(url):
+            raise UnexpectedError("a proxy is to be asked")
+        parts = urlsplit(url)
+        origin, prefix = f"{parts.scheme}://{parts.netloc}", parts.path.removesuffix(_ANY)
+        tls = None
+        if parts.scheme == "https":
+            tls = ssl.create_default_context(cafile=self._ca_bundle or get_cert_path(True))
+        port = parts.port or (443 if tls else 80)
+        return Place(origin, prefix, parts.hostname or "", port, tls)
+
+
+def _is_stale(credentials: Credentials) -> bool:
+    return isinstance(credentials, RefreshableCredentials) and credentials.refresh_needed()
+
+
+class Objects:
+    """Objects over at most `most` kept connections; more requests wait for one.
+
+    Whoever is cancelled meanwhile, for it took too long or nobody waits any more, closes the
+    connection: what is asked on it is not worth more of anybody's time.
+    """
+
+    def __init__(self, account: Account, most: int) -> None:
+        self._account = account
+        self._room = asyncio.Semaphore(most)
+        self._idle: dict[Place, list[_Connection]] = {}
+
+    async def get(self, bucket: str, key: str, most_bytes: int) -> Answer:
+        """An object of at most so many bytes. Raises UnexpectedError."""
+        return await self._ask("GET", bucket, key, {}, b"", most_bytes)
+
+    async def put(self, bucket: str, key: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Store an object. Raises UnexpectedError, and then it may be stored or not."""
+        sized = {**headers, "Content-Length": str(len(body))}
+        return await self._ask("PUT", bucket, key, sized, body, _MOST_WORDS)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+
+    async def _ask(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        most_bytes: int,
+    ) -> Answer:
+        place = self._account.place(bucket)
+        path = place.prefix + quote(key, safe="/~")
+        headers = {"Host": urlsplit(place.origin).netloc, **headers}
+        async with self._room:
+            signed = self._account.signed(method, place.origin + path, headers, body)
+            head = _head(method, path, signed)
+            connection = await self._connected(place)
+            try:
+                answer = await connection.ask(head, body, most_bytes)
+            except BaseException:
+                connection.close()
+                raise
+            if connection.open:
+                self._idle.setdefault(place, []).append(connection)
+            return answer
+
+    async def _connected(self, place: Place) -> "_Connection":
+        idle = self._idle.get(place, [])
+        while idle:
+            if (connection := idle.pop()).open:
+                return connection
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    _Connection, place.host, place.port, ssl=place.tls
+                )
+        except OSError as error:
+            raise UnexpectedError(f"no connection: {error}") from error
+        return connection
+
+
+def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "\r\n"]).encode("latin-1")
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self._transport: asyncio.Transport
+        self._parser: httptools.HttpResponseParser
+        self._answer = Answer()
+        self._parts: list[bytes] = []
+        self._left = 0
+        self._done: asyncio.Future[Answer] | None = None
+
+    async def ask(self, head: bytes, body: bytes, most_bytes: int) -> Answer:
+        """The answer to a request. Raises UnexpectedError."""
+        self._done = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer, self._parts, self._left = Answer(), [], most_bytes
+        self._transport.writelines((head, body) if body else (head,))
+        return await self._done
+
+    def close(self) -> None:
+        """What is under way is not waited for."""
+        self.open = False
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one in all but its base classes.
+        self._transport, self.open = cast("asyncio.Transport", transport), True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.open = False
+        self._fail(f"the connection was lost: {error or 'it was closed'}")
+
+    def data_received(self, data: bytes) -> None:
+        if self._done is None or self._done.done():
+            self.close()  # nobody has asked for anything
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"that is no HTTP: {error}")
+            self.close()
+
+    # What httptools calls, which makes HttpParserError of all that is raised here.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self._answer.headers) >= _MOST_HEADERS:
+            raise UnexpectedError("it has more headers than anybody sends")
+        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, part: bytes) -> None:
+        self._left -= len(part)
+        if self._left < 0:
+            raise UnexpectedError("it is longer than it may be")
+        self._parts.append(part)
+
+    def on_message_complete(self) -> None:
+        self._answer.status = self._parser.get_status_code()
+        self._answer.body = b"".join(self._parts)
+        self._parts = []
+        self.open = self.open and self._parser.should_keep_alive()
+        if not self.open:
+            self.close()
+        if self._done is not None and not self._done.done():
+            self._done.set_result(self._answer)
+
+    def _fail(self, why: str) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(UnexpectedError(why))
