@@ -6,12 +6,15 @@ import msgspec
 
 from cdn.address import CENTRE, WHITE, Fit, Format, Recipe
 from imaging.develop import exposed, finished
-from imaging.encode import encoded_level, full_chroma
-from imaging.geometry import ROOM, Plan, Size, plan
+from imaging.encode import encoded_level
+from imaging.geometry import LEVEL_ROOM, Plan, Size, plan
 from imaging.picture import Container, Header
 from imaging.probe import parse
 
-_SIDES = (1920, 1440, 960, 720)
+# What the ladder's 1080, 800, 480 and 400 want, the first as a square of 800 x 800 of 4:3, too.
+_SIDES = (1728, 1280, 864, 640)
+# Up to it a variant's own loss hides that of a level, which keeps colour at half resolution.
+_MOST_QUALITY = 80
 # A baseline JPEG is decoded small for little more than a copy; all else is decoded whole.
 _WORTH_BASELINE, _WORTH = 1.75, 1.25
 
@@ -49,15 +52,15 @@ def source(recipe: Recipe, original: Size, sizes: Iterable[Size]) -> Size | None
 
     `original` is its size as seen, `sizes` are those of the levels that there are.
     """
-    if full_chroma(recipe.format, recipe.quality):
-        return None  # the levels keep colour at half resolution
+    if recipe.quality > _MOST_QUALITY:
+        return None
     shown = plan(recipe, original)
     left, top, right, bottom = shown.crop
     fitting = [
         (width, height)
         for width, height in sizes
-        if width * (right - left) >= shown.size[0] * ROOM
-        and height * (bottom - top) >= shown.size[1] * ROOM
+        if width * (right - left) >= shown.size[0] * LEVEL_ROOM
+        and height * (bottom - top) >= shown.size[1] * LEVEL_ROOM
     ]
     return min(fitting, default=None)
 

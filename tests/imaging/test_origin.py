@@ -471,7 +471,7 @@ async def test_a_removed_picture_leaves_nothing_behind_and_nothing_more_is_made_
     assert progress.status_code == 404
     await seen_to()
     assert await shelves.original(original_key(1, original)) is None
-    assert await shelves.original(level_key(1, original, (720, 540))) is None
+    assert await shelves.original(level_key(1, original, (640, 480))) is None
     assert await shelves.clear(1) == 0
 
 
@@ -649,7 +649,7 @@ async def test_a_damaged_level_is_made_up_for_by_the_original(
     client: httpx.AsyncClient, upload: Upload, shelves: Shelves, hung: Hung
 ) -> None:
     await upload(photograph())
-    key = level_key(1, await hung(), (720, 540))
+    key = level_key(1, await hung(), (640, 480))
     whole = await shelves.original(key)
     assert whole is not None
     await shelves.keep_original(key, whole[:2000], "image/jpeg")

@@ -1,12 +1,14 @@
 """From a copy of the original, a variant is as good as from the original itself."""
 
+from collections.abc import Callable
 from io import BytesIO
+from statistics import fmean
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cdn.address import CENTRE, LADDER, WHITE, Fit, Format, Recipe
+from cdn.address import CENTRE, LADDER, LOSSLESS, WHITE, Fit, Format, Recipe
 from imaging.picture import Container, Header
 from imaging.pyramid import level_sizes, levels, source
 from imaging.render import render, render_level
@@ -18,7 +20,8 @@ MOST_LOST = 0.002
 
 
 def recipe(width: int, height: int | None = None, format_: Format = Format.WEBP) -> Recipe:
-    return Recipe(width, height, Fit.COVER, CENTRE, 80, format_, WHITE)
+    quality = LOSSLESS if format_ is Format.PNG else 80
+    return Recipe(width, height, Fit.COVER, CENTRE, quality, format_, WHITE)
 
 
 def exact(original: Plane, size: tuple[int, int], *, cropped: bool) -> Plane:
@@ -44,7 +47,7 @@ def photograph() -> bytes:
 @pytest.fixture(scope="module")
 def pyramid(photograph: bytes) -> dict[tuple[int, int], bytes]:
     made = {(level.width, level.height): level.body for level in levels(photograph)}
-    assert list(made) == [(1920, 1440), (1440, 1080), (960, 720), (720, 540)]
+    assert list(made) == [(1728, 1296), (1280, 960), (864, 648), (640, 480)]
     return made
 
 
@@ -53,21 +56,43 @@ def original(photograph: bytes) -> Plane:
     return seen(photograph)
 
 
+@pytest.fixture(scope="module")
+def lost(
+    photograph: bytes, original: Plane, pyramid: dict[tuple[int, int], bytes]
+) -> Callable[[Recipe], float]:
+    """What a variant as it is sent loses of its likeness by being made of a level."""
+
+    def of(wanted: Recipe) -> float:
+        size = source(wanted, (4000, 3000), pyramid)
+        if size is None:
+            return 0.0
+        direct = render(photograph, wanted)
+        copied = render_level(pyramid[size], 4000, 3000, wanted)
+        assert (copied.width, copied.height) == (direct.width, direct.height)
+        cropped = wanted.height is not None
+        truth = exact(original, (direct.width, direct.height), cropped=cropped)
+        return ssim(seen(direct.body), truth) - ssim(seen(copied.body), truth)
+
+    return of
+
+
 @pytest.mark.parametrize("width", LADDER.sizes)
 def test_a_variant_of_a_level_loses_next_to_nothing(
-    photograph: bytes, original: Plane, pyramid: dict[tuple[int, int], bytes], width: int
+    lost: Callable[[Recipe], float], width: int
 ) -> None:
     for height in (None, width):
-        size = source(recipe(width, height), (4000, 3000), pyramid)
-        if size is None:
-            continue
-        lossless = recipe(width, height, Format.PNG)
-        direct = render(photograph, lossless)
-        copied = render_level(pyramid[size], 4000, 3000, lossless)
-        assert (copied.width, copied.height) == (direct.width, direct.height)
-        truth = exact(original, (direct.width, direct.height), cropped=height is not None)
-        lost = ssim(seen(direct.body), truth) - ssim(seen(copied.body), truth)
-        assert lost < MOST_LOST
+        assert lost(recipe(width, height, Format.JPEG)) < MOST_LOST
+
+
+@pytest.mark.parametrize("format_", [Format.WEBP, Format.AVIF])
+def test_nor_does_it_in_formats_whose_encoders_scatter(
+    lost: Callable[[Recipe], float], format_: Format
+) -> None:
+    # Of a picture as small as an icon either way may come out 0.006 better, by chance.
+    found = [
+        lost(recipe(width, height, format_)) for width in LADDER.sizes for height in (None, width)
+    ]
+    assert fmean(found) < MOST_LOST / 2
 
 
 HUGE = (6000, 4000)
@@ -78,18 +103,19 @@ SIZES = [(1440, 960), (720, 480)]
     ("asked", "expected"),
     [
         (recipe(32), SIZES[1]),
-        (recipe(411), SIZES[1]),
-        (recipe(412), SIZES[0]),
-        (recipe(822), SIZES[0]),
-        (recipe(823), None),
-        (recipe(274, 274), SIZES[1]),
-        (recipe(275, 275), SIZES[0]),
+        (recipe(450), SIZES[1]),
+        (recipe(451), SIZES[0]),
+        (recipe(900), SIZES[0]),
+        (recipe(901), None),
+        (recipe(299, 299), SIZES[1]),
+        (recipe(301, 301), SIZES[0]),
         (recipe(100, 1000), None),
         (Recipe(None, None, Fit.COVER, CENTRE, 80, Format.WEBP, WHITE), None),
-        # The levels keep colour at half resolution, these keep it whole.
+        # Whoever asks for more quality than that is not given a copy of a copy.
         (recipe(32, None, Format.PNG), None),
         (Recipe(32, None, Fit.COVER, CENTRE, 90, Format.JPEG, WHITE), None),
         (Recipe(32, None, Fit.COVER, CENTRE, 90, Format.AVIF, WHITE), None),
+        (Recipe(32, None, Fit.COVER, CENTRE, 90, Format.WEBP, WHITE), None),
     ],
 )
 def test_the_smallest_level_that_will_do_is_chosen(
@@ -102,14 +128,14 @@ def test_the_smallest_level_that_will_do_is_chosen(
 @pytest.mark.parametrize(
     ("container", "width", "height", "changes", "expected"),
     [
-        (Container.JPEG, 2700, 1800, {}, [(1440, 960), (960, 640), (720, 480)]),
-        (Container.JPEG, 2700, 1800, {"orientation": 6}, [(960, 1440), (640, 960), (480, 720)]),
-        (Container.JPEG, 1600, 1200, {}, [(720, 540)]),
-        (Container.JPEG, 1200, 900, {}, []),
+        (Container.JPEG, 2700, 1800, {}, [(1280, 853), (864, 576), (640, 427)]),
+        (Container.JPEG, 2700, 1800, {"orientation": 6}, [(853, 1280), (576, 864), (427, 640)]),
+        (Container.JPEG, 1200, 900, {}, [(640, 480)]),
+        (Container.JPEG, 1100, 825, {}, []),
         # What cannot be decoded small is worth a copy earlier.
-        (Container.JPEG, 1100, 825, {"progressive": True}, [(720, 540)]),
-        (Container.PNG, 1100, 825, {}, [(720, 540)]),
-        (Container.PNG, 800, 600, {}, []),
+        (Container.JPEG, 1000, 750, {"progressive": True}, [(640, 480)]),
+        (Container.PNG, 1000, 750, {}, [(640, 480)]),
+        (Container.PNG, 700, 525, {}, []),
         (Container.GIF, 4000, 3000, {"frames": 2}, []),
     ],
 )
@@ -125,24 +151,24 @@ def test_only_what_spares_work_is_copied(
 
 
 def test_a_level_is_upright_and_has_no_secrets() -> None:
-    upright = quarters(1600, 960)
+    upright = quarters(1200, 720)
     body = encoded(oriented(upright, 6), exif=exif(6), icc_profile=profiles.display_p3())
     (level,) = levels(body)
     copy = decoded(level.body)
-    assert (level.format, level.width, level.height) == (Format.JPEG, 720, 432)
-    assert copy.size == (720, 432)
+    assert (level.format, level.width, level.height) == (Format.JPEG, 640, 384)
+    assert copy.size == (640, 384)
     assert not {"exif", "icc_profile"} & set(copy.info)
     lossless = recipe(300, 300, Format.PNG)
-    from_level = decoded(render_level(level.body, 1600, 960, lossless).body)
+    from_level = decoded(render_level(level.body, 1200, 720, lossless).body)
     assert looks_like(from_level, decoded(render(body, lossless).body), within=3)
 
 
 def test_a_level_keeps_transparency() -> None:
-    picture = Image.new("RGBA", (1100, 740), (0, 255, 0, 0))
-    picture.paste((200, 30, 30, 128), (220, 150, 880, 590))
+    picture = Image.new("RGBA", (1000, 680), (0, 255, 0, 0))
+    picture.paste((200, 30, 30, 128), (200, 140, 800, 540))
     (level,) = levels(encoded(picture, "PNG"))
     assert level.format is Format.WEBP
-    variant = render_level(level.body, 1100, 740, recipe(150, None, Format.PNG))
+    variant = render_level(level.body, 1000, 680, recipe(150, None, Format.PNG))
     with Image.open(BytesIO(variant.body)) as seen_through:
         assert seen_through.getpixel((5, 5))[3] == 0  # type: ignore[index]
         assert seen_through.getpixel((75, 50)) in ((200, 30, 30, 128), (199, 29, 29, 128))
