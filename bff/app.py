@@ -56,7 +56,7 @@ from domain.wallet import Wallets
 from imaging import placeholder
 from imaging.intake import Intake
 from imaging.memory import Memory
-from imaging.origin import Origin
+from imaging.origin import MOST_LOOKUPS, Origin
 from imaging.placeholder import Placeholder, PlaceholderError
 from imaging.preparation import Preparation
 from imaging.ready import Shortcut
@@ -97,7 +97,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
     tokens = AccessTokens(settings.token_secret)
     sessions = Sessions(database, tokens)
     workers = Workers(_worker_limits(settings))
-    origin = Origin(catalogue, shelves, workers, Memory(settings.picture_memory))
+    origin = Origin(
+        catalogue,
+        shelves,
+        workers,
+        Memory(settings.picture_memory),
+        # More would only wait for a connection.
+        min(MOST_LOOKUPS, settings.database_connections),
+    )
     purger = _purger(settings)
     preparation = Preparation(shelves, origin)
     outbox = Outbox(database)

@@ -174,7 +174,9 @@ class Intake:
         finally:
             if picture is not None:
                 await self._preparation.start(product_id, picture)
-            await self._purger.purge(product_tag(product_id))
+            # The very same picture again has the same variants: nothing is shown that is old.
+            if present is None or change.replaced != present:
+                await self._purger.purge(product_tag(product_id))
         return picture
 
 

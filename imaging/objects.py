@@ -6,6 +6,7 @@ knows redirects, retries, proxies, and the meaning of every error.
 
 import asyncio
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CONNECT_SECONDS: Final = 1.0
+# Unused for longer, a connection may be gone without anybody having been told.
+IDLE_SECONDS: Final = 15.0
 _MOST_HEADERS: Final = 100
 # What an error says about itself takes a few hundred bytes.
 _MOST_WORDS: Final = 64 * 1024
@@ -163,14 +166,17 @@ class Objects:
                 connection.close()
                 raise
             if connection.open:
+                connection.idle_since = time.monotonic()
                 self._idle.setdefault(place, []).append(connection)
             return answer
 
     async def _connected(self, place: Place) -> "_Connection":
         idle = self._idle.get(place, [])
         while idle:
-            if (connection := idle.pop()).open:
+            connection = idle.pop()
+            if connection.open and time.monotonic() - connection.idle_since < IDLE_SECONDS:
                 return connection
+            connection.close()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, connection = await asyncio.get_running_loop().create_connection(
@@ -191,6 +197,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.open = False
+        self.idle_since = 0.0
         self._transport: asyncio.Transport
         self._parser: httptools.HttpResponseParser
         self._answer = Answer()

@@ -35,6 +35,8 @@ MOST_UPGRADES: Final = 32
 # So long, in seconds, what a URL says of its version is believed without asking the catalogue
 # again: another process may have taken that picture down meanwhile.
 TRUST: Final = 5.0
+# And so long where the catalogue has no time to be asked: better than to refuse what is in memory.
+STORM_TRUST: Final = 60.0
 MOST_TRUSTED: Final = 4096
 # Variants that are being stored behind their answers; more are left to who renders them again.
 MOST_STORING: Final = 256
@@ -77,8 +79,14 @@ class Origin:
     """One flight a variant in this process; between processes the conditional PUT decides."""
 
     def __init__(
-        self, pictures: Pictures, shelves: Shelves, workers: Workers, memory: Memory
+        self,
+        pictures: Pictures,
+        shelves: Shelves,
+        workers: Workers,
+        memory: Memory,
+        most_lookups: int = MOST_LOOKUPS,
     ) -> None:
+        self._most_lookups = most_lookups
         self._pictures = pictures
         self._shelves = shelves
         self._workers = workers
@@ -87,7 +95,7 @@ class Origin:
         self._known: OrderedDict[int, Known] = OrderedDict()
         self._forgotten = 0
         self._flights: Flights[tuple[str, Priority], Served] = Flights(MOST_FLIGHTS)
-        self._lookups: Flights[int, PictureFacts | None] = Flights(MOST_LOOKUPS)
+        self._lookups: Flights[int, PictureFacts | None] = Flights(most_lookups)
         self._reads: Flights[str, bytes | None] = Flights(MOST_READS)
         self._behind: set[asyncio.Task[None]] = set()
         self._upgrading: set[str] = set()
@@ -95,9 +103,9 @@ class Origin:
     async def facts(self, product_id: int, version: str | None) -> Known:
         """The facts of a product's picture; a crowd that asks for it at once asks once.
 
-        Who names its version is told what was known a moment ago, for a version never changes;
-        who does not is told what is so now, unless too many ask. Raises NoPictureError,
-        OverloadedError.
+        Who names its version is told what was known a moment ago, for a version never changes, and
+        a while ago if too many ask; who does not is told what is so now, unless too many ask.
+        Raises NoPictureError, OverloadedError.
         """
         began, forgotten = time.monotonic(), self._forgotten
         known = self._known.get(product_id)
@@ -109,12 +117,14 @@ class Origin:
                 product_id,
                 lambda: self._pictures.picture(product_id),
                 # What was shown before is likely to be in memory, and goes before the rest.
-                spare=0 if known else MOST_LOOKUPS // 2,
+                spare=0 if known else self._most_lookups // 2,
             )
         except OverloadedError:
-            if trusted is None:
-                raise
-            return trusted
+            if trusted:
+                return trusted
+            if known and known.facts.version == version and began < known.until + STORM_TRUST:
+                return known
+            raise
         if found is None:
             self._known.pop(product_id, None)
             raise NoPictureError(product_id)

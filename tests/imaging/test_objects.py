@@ -15,6 +15,7 @@ from bff.app import store
 from bff.settings import Settings
 from cdn.address import resolve
 from cdn.freshness import stored
+from imaging import objects as objects_module
 from imaging import shelves as shelves_module
 from imaging.objects import Account, UnexpectedError
 from imaging.shelves import ShelfError, Shelves, Store
@@ -113,6 +114,16 @@ async def test_connections_are_kept_and_bounded(behind: Shelves, meddler: Meddle
     found = await asyncio.gather(*(behind.variant(VARIANT.key) for _ in range(100)))
     assert found == [b"kept"] * 100
     assert meddler.connections <= 1 + shelves_module.READERS
+
+
+async def test_a_connection_that_was_long_unused_is_not_trusted(
+    behind: Shelves, meddler: Meddler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await behind.keep_variant(VARIANT, b"kept")
+    await behind.variant(VARIANT.key)
+    monkeypatch.setattr(objects_module, "IDLE_SECONDS", 0.0)
+    assert await behind.variant(VARIANT.key) == b"kept"
+    assert meddler.connections == 3
 
 
 @pytest.mark.parametrize(

@@ -504,6 +504,17 @@ async def test_every_change_of_a_picture_is_purged_by_its_tag(
     assert await connection.fetchval(WAITING) == 1
 
 
+async def test_the_very_same_picture_again_purges_nothing(
+    upload: Upload, seen_to: SeenTo, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "cdn.purge")
+    body = photograph(64, 48)
+    for _ in range(2):
+        await upload(body)
+        await seen_to()
+    assert caplog.text.count("purge of product-1 ") == 1
+
+
 async def test_what_a_killed_process_left_is_taken_down_and_prepared_by_the_next(
     settings: Settings,
     shelves: Shelves,

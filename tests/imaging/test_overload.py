@@ -168,6 +168,44 @@ async def test_a_crowd_is_refused_before_it_queues_for_the_database(
     await asyncio.gather(*strangers, *known, return_exceptions=True)
 
 
+async def test_in_a_storm_a_version_that_was_known_a_while_ago_is_still_believed_in(
+    origin: Origin, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin_module, "TRUST", 0.0)
+    catalogue.may_answer.set()
+    for product in range(1, MOST_LOOKUPS + 3):
+        await origin.facts(product, None)
+    catalogue.may_answer.clear()
+    known = range(3, MOST_LOOKUPS + 3)
+    storm: list[asyncio.Task[object]] = [
+        asyncio.create_task(origin.facts(product, None)) for product in known
+    ]
+    await asyncio.sleep(0)
+    assert (await origin.facts(1, FACTS.version)).facts is FACTS
+    # A URL without a version would have a CDN keep what may have been replaced.
+    for version in (None, "other"):
+        with pytest.raises(OverloadedError):
+            await origin.facts(1, version)
+    monkeypatch.setattr(origin_module, "STORM_TRUST", 0.0)
+    with pytest.raises(OverloadedError):
+        await origin.facts(1, FACTS.version)
+    catalogue.may_answer.set()
+    await asyncio.gather(*storm, return_exceptions=True)
+
+
+async def test_no_more_is_looked_up_than_there_are_connections(
+    catalogue: Catalogue, shelves: Shelves, workers: Idle, memory: Memory
+) -> None:
+    origin = Origin(catalogue, shelves, workers, memory, most_lookups=4)
+    crowd: list[asyncio.Task[object]] = [
+        asyncio.create_task(origin.facts(product, None)) for product in range(1, 11)
+    ]
+    assert await refused(crowd) == 8  # two are left for products shown before
+    catalogue.may_answer.set()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    assert len(catalogue.asked) == 2
+
+
 async def test_a_stored_variant_is_served_when_no_more_can_be_rendered(
     origin: Origin, workers: Idle, shelves: Shelves
 ) -> None:
