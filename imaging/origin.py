@@ -298,7 +298,10 @@ class Origin:
 
     async def _keep(self, variant: Variant, body: bytes) -> None:
         try:
-            await self._shelves.keep_variant(variant, body)
+            if not await self._shelves.keep_variant(variant, body):
+                # Another host's is the one from now on: its encoder may have made other bytes,
+                # and of two pictures under one entity tag no part fits the other.
+                self._memory.forget(variant.key)
         except ShelfError as error:
             log.warning("variant %s was not stored: %s", variant.key, error)
 

@@ -557,6 +557,28 @@ async def test_of_two_hosts_that_render_the_same_the_first_is_kept(shelves: Shel
     assert await shelves.variant(variant.key) == b"first"
 
 
+async def test_and_both_go_on_with_the_very_same_bytes(
+    client: httpx.AsyncClient,
+    upload: Upload,
+    shelves: Shelves,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = (await upload(photograph()))["version"]
+    path = f"/products/1?w=64&h=48&fm=webp&v={version}"
+    variant = resolve(1, path.partition("?")[2])
+    keep = Shelves.keep_variant
+
+    async def second(self: Shelves, variant: Variant, body: bytes) -> bool:
+        await keep(self, variant, b"first")
+        return await keep(self, variant, body)
+
+    monkeypatch.setattr(Shelves, "keep_variant", second)
+    own = await client.get(path)
+    again = await client.get(path)
+    assert own.headers["etag"] == again.headers["etag"]
+    assert again.content == await shelves.variant(variant.key) == b"first"
+
+
 async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_trusted(
     settings: Settings,
     client: httpx.AsyncClient,
