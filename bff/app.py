@@ -19,6 +19,8 @@ from bff.representation.pages import Cursors
 from bff.representation.shared import Ready, Shared
 from bff.routes import (
     auth,
+    cafeterias,
+    categories,
     documentation,
     gallery,
     health,
@@ -26,6 +28,7 @@ from bff.routes import (
     notifications,
     orders,
     pictures,
+    products,
     reports,
     wallet,
 )
@@ -36,12 +39,14 @@ from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain import events, idempotency
 from domain.accounts import AccessTokens, Accounts, Principal, Sessions
 from domain.cache import Cache
+from domain.cafeteria_changes import CafeteriaChanges
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Cluster, Database, Fences, Limits
 from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
 from domain.menu import Menu
+from domain.menu_changes import MenuChanges
 from domain.notifications import CREATED, Notifications
 from domain.order_history import OrderHistory
 from domain.ordering import Ordering
@@ -131,7 +136,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "shelves": shelves,
         "catalogue": catalogue,
         "menu": Menu(database, cache),
+        "menu_changes": MenuChanges(database),
         "cafeterias": Cafeterias(database, cache),
+        "cafeteria_changes": CafeteriaChanges(database),
         "ordering": Ordering(database),
         "payments": payments,
         "wallets": Wallets(database),
@@ -192,6 +199,22 @@ def create_app(settings: Settings | None = None) -> Litestar:
             menu.list_products,
             menu.list_categories,
             menu.list_cafeterias,
+            products.show_product,
+            products.add_product,
+            products.change_product,
+            products.withdraw_product,
+            categories.show_category,
+            categories.add_category,
+            categories.change_category,
+            categories.withdraw_category,
+            cafeterias.show_cafeteria,
+            cafeterias.list_exceptions,
+            cafeterias.add_cafeteria,
+            cafeterias.change_cafeteria,
+            cafeterias.withdraw_cafeteria,
+            cafeterias.set_hours,
+            cafeterias.set_exception,
+            cafeterias.unset_exception,
             auth.register,
             auth.login,
             auth.refresh,

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
+from typing import Final
 
 from sqlalchemy import ColumnElement, select, true
 
@@ -24,6 +25,7 @@ from domain.model.hours import (
 # Exceptions that a status may depend on: last night's, and those up to the horizon.
 # A day more than that, for hours from the cache.
 _PAST, _AHEAD = timedelta(days=3), HORIZON + timedelta(days=3)
+MOST_DAYS: Final = 400
 
 
 class Cafeteria(Place, frozen=True):
@@ -43,6 +45,35 @@ class Cafeterias:
         """Every cafeteria by name, with its status at the aware instant `at`."""
         places = await self._cache.get(kinds.HOURS, None, self._read) or []
         return [_at(place, at) for place in places]
+
+    async def one(self, cafeteria_id: int, at: datetime) -> Cafeteria:
+        """One of them. Raises NotFoundError."""
+        for each in await self.listed(at):
+            if each.id == cafeteria_id:
+                return each
+        raise NotFoundError("cafeteria", cafeteria_id)
+
+    async def exceptions(self, cafeteria_id: int, since: date) -> list[SpecialDay]:
+        """The dates from `since` on that do not follow the week, the next MOST_DAYS of them."""
+        days = (
+            select(model.OpeningException.on_date)
+            .distinct()
+            .where(
+                model.OpeningException.cafeteria_id == cafeteria_id,
+                model.OpeningException.on_date >= since,
+            )
+            .order_by(model.OpeningException.on_date)
+            .limit(MOST_DAYS)
+        )
+
+        async def read(database: Reader) -> list[SpecialDay]:
+            chosen = (
+                model.OpeningException.cafeteria_id == cafeteria_id,
+                model.OpeningException.on_date.in_(days),
+            )
+            return (await _special_days(database, *chosen))[cafeteria_id]
+
+        return await self._database.read(Role.MENU, read)
 
     async def _read(
         self, keys: Sequence[None], fence: Fence
@@ -65,7 +96,12 @@ async def cafeteria(database: Reader, cafeteria_id: int, at: datetime) -> Cafete
 
 def _at(place: Place, at: datetime) -> Cafeteria:
     return Cafeteria(
-        place.id, place.name, place.location, place.schedule, place.schedule.status(at)
+        place.id,
+        place.name,
+        place.location,
+        place.schedule,
+        place.version,
+        place.schedule.status(at),
     )
 
 
@@ -77,8 +113,9 @@ async def _places(database: Reader, at: datetime, chosen: ColumnElement[bool]) -
             model.Cafeteria.location,
             model.Cafeteria.time_zone,
             model.Cafeteria.last_order_minutes,
+            model.Cafeteria.version,
         )
-        .where(chosen)
+        .where(chosen, model.Cafeteria.withdrawn_at.is_(None))
         .order_by(model.Cafeteria.name)
     )
     intervals = (
@@ -92,43 +129,55 @@ async def _places(database: Reader, at: datetime, chosen: ColumnElement[bool]) -
         .where(chosen)
         .order_by(model.OpeningInterval.weekday, model.OpeningInterval.opens_at)
     )
-    exceptions = (
-        select(
-            model.OpeningException.cafeteria_id,
-            model.OpeningException.on_date,
-            model.OpeningException.opens_at,
-            model.OpeningException.closes_at,
-        )
-        .join(model.Cafeteria, model.Cafeteria.id == model.OpeningException.cafeteria_id)
-        .where(
-            chosen,
-            model.OpeningException.on_date.between((at - _PAST).date(), (at + _AHEAD).date()),
-        )
-        .order_by(model.OpeningException.cafeteria_id, model.OpeningException.on_date)
-    )
     weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
-    special: dict[int, list[SpecialDay]] = defaultdict(list)
     rows = (await database.execute(places)).all()
     for owner, weekday, opens_at, closes_at in await database.execute(intervals):
         weekly[owner].append(
             WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
         )
-    days = (await database.execute(exceptions)).all()
-    for (owner, on_date), shifts in groupby(days, key=lambda row: row[:2]):
-        special[owner].append(_special_day(on_date, [row[2:] for row in shifts]))
+    near = model.OpeningException.on_date.between((at - _PAST).date(), (at + _AHEAD).date())
+    special = await _special_days(database, chosen, near)
     found = []
-    for key, name, location, time_zone, last_order_minutes in rows:
+    for key, name, location, time_zone, last_order_minutes, version in rows:
         schedule = Schedule(
             time_zone=time_zone,
             weekly=tuple(weekly[key]),
             exceptions=tuple(special[key]),
             last_order=timedelta(minutes=last_order_minutes),
         )
-        found.append(Place(key, name, location, schedule))
+        found.append(Place(key, name, location, schedule, version))
     return found
 
 
-def _special_day(on_date: date, shifts: list[tuple[object, ...]]) -> SpecialDay:
-    """A closed day is kept as one row without times."""
-    intervals = [Interval(*shift) for shift in shifts if shift[0] is not None]  # type: ignore[arg-type]
-    return SpecialDay(on=on_date, intervals=tuple(intervals))
+async def _special_days(
+    database: Reader, *chosen: ColumnElement[bool]
+) -> dict[int, list[SpecialDay]]:
+    """By cafeteria, and each by date."""
+    exceptions = (
+        select(
+            model.OpeningException.cafeteria_id,
+            model.OpeningException.on_date,
+            model.OpeningException.reason,
+            model.OpeningException.opens_at,
+            model.OpeningException.closes_at,
+        )
+        .join(model.Cafeteria, model.Cafeteria.id == model.OpeningException.cafeteria_id)
+        .where(*chosen)
+        .order_by(
+            model.OpeningException.cafeteria_id,
+            model.OpeningException.on_date,
+            model.OpeningException.opens_at,
+        )
+    )
+    special: dict[int, list[SpecialDay]] = defaultdict(list)
+    rows = (await database.execute(exceptions)).all()
+    for (owner, on_date), shifts in groupby(rows, key=lambda row: row[:2]):
+        _, _, reasons, opens_at, closes_at = zip(*shifts, strict=True)
+        # A closed day is kept as one row without times.
+        intervals = (
+            Interval(*shift)
+            for shift in zip(opens_at, closes_at, strict=True)
+            if shift[0] is not None
+        )
+        special[owner].append(SpecialDay(on_date, tuple(intervals), reasons[0]))
+    return special

@@ -71,7 +71,9 @@ class Catalogue:
 
     async def cafeteria_of(self, product_id: int) -> int:
         """Whose product it is. Raises NotFoundError."""
-        statement = select(model.Product.cafeteria_id).where(model.Product.id == product_id)
+        statement = select(model.Product.cafeteria_id).where(
+            model.Product.id == product_id, model.Product.withdrawn_at.is_(None)
+        )
         rows = await self._database.rows(Role.PRIMARY, statement)
         if not rows:
             raise NotFoundError("product", product_id)

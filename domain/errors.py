@@ -57,6 +57,14 @@ class MovedOnError(ConflictError):
         self.status = status
 
 
+class ChangedError(ConflictError):
+    """What is to be changed is no more what the caller has seen: it has this `version` now."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__("It was changed meanwhile; look at it again.")
+        self.version = version
+
+
 class IllegalMoveError(MovedOnError):
     """An order of this `status` never becomes what was asked for."""
 

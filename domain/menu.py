@@ -11,6 +11,7 @@ from sqlalchemy import select
 from domain import kinds, model
 from domain.cache import Cache
 from domain.database import Database, Fence, Reader, Role
+from domain.errors import NotFoundError
 from domain.model.menu import Category, Picture, Product
 from domain.model.paging import Following, Rank, Stretch, Window
 
@@ -24,7 +25,7 @@ PICTURE_COLUMNS: Final[tuple[Any, ...]] = (
     model.Product.picture_levels,
     model.Product.picture_uploaded_at,
 )
-_COLUMNS: Final[tuple[Any, ...]] = (
+PRODUCT_COLUMNS: Final[tuple[Any, ...]] = (
     model.Product.id,
     model.Product.cafeteria_id,
     model.Product.category_id,
@@ -33,10 +34,27 @@ _COLUMNS: Final[tuple[Any, ...]] = (
     model.Product.price_minor,
     model.Product.stock,
     model.Product.is_available,
+    model.Product.version,
+    *PICTURE_COLUMNS,
+)
+CATEGORY_COLUMNS: Final = (
+    model.Category.id,
+    model.Category.slug,
+    model.Category.name,
+    model.Category.description,
+    model.Category.position,
+    model.Category.version,
 )
 
 
+def product(row: Sequence[Any]) -> Product:
+    """The product of a row of PRODUCT_COLUMNS."""
+    own = len(PRODUCT_COLUMNS) - len(PICTURE_COLUMNS)
+    return Product(*(*row[:own], picture(*row[own:])))
+
+
 def picture(version: str | None, *facts: Any) -> Picture | None:
+    """The picture of a row of PICTURE_COLUMNS."""
     if version is None:
         return None
     original, width, height, color, thumbhash, levels, uploaded_at = facts
@@ -111,9 +129,19 @@ class Menu:
         last = some[-1] if len(shown) > part.limit else None
         return Stretch(products, last, len(ranks) if isinstance(part, Window) else None)
 
-    async def product(self, product_id: int) -> Product | None:
-        """One product, or None."""
-        return await self._cache.get(kinds.PRODUCTS, product_id, self._read_products)
+    async def category(self, category_id: int) -> Category:
+        """One category. Raises NotFoundError."""
+        for each in await self.categories():
+            if each.id == category_id:
+                return each
+        raise NotFoundError("category", category_id)
+
+    async def product(self, product_id: int) -> Product:
+        """One product. Raises NotFoundError."""
+        found = await self._cache.get(kinds.PRODUCTS, product_id, self._read_products)
+        if found is None:
+            raise NotFoundError("product", product_id)
+        return found
 
     async def _products(self, ids: Sequence[int]) -> list[Product]:
         found = await self._cache.get_many(kinds.PRODUCTS, ids, self._read_products)
@@ -122,13 +150,11 @@ class Menu:
     async def _read_categories(
         self, keys: Sequence[None], fence: Fence
     ) -> tuple[dict[None, list[Category]], Fence]:
-        columns = (
-            model.Category.id,
-            model.Category.slug,
-            model.Category.name,
-            model.Category.description,
+        statement = (
+            select(*CATEGORY_COLUMNS)
+            .where(model.Category.withdrawn_at.is_(None))
+            .order_by(model.Category.position, model.Category.id)
         )
-        statement = select(*columns).order_by(model.Category.position, model.Category.id)
 
         async def read(database: Reader) -> dict[None, list[Category]]:
             found = [Category(*row) for row in await database.execute(statement)]
@@ -147,18 +173,22 @@ class Menu:
     async def _read_products(
         self, keys: Sequence[int], fence: Fence
     ) -> tuple[dict[int, Product], Fence]:
-        statement = select(*_COLUMNS, *PICTURE_COLUMNS).where(model.Product.id.in_(keys))
-        own = len(_COLUMNS)
+        statement = select(*PRODUCT_COLUMNS).where(
+            model.Product.id.in_(keys), model.Product.withdrawn_at.is_(None)
+        )
 
         async def read(database: Reader) -> dict[int, Product]:
-            rows = await database.execute(statement)
-            return {row[0]: Product(*(*row[:own], picture(*row[own:]))) for row in rows}
+            return {row[0]: product(row) for row in await database.execute(statement)}
 
         return await self._database.snapshot(Role.MENU, read, fence)
 
 
 async def _menu(database: Reader, category_id: int | None) -> list[int]:
-    statement = select(model.Product.id).order_by(model.Product.id)
+    statement = (
+        select(model.Product.id)
+        .where(model.Product.withdrawn_at.is_(None))
+        .order_by(model.Product.id)
+    )
     if category_id is not None:
         statement = statement.where(model.Product.category_id == category_id)
     return [row[0] for row in await database.execute(statement)]

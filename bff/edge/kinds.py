@@ -37,12 +37,14 @@ INSUFFICIENT_FUNDS: Final = Kind("insufficient-funds", 409, "There is not enough
 MOVED_ON: Final = Kind("moved-on", 409, "The order is another by now")
 ILLEGAL_MOVE: Final = Kind("illegal-move", 409, "The order never goes there from here")
 IN_FLIGHT: Final = Kind("in-flight", 409, "The same request is being answered")
+CHANGED: Final = Kind("changed", 412, "It was changed meanwhile")
 BODY_TOO_LARGE: Final = Kind("body-too-large", 413, "The body is too large")
 TARGET_TOO_LONG: Final = Kind("target-too-long", 414, "The address is too long")
 UNSUPPORTED_MEDIA_TYPE: Final = Kind("unsupported-media-type", 415, "The body is of another type")
 NO_SUCH_RANGE: Final = Kind("no-such-range", 416, "There is no such part")
 UNPROCESSABLE: Final = Kind("unprocessable", 422, "That cannot be asked")
 KEY_REUSED: Final = Kind("key-reused", 422, "The key was sent with another request")
+CONDITION_REQUIRED: Final = Kind("condition-required", 428, "Which version is meant?")
 HEAD_TOO_LARGE: Final = Kind("head-too-large", 431, "The headers are too large")
 
 # Why a picture is refused, but for its bytes; the names are those of `imaging.picture.Kind`.
@@ -83,5 +85,6 @@ _OF_STATUS: Final = {
         METHOD_NOT_ALLOWED,
         BODY_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
+        CONDITION_REQUIRED,
     )
 }

@@ -130,6 +130,8 @@ def _present(error: Exception) -> Present | None:
             )
         case errors.ClosedError():
             return Present(opens_at=error.opens_at)
+        case errors.ChangedError():
+            return Present(version=error.version)
         case errors.MovedOnError():
             return Present(version=error.version, status=error.status)
     return None
@@ -263,6 +265,7 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     errors.PriceError: _domain(kinds.PRICE_CHANGED),
     errors.FundsError: _domain(kinds.INSUFFICIENT_FUNDS),
     errors.MovedOnError: _domain(kinds.MOVED_ON),
+    errors.ChangedError: _domain(kinds.CHANGED),
     errors.IllegalMoveError: _domain(kinds.ILLEGAL_MOVE),
     errors.InFlightError: _domain(kinds.IN_FLIGHT),
     errors.KeyReusedError: _domain(kinds.KEY_REUSED),

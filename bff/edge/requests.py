@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from litestar import Request
 from litestar.enums import RequestEncodingType
@@ -12,6 +12,10 @@ from litestar.exceptions import ClientException, InternalServerException
 from imaging.routes import ClientGoneError
 
 log = logging.getLogger(__name__)
+
+JSON: Final = RequestEncodingType.JSON.value
+# What a PATCH may be called as well (RFC 7396).
+MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -31,11 +35,12 @@ class ApiRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         media_type, _ = self.content_type
-        if media_type != RequestEncodingType.JSON:
+        taken = (MERGE_PATCH, JSON) if self.method == "PATCH" else (JSON,)
+        if media_type not in taken:
             raise ClientException(
-                f"Send it as {RequestEncodingType.JSON.value}, and say so in Content-Type.",
+                f"Send it as {taken[0]}, and say so in Content-Type.",
                 status_code=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                # RFC 9110 12.5.1: what would have been taken.
-                headers={"Accept": RequestEncodingType.JSON.value},
+                # RFC 9110 12.5.1, RFC 5789 3.1: what would have been taken.
+                headers={"Accept-Patch" if MERGE_PATCH in taken else "Accept": ", ".join(taken)},
             )
         return await super().json()

@@ -1,7 +1,7 @@
 """What each resource looks like on the wire: camelCase, decimal strings, RFC 3339 in UTC."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -10,9 +10,11 @@ from bff.representation.fields import Field, Related, Resource
 from cdn.srcset import srcset
 from domain import cafeterias, devices, orders, payments
 from domain.model import OrderStatus, PaymentStatus, Platform, Role, TransactionKind
+from domain.model.hours import Interval, SpecialDay
 from domain.model.menu import Category, Picture, Product
 from domain.model.money import to_decimal
 
+_MINUTE: Final = timedelta(minutes=1)
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
 CARD_SIZES = "(max-width: 640px) 100vw, (max-width: 1200px) 33vw, 389px"
 
@@ -46,6 +48,7 @@ class ProductView(View, frozen=True):
     price: str
     stock: int
     is_available: bool
+    version: int
     picture: PictureView | None
 
 
@@ -56,6 +59,15 @@ class CategoryView(View, frozen=True):
     slug: str
     name: str
     description: str
+    position: int
+    version: int
+
+
+class ShiftView(View, frozen=True):
+    """An opening interval in local times; may end the day after."""
+
+    opens_at: str
+    closes_at: str
 
 
 class HoursView(View, frozen=True):
@@ -64,6 +76,14 @@ class HoursView(View, frozen=True):
     weekday: int
     opens_at: str
     closes_at: str
+
+
+class ExceptionView(View, frozen=True):
+    """A date that does not follow the week, and why; without shifts it is closed."""
+
+    date: date
+    reason: str
+    shifts: list[ShiftView]
 
 
 class CafeteriaView(View, frozen=True):
@@ -79,7 +99,9 @@ class CafeteriaView(View, frozen=True):
     closes_at: datetime | None
     last_order_at: datetime | None
     next_change: datetime | None
+    last_order_minutes: int
     hours: list[HoursView]
+    version: int
 
 
 class ItemView(View, frozen=True):
@@ -138,6 +160,7 @@ def product(row: Product) -> ProductView:
         price=to_decimal(row.price_minor),
         stock=row.stock,
         is_available=row.is_available,
+        version=row.version,
         picture=None if row.picture is None else picture(row.id, row.picture),
     )
 
@@ -158,7 +181,7 @@ def picture(product_id: int, facts: Picture) -> PictureView:
 
 def category(row: Category) -> CategoryView:
     """A category."""
-    return CategoryView(row.id, row.slug, row.name, row.description)
+    return CategoryView(row.id, row.slug, row.name, row.description, row.position, row.version)
 
 
 def cafeteria(row: cafeterias.Cafeteria) -> CafeteriaView:
@@ -174,11 +197,19 @@ def cafeteria(row: cafeterias.Cafeteria) -> CafeteriaView:
         closes_at=row.status.closes_at,
         last_order_at=row.status.last_order_at,
         next_change=row.status.next_change,
-        hours=[
-            HoursView(each.weekday, f"{each.opens_at:%H:%M}", f"{each.closes_at:%H:%M}")
-            for each in row.schedule.weekly
-        ],
+        last_order_minutes=row.schedule.last_order // _MINUTE,
+        hours=[HoursView(each.weekday, *_shift(each)) for each in row.schedule.weekly],
+        version=row.version,
     )
+
+
+def exception(day: SpecialDay) -> ExceptionView:
+    """A date that does not follow the week."""
+    return ExceptionView(day.on, day.reason, [ShiftView(*_shift(each)) for each in day.intervals])
+
+
+def _shift(interval: Interval) -> tuple[str, str]:
+    return f"{interval.opens_at:%H:%M}", f"{interval.closes_at:%H:%M}"
 
 
 def order(row: orders.Order) -> OrderView:

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation.views import View
+from bff.routes.inputs import END
 from domain.accounts import (
     LEAST_PASSWORD,
     MOST_ADDRESS,
@@ -39,8 +40,6 @@ JSON_PROBLEMS: Final = (
     kinds.UNAVAILABLE,
 )
 
-# The end of a pattern; "$" would let a newline follow.
-END: Final = r"(?![\s\S])"
 # No control characters: PostgreSQL takes no NUL, and no address has any.
 Address = Annotated[
     str, Meta(max_length=MOST_ADDRESS, pattern=r"^[^\x00-\x20\x7f@]+@[^\x00-\x20\x7f@]+" + END)

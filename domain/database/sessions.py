@@ -73,12 +73,17 @@ class Writer(Reader):
         """Run one that returns nothing, once for each of several values."""
         await run_many(self._connection, statement, several)
 
-    async def announce(self, kind: str, payload: dict[str, Any], *, at_once: bool = False) -> int:
+    async def announce(
+        self, kind: str, payload: dict[str, Any], *, at_once: bool = False, is_record: bool = False
+    ) -> int:
         """Write an event into the outbox; its id.
 
         It is its writer's for a while, but `at_once` anybody's where the writer leaves it to them.
+        A record has nobody to see to it: it is for whoever asks afterwards who did what.
         """
         values: dict[str, Any] = {"due_at": func.now()} if at_once else {}
+        if is_record:
+            values["delivered_at"] = func.now()
         written = await self.change(
             insert(OutboxEvent)
             .values(kind=kind, payload=payload, **values)

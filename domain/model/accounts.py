@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model.base import Base, CreatedAt, Key, words
+from domain.model.base import Base, CreatedAt, Key, Version, words
 
 
 class Role(StrEnum):
@@ -29,6 +29,7 @@ class User(Base):
     cafeteria_id: Mapped[int | None] = mapped_column(ForeignKey("cafeterias.id"))
     password_hash: Mapped[str] = mapped_column(Text)
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    version: Mapped[Version]
     created_at: Mapped[CreatedAt]
 
     __table_args__ = (

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from sqlalchemy import BigInteger, DateTime, Enum, Identity, MetaData, func
+from sqlalchemy import BigInteger, DateTime, Enum, Identity, Integer, MetaData, func, text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 
@@ -32,6 +32,12 @@ CreatedAt = Annotated[
 UpdatedAt = Annotated[
     datetime, mapped_column(DateTime(timezone=True), server_default=func.now(), nullable=False)
 ]
+
+
+# Grows by one at each change, by whomever: triggers see to it where a change does not.
+Version = Annotated[int, mapped_column(Integer, server_default=text("1"))]
+# What is deleted is in no list any more, but what was ordered of it still refers to it.
+WithdrawnAt = Annotated[datetime | None, mapped_column(DateTime(timezone=True))]
 
 
 def words(kind: type[StrEnum], name: str) -> Enum:

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Computed,
     Date,
     ForeignKey,
+    Index,
     SmallInteger,
     Text,
     Time,
@@ -21,7 +22,7 @@ from sqlalchemy.dialects.postgresql import (
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model.base import Base, CreatedAt, Key
+from domain.model.base import Base, CreatedAt, Key, Version, WithdrawnAt
 
 # [start, end) in minutes of the ISO week. An interval that closes at or before the time it opens
 # runs into the next day; what of Sunday's runs past the week's end is Monday morning.
@@ -60,13 +61,19 @@ class Cafeteria(Base):
     __tablename__ = "cafeterias"
 
     id: Mapped[Key]
-    name: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
     location: Mapped[str] = mapped_column(Text)
     time_zone: Mapped[str] = mapped_column(Text)
     last_order_minutes: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     created_at: Mapped[CreatedAt]
+    # Of its hours too.
+    version: Mapped[Version]
+    withdrawn_at: Mapped[WithdrawnAt]
 
     __table_args__ = (
+        Index(
+            "uq_cafeterias_name", "name", unique=True, postgresql_where=text("withdrawn_at IS NULL")
+        ),
         CheckConstraint("length(name) BETWEEN 1 AND 120", name="name"),
         CheckConstraint("last_order_minutes BETWEEN 0 AND 240", name="last_order_minutes"),
     )

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt
+from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt, Version, WithdrawnAt
 
 
 class Category(Base):
@@ -25,12 +25,20 @@ class Category(Base):
     __tablename__ = "categories"
 
     id: Mapped[Key]
-    slug: Mapped[str] = mapped_column(Text, unique=True)
+    slug: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text, server_default="")
     position: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    version: Mapped[Version]
+    withdrawn_at: Mapped[WithdrawnAt]
 
-    __table_args__ = (CheckConstraint("length(name) BETWEEN 1 AND 120", name="name"),)
+    __table_args__ = (
+        CheckConstraint("length(name) BETWEEN 1 AND 120", name="name"),
+        # One that was withdrawn makes room for another of its name.
+        Index(
+            "uq_categories_slug", "slug", unique=True, postgresql_where=text("withdrawn_at IS NULL")
+        ),
+    )
 
 
 class Product(Base):
@@ -56,7 +64,8 @@ class Product(Base):
     # The sizes of the copies beside the original, as [[width, height], ...].
     picture_levels: Mapped[Any] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
     picture_uploaded_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    version: Mapped[Version]
+    withdrawn_at: Mapped[WithdrawnAt]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -64,6 +73,8 @@ class Product(Base):
         CheckConstraint("length(name) BETWEEN 1 AND 160", name="name"),
         CheckConstraint("price_minor BETWEEN 0 AND 100000000", name="price"),
         CheckConstraint("stock >= 0", name="never_oversold"),
+        # So whoever sells has one thing to look at.
+        CheckConstraint("withdrawn_at IS NULL OR NOT is_available", name="withdrawn_is_off"),
         CheckConstraint(
             "num_nulls(picture_version, picture_original, picture_width, picture_height,"
             " picture_uploaded_at) IN (0, 5)"

@@ -69,6 +69,7 @@ class SpecialDay(Struct, frozen=True):
 
     on: date
     intervals: tuple[Interval, ...] = ()
+    reason: str = ""
 
     def __post_init__(self) -> None:
         _reject_overlaps((*_minutes_of_day(interval), interval) for interval in self.intervals)
@@ -177,6 +178,7 @@ class Place(Struct, frozen=True):
     name: str
     location: str
     schedule: Schedule
+    version: int
 
 
 def minutes_of_week(interval: WeeklyInterval) -> tuple[int, int]:

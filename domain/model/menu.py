@@ -29,6 +29,8 @@ class Category(Struct, frozen=True):
     slug: str
     name: str
     description: str
+    position: int
+    version: int
 
 
 class Product(Struct, frozen=True):
@@ -42,4 +44,5 @@ class Product(Struct, frozen=True):
     price_minor: int
     stock: int
     is_available: bool
+    version: int
     picture: Picture | None

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model.base import Base, CreatedAt, Key, UpdatedAt
+from domain.model.base import Base, CreatedAt, Key, UpdatedAt, Version
 
 
 class Configuration(Base):
@@ -17,6 +17,7 @@ class Configuration(Base):
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     value: Mapped[Any] = mapped_column(JSONB)
+    version: Mapped[Version]
     updated_at: Mapped[UpdatedAt]
 
 

@@ -2,7 +2,16 @@
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.model.base import Base, CreatedAt, Key, Minor, UpdatedAt, words
@@ -58,6 +67,11 @@ class Order(Base):
     pickup_code: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
+    # The number of the transaction that changed it last; None where that is longer ago than it is
+    # asked for. A trigger sees to it.
+    changed_in: Mapped[int | None] = mapped_column(
+        BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
+    )
 
     __table_args__ = (
         CheckConstraint("total_minor >= 0", name="total"),
@@ -78,6 +92,13 @@ class Order(Base):
             "cafeteria_id",
             text("created_at DESC"),
             text("id DESC"),
+        ),
+        # What is new to whoever was away.
+        Index(
+            "ix_orders_changed_in",
+            "changed_in",
+            "id",
+            postgresql_where=text("changed_in IS NOT NULL"),
         ),
         # The counter's board: only what is still being worked on, so it stays tiny.
         Index(

@@ -15,6 +15,8 @@ from infra.demo.campus import PASSWORD
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
 JSON = {"content-type": "application/json", "idempotency-key": "another for each request"}
+# Of nothing that there is, so that nothing is changed.
+VERSIONS: list[dict[str, str]] = [{}, {"if-match": '"999"'}]
 # Told of all operations in one place: none of them says it again.
 OF_ALL = {405, 408, 414, 431, 500}
 IN_PATH = {
@@ -24,6 +26,9 @@ IN_PATH = {
     "{session_id}": ["0", "1", "999999", str(2**63)],
     "{notification_id}": ["0", "999999", str(2**63)],
     "{device_id}": ["0", "999999", str(2**63)],
+    "{category_id}": ["0", "1", "999999", str(2**63)],
+    "{cafeteria_id}": ["0", "1", "999999", str(2**63)],
+    "{on}": ["2031-12-25", "2031-02-30", "christmas"],
     "{path}": ["nothing", "%00"],
 }
 QUERIES = [
@@ -59,6 +64,24 @@ BODIES: list[tuple[bytes, dict[str, str]]] = [
         + b'{"productId": 1, "quantity": 99}]}',
         JSON,
     ),
+    (b'{"cafeteriaId": 1, "categoryId": 999999, "name": "A", "price": "1"}', JSON),
+    (b'{"slug": "soups", "name": "A"}', JSON),
+    ('{"name": "Cafetería Central", "location": "B", "timeZone": "UTC"}'.encode(), JSON),
+    (b'{"name": "A", "location": "B", "timeZone": "Mars"}', JSON),
+    (b'{"timeZone": "Mars"}', JSON),
+    (b'{"categoryId": 999999}', JSON),
+    (b'{"hours": []}', JSON),
+    (
+        b'{"hours": [{"weekday": 1, "opensAt": "08:00", "closesAt": "09:00"},'
+        b' {"weekday": 1, "opensAt": "08:30", "closesAt": "10:00"}]}',
+        JSON,
+    ),
+    (b'{"shifts": []}', JSON),
+    (
+        b'{"shifts": [{"opensAt": "08:00", "closesAt": "09:00"},'
+        b' {"opensAt": "08:30", "closesAt": "10:00"}]}',
+        JSON,
+    ),
     (b'{"status": "accepted", "version": 999}', JSON),
     (b'{"version": 999}', JSON),
     (b'{"amount": "0.99"}', JSON),
@@ -73,6 +96,12 @@ ELSEWHERE = {
     # A dish that is sold out, an account that was closed (test_orders, test_ordering).
     ("post", "/api/orders", 409),
     ("post", "/api/orders", 403),
+    # Where there is one already, or what changes it in between (test_changes_of_the_menu).
+    ("post", "/api/products", 409),
+    ("post", "/api/categories", 422),
+    ("patch", "/api/cafeterias/{cafeteria_id}", 409),
+    ("delete", "/api/categories/{category_id}", 409),
+    ("delete", "/api/cafeterias/{cafeteria_id}", 409),
     # Moves of an order that is there (test_orders).
     ("post", "/api/orders/{order_id}/status", 403),
     ("post", "/api/orders/{order_id}/cancel", 403),
@@ -161,10 +190,11 @@ def test_a_picture_is_declared_as_it_is_answered(document: Document, path: str) 
 
 def addresses(path: str) -> list[str]:
     """A path with each of the values in place of its parameter, some of them wrong."""
+    several = [path]
     for name, values in IN_PATH.items():
         if name in path:
-            return [path.replace(name, value) for value in values]
-    return [path]
+            several = [each.replace(name, value) for each in several for value in values]
+    return several
 
 
 async def test_a_wrong_request_is_answered_as_declared(
@@ -172,12 +202,15 @@ async def test_a_wrong_request_is_answered_as_declared(
 ) -> None:
     provoked = set()
     for method, path, operation in operations(document):
-        bodies = BODIES if method in ("post", "put") else BODIES[:1]
+        bodies = BODIES if method in ("post", "put", "patch") else BODIES[:1]
+        versions = VERSIONS if "428" in operation["responses"] else VERSIONS[:1]
         who = callers if "security" in operation else callers[:1]
         queries = QUERIES if method in ("get", "head") else QUERIES[:1]
         declared = {int(status) for status in operation["responses"] if status != "default"}
-        for url, query, (body, named), caller in product(addresses(path), queries, bodies, who):
-            headers = {**caller, **named}
+        for url, query, (body, named), version, caller in product(
+            addresses(path), queries, bodies, versions, who
+        ):
+            headers = {**caller, **named, **version}
             if "idempotency-key" in headers:
                 headers["idempotency-key"] = str(uuid4())
             answer = await client.request(method, f"{url}?{query}", content=body, headers=headers)

@@ -146,8 +146,14 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/products/{product_id}/picture",
         "/api/products/{product_id}/picture/preparation",
         "/api/products",
+        "/api/products/{product_id}",
         "/api/categories",
+        "/api/categories/{category_id}",
         "/api/cafeterias",
+        "/api/cafeterias/{cafeteria_id}",
+        "/api/cafeterias/{cafeteria_id}/hours",
+        "/api/cafeterias/{cafeteria_id}/exceptions",
+        "/api/cafeterias/{cafeteria_id}/exceptions/{on}",
         "/api/orders",
         "/api/orders/{order_id}",
         "/api/orders/{order_id}/status",
@@ -234,7 +240,8 @@ async def test_a_page_that_no_file_can_be_is_not_found(
     ("url", "allowed"),
     [
         ("/api/orders", "GET, HEAD, OPTIONS, POST"),
-        ("/api/products", "GET, HEAD, OPTIONS"),
+        ("/api/products", "GET, HEAD, OPTIONS, POST"),
+        ("/api/products/1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("/auth/login", "OPTIONS, POST"),
         ("/products/1", "GET, HEAD, OPTIONS"),
         ("/docs", "GET, HEAD, OPTIONS"),
@@ -245,7 +252,7 @@ async def test_what_can_be_done_is_told_to_who_asks_and_to_who_is_refused(
 ) -> None:
     asked = await client.options(url)
     assert (asked.status_code, asked.headers["allow"]) == (204, allowed)
-    for method in ("PATCH", "BREW"):
+    for method in ("PUT", "BREW"):
         refused = await client.request(method, url)
         assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
         assert refused.json()["type"] == "urn:comanda:problem:method-not-allowed"

@@ -1,0 +1,315 @@
+"""One cafeteria: as everybody sees it, and as administrators change it and its hours."""
+
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Final, cast
+from zoneinfo import ZoneInfo
+
+from litestar import Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.exceptions import ValidationException
+from litestar.params import JSONBody, PathParameter
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bff.edge import kinds
+from bff.edge.problems import declared
+from bff.representation import views
+from bff.routes.auth import BEARER, JSON_PROBLEMS
+from bff.routes.idempotency import IdempotencyKey, keyed
+from bff.routes.inputs import LINE, TEXT, PathId, WallTime, given
+from bff.routes.versions import ETAG, LOCATION, IfMatch, expected, named
+from domain.accounts import Principal
+from domain.cafeteria_changes import (
+    MOST_INTERVALS,
+    MOST_LAST_ORDER_MINUTES,
+    MOST_LOCATION,
+    MOST_NAME,
+    MOST_REASON,
+    MOST_SHIFTS,
+    MOST_ZONE,
+    CafeteriaChange,
+    CafeteriaChanges,
+    NewCafeteria,
+)
+from domain.cafeterias import Cafeteria, Cafeterias
+from domain.errors import InvalidError
+from domain.model.hours import Interval, SpecialDay, WeeklyInterval
+
+READS: Final = declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE)
+PROBLEMS: Final = (
+    kinds.INVALID_PARAMETER,
+    kinds.UNAUTHENTICATED,
+    kinds.FORBIDDEN,
+    kinds.NOT_FOUND,
+    kinds.CHANGED,
+    kinds.CONDITION_REQUIRED,
+)
+Name = Annotated[str, Meta(max_length=MOST_NAME, pattern=LINE)]
+Location = Annotated[str, Meta(max_length=MOST_LOCATION, pattern=LINE)]
+TimeZone = Annotated[
+    str,
+    Meta(max_length=MOST_ZONE, pattern=LINE, description="an IANA name, like Europe/Madrid"),
+]
+LastOrder = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=MOST_LAST_ORDER_MINUTES,
+        description="minutes before closing at which the last order is taken",
+    ),
+]
+On = Annotated[
+    str,
+    PathParameter(pattern="^2[0-9]{3}-[0-9]{2}-[0-9]{2}$(?!\n)", description="like 2026-11-24"),
+]
+
+
+class CafeteriaBody(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A cafeteria that the campus is to have."""
+
+    name: Name
+    location: Location
+    time_zone: TimeZone
+    last_order_minutes: LastOrder = 0
+
+
+class CafeteriaPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What of a cafeteria becomes another (RFC 7396); what is not named stays, and null is nothing
+    that any of it could be."""
+
+    name: Name | UnsetType = UNSET
+    location: Location | UnsetType = UNSET
+    time_zone: TimeZone | UnsetType = UNSET
+    last_order_minutes: LastOrder | UnsetType = UNSET
+
+
+class Shift(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """An opening interval; one that closes no later than it opens ends the day after."""
+
+    opens_at: WallTime
+    closes_at: WallTime
+
+
+class Hours(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """An opening interval of every week: ISO weekday, 1 is Monday."""
+
+    weekday: Annotated[int, Meta(ge=1, le=7)]
+    opens_at: WallTime
+    closes_at: WallTime
+
+
+class Week(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a cafeteria is open, week by week; none may overlap."""
+
+    hours: Annotated[list[Hours], Meta(max_length=MOST_INTERVALS)]
+
+
+class Day(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a cafeteria is open on one date; without shifts it is closed."""
+
+    shifts: Annotated[list[Shift], Meta(max_length=MOST_SHIFTS)]
+    reason: Annotated[str, Meta(max_length=MOST_REASON, pattern=TEXT)] = ""
+
+
+class ExceptionList(Struct, frozen=True):
+    """Dates to come that do not follow the week, in their order."""
+
+    data: list[views.ExceptionView]
+
+
+@get(
+    "/api/cafeterias/{cafeteria_id:int}",
+    summary="A cafeteria",
+    tags=["menu"],
+    response_headers=[ETAG],
+    responses=READS,
+)
+async def show_cafeteria(
+    cafeteria_id: PathId, cafeterias: NamedDependency[Cafeterias]
+) -> Response[views.CafeteriaView]:
+    """With its hours, and whether it is open at this instant."""
+    return _shown(await cafeterias.one(cafeteria_id, datetime.now(UTC)))
+
+
+@get(
+    "/api/cafeterias/{cafeteria_id:int}/exceptions",
+    summary="When a cafeteria does not follow its week",
+    tags=["menu"],
+    responses=READS,
+)
+async def list_exceptions(
+    cafeteria_id: PathId, cafeterias: NamedDependency[Cafeterias]
+) -> ExceptionList:
+    """Holidays and other days with hours of their own, from today on; the next 400 of them."""
+    now = datetime.now(UTC)
+    place = await cafeterias.one(cafeteria_id, now)
+    today = now.astimezone(ZoneInfo(place.schedule.time_zone)).date()
+    days = await cafeterias.exceptions(cafeteria_id, today)
+    return ExceptionList([views.exception(day) for day in days])
+
+
+@post(
+    "/api/cafeterias",
+    summary="Add a cafeteria",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG, LOCATION],
+    responses=declared(
+        *JSON_PROBLEMS,
+        kinds.UNAUTHENTICATED,
+        kinds.FORBIDDEN,
+        kinds.CONFLICT,
+        kinds.IN_FLIGHT,
+        kinds.UNPROCESSABLE,
+        kinds.KEY_REUSED,
+    ),
+)
+async def add_cafeteria(
+    data: JSONBody[CafeteriaBody],
+    idempotency_key: IdempotencyKey,
+    principal: NamedDependency[Principal],
+    cafeteria_changes: NamedDependency[CafeteriaChanges],
+) -> Response[views.CafeteriaView]:
+    """By administrators, without hours yet; 409 where there is one of that name, 422 where there
+    is no such time zone."""
+    new = NewCafeteria(
+        name=data.name,
+        location=data.location,
+        time_zone=data.time_zone,
+        last_order_minutes=data.last_order_minutes,
+    )
+    request = keyed(principal, idempotency_key, "cafeteria", data)
+    shown = _shown(await cafeteria_changes.add(principal, new, request))
+    shown.headers["Location"] = f"/api/cafeterias/{shown.content.id}"
+    return shown
+
+
+@patch(
+    "/api/cafeterias/{cafeteria_id:int}",
+    summary="Change a cafeteria",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.CONFLICT, kinds.UNPROCESSABLE),
+)
+async def change_cafeteria(
+    cafeteria_id: PathId,
+    data: JSONBody[CafeteriaPatch],
+    principal: NamedDependency[Principal],
+    cafeteria_changes: NamedDependency[CafeteriaChanges],
+    if_match: IfMatch = None,
+) -> Response[views.CafeteriaView]:
+    """By administrators; 409 where there is another one of that name, 422 where there is no such
+    time zone."""
+    return _shown(
+        await cafeteria_changes.change(
+            principal, cafeteria_id, cast("CafeteriaChange", given(data)), expected(if_match)
+        )
+    )
+
+
+@delete(
+    "/api/cafeterias/{cafeteria_id:int}",
+    summary="Close a cafeteria for good",
+    tags=["menu"],
+    security=BEARER,
+    responses=declared(*PROBLEMS, kinds.CONFLICT, kinds.UNAVAILABLE),
+)
+async def withdraw_cafeteria(
+    cafeteria_id: PathId,
+    principal: NamedDependency[Principal],
+    cafeteria_changes: NamedDependency[CafeteriaChanges],
+    if_match: IfMatch = None,
+) -> None:
+    """By administrators; 409 while it has products on the menu. Its orders and reports stay."""
+    await cafeteria_changes.withdraw(principal, cafeteria_id, expected(if_match))
+
+
+@put(
+    "/api/cafeterias/{cafeteria_id:int}/hours",
+    summary="Set when a cafeteria is open",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.UNPROCESSABLE),
+)
+async def set_hours(
+    cafeteria_id: PathId,
+    data: JSONBody[Week],
+    principal: NamedDependency[Principal],
+    cafeteria_changes: NamedDependency[CafeteriaChanges],
+    if_match: IfMatch = None,
+) -> Response[views.CafeteriaView]:
+    """All of the week anew, under the version of the cafeteria. By administrators; 422 where two
+    intervals overlap, Sunday night with Monday morning too."""
+    week = [
+        WeeklyInterval(*_wall(each.opens_at, each.closes_at), weekday=each.weekday)
+        for each in data.hours
+    ]
+    return _shown(
+        await cafeteria_changes.set_week(principal, cafeteria_id, week, expected(if_match))
+    )
+
+
+@put(
+    "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:str}",
+    summary="Set other hours for a date",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.UNPROCESSABLE),
+)
+async def set_exception(
+    cafeteria_id: PathId,
+    on: On,
+    data: JSONBody[Day],
+    principal: NamedDependency[Principal],
+    cafeteria_changes: NamedDependency[CafeteriaChanges],
+    if_match: IfMatch = None,
+) -> Response[views.CafeteriaView]:
+    """A holiday, or a long night, under the version of the cafeteria. By administrators; 422 where
+    shifts overlap."""
+    date_of = _date(on)
+    shifts = tuple(Interval(*_wall(each.opens_at, each.closes_at)) for each in data.shifts)
+    try:
+        day = SpecialDay(date_of, shifts, data.reason)
+    except ValueError as error:
+        raise InvalidError(str(error)) from error
+    return _shown(await cafeteria_changes.set_day(principal, cafeteria_id, day, expected(if_match)))
+
+
+@delete(
+    "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:str}",
+    summary="Have a date follow the week again",
+    tags=["menu"],
+    security=BEARER,
+    responses=declared(*PROBLEMS, kinds.UNAVAILABLE),
+)
+async def unset_exception(
+    cafeteria_id: PathId,
+    on: On,
+    principal: NamedDependency[Principal],
+    cafeteria_changes: NamedDependency[CafeteriaChanges],
+    if_match: IfMatch = None,
+) -> None:
+    """Under the version of the cafeteria; that it follows it already is no error. By
+    administrators."""
+    await cafeteria_changes.unset_day(principal, cafeteria_id, _date(on), expected(if_match))
+
+
+def _shown(cafeteria: Cafeteria) -> Response[views.CafeteriaView]:
+    turns = cafeteria.status.next_change
+    # It looks the same until then.
+    headers = named(cafeteria.version, None if turns is None else int(turns.timestamp()))
+    return Response(views.cafeteria(cafeteria), headers=headers)
+
+
+def _wall(opens_at: str, closes_at: str) -> tuple[time, time]:
+    return time.fromisoformat(opens_at), time.fromisoformat(closes_at)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        wrong = {"key": "on", "message": "it is no day like 2026-11-24", "source": "path"}
+        raise ValidationException(extra=[wrong]) from error

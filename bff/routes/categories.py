@@ -1,0 +1,150 @@
+"""One section of the menu: as everybody sees it, and as administrators change it."""
+
+from typing import Annotated, Final, cast
+
+from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bff.edge import kinds
+from bff.edge.problems import declared
+from bff.representation import views
+from bff.routes.auth import BEARER, JSON_PROBLEMS
+from bff.routes.idempotency import IdempotencyKey, keyed
+from bff.routes.inputs import LINE, TEXT, PathId, Slug, given
+from bff.routes.versions import ETAG, LOCATION, IfMatch, expected, named, placed
+from domain.accounts import Principal
+from domain.menu import Menu
+from domain.menu_changes import (
+    MOST_CATEGORY_NAME,
+    MOST_DESCRIPTION,
+    MOST_POSITION,
+    CategoryChange,
+    MenuChanges,
+    NewCategory,
+)
+from domain.model.menu import Category
+
+PROBLEMS: Final = (
+    kinds.INVALID_PARAMETER,
+    kinds.UNAUTHENTICATED,
+    kinds.FORBIDDEN,
+    kinds.NOT_FOUND,
+    kinds.CONFLICT,
+    kinds.CHANGED,
+    kinds.CONDITION_REQUIRED,
+)
+Name = Annotated[str, Meta(max_length=MOST_CATEGORY_NAME, pattern=LINE)]
+Description = Annotated[str, Meta(max_length=MOST_DESCRIPTION, pattern=TEXT)]
+Position = Annotated[
+    int, Meta(ge=0, le=MOST_POSITION, description="the menu begins with the lowest")
+]
+
+
+class CategoryBody(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A section that the menu is to have."""
+
+    slug: Slug
+    name: Name
+    description: Description = ""
+    position: Position = 0
+
+
+class CategoryPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What of a section becomes another (RFC 7396); what is not named stays, and null is nothing
+    that any of it could be."""
+
+    slug: Slug | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    position: Position | UnsetType = UNSET
+
+
+@get(
+    "/api/categories/{category_id:int}",
+    summary="A section of the menu",
+    tags=["menu"],
+    response_headers=[ETAG],
+    responses=declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE),
+)
+async def show_category(
+    category_id: PathId, menu: NamedDependency[Menu]
+) -> Response[views.CategoryView]:
+    """404 for one that was withdrawn."""
+    return _shown(await menu.category(category_id))
+
+
+@post(
+    "/api/categories",
+    summary="Add a section to the menu",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG, LOCATION],
+    responses=declared(
+        *JSON_PROBLEMS,
+        kinds.UNAUTHENTICATED,
+        kinds.FORBIDDEN,
+        kinds.CONFLICT,
+        kinds.IN_FLIGHT,
+        kinds.KEY_REUSED,
+    ),
+)
+async def add_category(
+    data: JSONBody[CategoryBody],
+    idempotency_key: IdempotencyKey,
+    principal: NamedDependency[Principal],
+    menu_changes: NamedDependency[MenuChanges],
+) -> Response[views.CategoryView]:
+    """By administrators; 409 where there is one of that slug."""
+    new = NewCategory(
+        slug=data.slug, name=data.name, description=data.description, position=data.position
+    )
+    request = keyed(principal, idempotency_key, "category", data)
+    category = await menu_changes.add_category(principal, new, request)
+    headers = placed(category.version, f"/api/categories/{category.id}")
+    return Response(views.category(category), headers=headers)
+
+
+@patch(
+    "/api/categories/{category_id:int}",
+    summary="Change a section of the menu",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(*PROBLEMS, *JSON_PROBLEMS),
+)
+async def change_category(
+    category_id: PathId,
+    data: JSONBody[CategoryPatch],
+    principal: NamedDependency[Principal],
+    menu_changes: NamedDependency[MenuChanges],
+    if_match: IfMatch = None,
+) -> Response[views.CategoryView]:
+    """By administrators; 409 where there is another one of that slug."""
+    return _shown(
+        await menu_changes.change_category(
+            principal, category_id, cast("CategoryChange", given(data)), expected(if_match)
+        )
+    )
+
+
+@delete(
+    "/api/categories/{category_id:int}",
+    summary="Withdraw a section of the menu",
+    tags=["menu"],
+    security=BEARER,
+    responses=declared(*PROBLEMS, kinds.UNAVAILABLE),
+)
+async def withdraw_category(
+    category_id: PathId,
+    principal: NamedDependency[Principal],
+    menu_changes: NamedDependency[MenuChanges],
+    if_match: IfMatch = None,
+) -> None:
+    """By administrators; 409 while there are products in it. Reports go on to name it."""
+    await menu_changes.withdraw_category(principal, category_id, expected(if_match))
+
+
+def _shown(category: Category) -> Response[views.CategoryView]:
+    return Response(views.category(category), headers=named(category.version))

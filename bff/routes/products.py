@@ -1,0 +1,165 @@
+"""One product: as everybody sees it, and as those who run its counter change it."""
+
+from typing import Annotated, Final, cast
+
+from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bff.edge import kinds
+from bff.edge.problems import declared
+from bff.representation import views
+from bff.routes.auth import BEARER, JSON_PROBLEMS
+from bff.routes.idempotency import IdempotencyKey, keyed
+from bff.routes.inputs import LINE, TEXT, Id, PathId, Price, given
+from bff.routes.versions import ETAG, LOCATION, IfMatch, expected, named, placed
+from domain.accounts import Principal
+from domain.menu import Menu
+from domain.menu_changes import (
+    MOST_DESCRIPTION,
+    MOST_PRODUCT_NAME,
+    MOST_STOCK,
+    MenuChanges,
+    NewProduct,
+    ProductChange,
+)
+from domain.model.menu import Product
+from domain.model.money import to_minor
+
+PROBLEMS: Final = (
+    kinds.INVALID_PARAMETER,
+    kinds.UNAUTHENTICATED,
+    kinds.FORBIDDEN,
+    kinds.NOT_FOUND,
+    kinds.CHANGED,
+    kinds.CONDITION_REQUIRED,
+)
+Name = Annotated[str, Meta(max_length=MOST_PRODUCT_NAME, pattern=LINE)]
+Description = Annotated[str, Meta(max_length=MOST_DESCRIPTION, pattern=TEXT)]
+Stock = Annotated[int, Meta(ge=0, le=MOST_STOCK)]
+
+
+class ProductBody(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A dish that is to be on the menu."""
+
+    cafeteria_id: Id
+    category_id: Id
+    name: Name
+    price: Price
+    description: Description = ""
+    stock: Stock = 0
+    is_available: bool = True
+
+
+class ProductPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What of a dish becomes another (RFC 7396); what is not named stays, and null is nothing
+    that any of it could be."""
+
+    category_id: Id | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    price: Price | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    stock: Stock | UnsetType = UNSET
+    is_available: bool | UnsetType = UNSET
+
+
+@get(
+    "/api/products/{product_id:int}",
+    summary="A product",
+    tags=["menu"],
+    response_headers=[ETAG],
+    responses=declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE),
+)
+async def show_product(
+    product_id: PathId, menu: NamedDependency[Menu]
+) -> Response[views.ProductView]:
+    """As it stands on the menu; 404 for one that was withdrawn."""
+    return _shown(await menu.product(product_id))
+
+
+@post(
+    "/api/products",
+    summary="Put a product on the menu",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG, LOCATION],
+    responses=declared(
+        *JSON_PROBLEMS,
+        kinds.UNAUTHENTICATED,
+        kinds.FORBIDDEN,
+        kinds.IN_FLIGHT,
+        kinds.UNPROCESSABLE,
+        kinds.KEY_REUSED,
+    ),
+)
+async def add_product(
+    data: JSONBody[ProductBody],
+    idempotency_key: IdempotencyKey,
+    principal: NamedDependency[Principal],
+    menu_changes: NamedDependency[MenuChanges],
+) -> Response[views.ProductView]:
+    """By the staff of the cafeteria, and administrators; 422 where there is no such cafeteria or
+    category."""
+    new = NewProduct(
+        cafeteria_id=data.cafeteria_id,
+        category_id=data.category_id,
+        name=data.name,
+        description=data.description,
+        price_minor=to_minor(data.price),
+        stock=data.stock,
+        is_available=data.is_available,
+    )
+    request = keyed(principal, idempotency_key, "product", data)
+    product = await menu_changes.add_product(principal, new, request)
+    headers = placed(product.version, f"/api/products/{product.id}")
+    return Response(views.product(product), headers=headers)
+
+
+@patch(
+    "/api/products/{product_id:int}",
+    summary="Change a product",
+    tags=["menu"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.UNPROCESSABLE),
+)
+async def change_product(
+    product_id: PathId,
+    data: JSONBody[ProductPatch],
+    principal: NamedDependency[Principal],
+    menu_changes: NamedDependency[MenuChanges],
+    if_match: IfMatch = None,
+) -> Response[views.ProductView]:
+    """By the staff of its cafeteria, and administrators. Each order makes another version, for
+    there is less in stock then: `If-Match: *` is for taking a dish off in the middle of lunch."""
+    change = given(data)
+    if "price" in change:
+        change["price_minor"] = to_minor(change.pop("price"))
+    return _shown(
+        await menu_changes.change_product(
+            principal, product_id, cast("ProductChange", change), expected(if_match)
+        )
+    )
+
+
+@delete(
+    "/api/products/{product_id:int}",
+    summary="Withdraw a product",
+    tags=["menu"],
+    security=BEARER,
+    responses=declared(*PROBLEMS, kinds.UNAVAILABLE),
+)
+async def withdraw_product(
+    product_id: PathId,
+    principal: NamedDependency[Principal],
+    menu_changes: NamedDependency[MenuChanges],
+    if_match: IfMatch = None,
+) -> None:
+    """It is on no menu any more, and cannot be ordered; orders and reports go on to name it. By
+    the staff of its cafeteria, and administrators."""
+    await menu_changes.withdraw_product(principal, product_id, expected(if_match))
+
+
+def _shown(product: Product) -> Response[views.ProductView]:
+    return Response(views.product(product), headers=named(product.version))
