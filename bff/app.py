@@ -48,6 +48,7 @@ from domain.events import Event, Outbox, Relay
 from domain.menu import Menu
 from domain.menu_changes import MenuChanges
 from domain.notifications import CREATED, Notifications
+from domain.order_changes import OrderChanges
 from domain.order_history import OrderHistory
 from domain.ordering import Ordering
 from domain.payments import STARTED, Payments
@@ -147,6 +148,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "notifications": Notifications(database),
         "devices": Devices(database),
         "order_history": OrderHistory(database),
+        "order_changes": OrderChanges(database, lambda: cache.changes.generation),
         "reports": Reports(database),
         "origin": origin,
         "intake": intake,
@@ -226,6 +228,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             orders.move_order,
             orders.cancel_order,
             orders.list_orders,
+            orders.list_changes,
             orders.show_order,
             wallet.show_wallet,
             wallet.top_up,

@@ -69,6 +69,13 @@ class IllegalMoveError(MovedOnError):
     """An order of this `status` never becomes what was asked for."""
 
 
+class PositionLostError(DomainError):
+    """What came since cannot be told: the position is of another database than there is now."""
+
+    def __init__(self) -> None:
+        super().__init__("Read the list again, from a new position.")
+
+
 class InFlightError(ConflictError):
     """The same request is being answered at this moment."""
 

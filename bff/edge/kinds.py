@@ -37,6 +37,7 @@ INSUFFICIENT_FUNDS: Final = Kind("insufficient-funds", 409, "There is not enough
 MOVED_ON: Final = Kind("moved-on", 409, "The order is another by now")
 ILLEGAL_MOVE: Final = Kind("illegal-move", 409, "The order never goes there from here")
 IN_FLIGHT: Final = Kind("in-flight", 409, "The same request is being answered")
+POSITION_LOST: Final = Kind("position-lost", 410, "What came since is not known")
 CHANGED: Final = Kind("changed", 412, "It was changed meanwhile")
 BODY_TOO_LARGE: Final = Kind("body-too-large", 413, "The body is too large")
 TARGET_TOO_LONG: Final = Kind("target-too-long", 414, "The address is too long")

@@ -267,6 +267,7 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     errors.MovedOnError: _domain(kinds.MOVED_ON),
     errors.ChangedError: _domain(kinds.CHANGED),
     errors.IllegalMoveError: _domain(kinds.ILLEGAL_MOVE),
+    errors.PositionLostError: _domain(kinds.POSITION_LOST),
     errors.InFlightError: _domain(kinds.IN_FLIGHT),
     errors.KeyReusedError: _domain(kinds.KEY_REUSED),
     errors.CredentialsError: _domain(kinds.UNAUTHENTICATED),

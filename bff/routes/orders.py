@@ -1,12 +1,14 @@
 """Placing orders, looking at them, and moving them on."""
 
-from typing import Annotated, Any, Literal
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Any, Final, Literal
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from bff.edge import kinds
 from bff.edge.problems import declared as problems
@@ -25,11 +27,15 @@ from bff.representation.pages import (
     listing,
 )
 from bff.routes.idempotency import IdempotencyKey, keyed
+from bff.routes.inputs import MOST_ID
 from bff.routes.menu import CafeteriaId
 from domain.accounts import Principal
+from domain.errors import PositionLostError
 from domain.model import OrderStatus, Role
 from domain.model.money import to_minor
 from domain.model.paging import Position
+from domain.order_changes import OrderChanges
+from domain.order_changes import Position as Place
 from domain.order_history import OrderHistory, Wanted
 from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
 
@@ -37,6 +43,17 @@ BEARER = [{"bearer": list[str]()}]
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 OrderId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="the version that was seen")]
+# A generation in four bytes, and four numbers of the database in eight each.
+_POSITION: Final = struct.Struct(">IQQQQ")
+Since = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=48,
+        # 36 bytes in Base64 (RFC 4648 5).
+        pattern="^[A-Za-z0-9_-]{48}$(?!\n)",
+        description="the `next` of an answer; without it nothing but a position is told",
+    ),
+]
 MOVES = problems(
     kinds.INVALID_PARAMETER,
     kinds.INVALID_REQUEST,
@@ -72,6 +89,15 @@ class Move(Struct, frozen=True, forbid_unknown_fields=True):
 
     status: OrderStatus
     version: Version
+
+
+class ChangesView(Struct, frozen=True):
+    """Orders as they are now, in the order in which they were changed last; `next` is for what
+    follows, at once where there is `more`, and later on where there is not."""
+
+    data: list[views.OrderView]
+    next: str
+    more: bool
 
 
 class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -220,6 +246,31 @@ async def list_orders(
 
 
 @get(
+    "/api/orders/changes",
+    summary="What is new of orders",
+    tags=["orders"],
+    security=BEARER,
+    responses=problems(
+        kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.POSITION_LOST, kinds.UNAVAILABLE
+    ),
+)
+async def list_changes(
+    principal: NamedDependency[Principal],
+    order_changes: NamedDependency[OrderChanges],
+    since: Since = None,
+    limit: PageLimit = 100,
+) -> ChangesView:
+    """For who was away: every change that was committed since a position, of the orders that the
+    caller may see, at least once. An order may come again: drop what is not of a later version.
+    Take a position first (without `since`), then read the list, and then what is new; after
+    `position-lost` do so again."""
+    found = await order_changes.since(principal, None if since is None else _position(since), limit)
+    return ChangesView(
+        [views.order(row) for row in found.orders], _told(found.position), found.more
+    )
+
+
+@get(
     "/api/orders/{order_id:int}",
     summary="An order",
     tags=["orders"],
@@ -235,3 +286,15 @@ async def show_order(
 ) -> views.OrderView:
     """One order with its items; 404 for one that is not the caller's to see."""
     return views.order(await order_history.detail(principal, order_id))
+
+
+def _position(text: str) -> Place:
+    generation, *numbers = _POSITION.unpack(urlsafe_b64decode(text))
+    if max(numbers) > MOST_ID:
+        # No database has come so far.
+        raise PositionLostError
+    return Place(generation, *numbers)
+
+
+def _told(position: Place) -> str:
+    return urlsafe_b64encode(_POSITION.pack(*structs.astuple(position))).decode()

@@ -37,6 +37,8 @@ QUERIES = [
     "limit=101",
     "page=1000&limit=100",
     "cursor=none",
+    "since=" + "A" * 48,
+    "since=" + "_" * 48,
     "categoryId=0",
     "cafeteriaId=0&from=2026-01-01&to=2026-12-31",
     "from=2026-01-01&to=2026-12-31",

@@ -155,6 +155,7 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/cafeterias/{cafeteria_id}/exceptions",
         "/api/cafeterias/{cafeteria_id}/exceptions/{on}",
         "/api/orders",
+        "/api/orders/changes",
         "/api/orders/{order_id}",
         "/api/orders/{order_id}/status",
         "/api/orders/{order_id}/cancel",

@@ -299,3 +299,31 @@ async def test_a_sold_out_dish_is_a_conflict_that_says_what_is_left(
     answer = await order(client, student, basket)
     assert answer.status_code == 409
     assert answer.json()["detail"] == f"{product['name']}: 2 asked for, 1 left."
+
+
+async def test_who_was_away_is_told_what_is_new(
+    client: httpx.AsyncClient, student: dict[str, str]
+) -> None:
+    staff = await bearer(client, "staff1")
+    begun = [
+        (await client.get("/api/orders/changes", headers=who)).json() for who in (student, staff)
+    ]
+    assert [(each["data"], each["more"]) for each in begun] == [([], False)] * 2
+    body = {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}]}
+    key = {"idempotency-key": str(uuid4())}
+    order = (await client.post("/api/orders", json=body, headers=student | key)).json()
+    for who, at in zip((student, staff), begun, strict=True):
+        url = f"/api/orders/changes?since={at['next']}"
+        told = (await client.get(url, headers=who)).json()
+        assert (told["data"], told["more"]) == ([order], False)
+    other = await bearer(client, "student2")
+    told = (await client.get(url, headers=other)).json()
+    assert told["data"] == []
+
+
+async def test_a_position_that_was_never_given_out_is_refused(
+    client: httpx.AsyncClient, student: dict[str, str]
+) -> None:
+    for since, status in (("a" * 48, 410), ("_" * 48, 410), ("a" * 47, 400), ("=" * 48, 400)):
+        url = f"/api/orders/changes?since={since}"
+        assert (await client.get(url, headers=student)).status_code == status

@@ -1,11 +1,13 @@
-"""Somebody who orders, and what there is to order."""
+"""Somebody who orders, what there is to order, and the replicas that know of it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
+from sqlalchemy import make_url
 
 from domain.accounts import Principal
 from domain.model import Role
@@ -65,3 +67,42 @@ async def met_at(connection: asyncpg.Connection, statement: str, count: int) -> 
                     "SELECT count(*) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 )
+
+
+@pytest.fixture
+async def replicas(database: str) -> list[str]:
+    """The test's own database on each of the replicas, which have it."""
+    name = make_url(database).database
+    urls = [
+        make_url(url).set(database=name).render_as_string(hide_password=False)
+        for url in os.environ["COMANDA_REPLICA_URLS"].split(",")
+    ]
+    async with asyncio.timeout(30):
+        for url in urls:
+            while not await _is_there(url):
+                pass
+    return urls
+
+
+async def _is_there(url: str) -> bool:
+    try:
+        connection = await asyncpg.connect(url)
+    except asyncpg.InvalidCatalogNameError:
+        return False
+    await connection.close()
+    return True
+
+
+@asynccontextmanager
+async def paused(url: str) -> AsyncIterator[None]:
+    """The replica replays nothing; one test at a time, for all have the same ones."""
+    turn = await asyncpg.connect(os.environ["COMANDA_DATABASE_URL"])
+    await turn.execute("SELECT pg_advisory_lock(7)")
+    replica = await asyncpg.connect(url)
+    await replica.execute("SELECT pg_wal_replay_pause()")
+    try:
+        yield
+    finally:
+        await replica.execute("SELECT pg_wal_replay_resume()")
+        await replica.close()
+        await turn.close()

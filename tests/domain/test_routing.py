@@ -1,15 +1,14 @@
 """Nobody is shown the world before their own write; a replica that fails is nobody's problem."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from sqlalchemy import column, func, make_url, select, text, update
+from sqlalchemy import column, func, select, text, update
 
 from domain import model
 from domain.database import Cluster, Database, Fences, Limits, Reader, Role, Routing, Writer
@@ -18,6 +17,7 @@ from domain.database import fences as fences_module
 from domain.database import node as node_module
 from domain.database.fences import UNKNOWN
 from domain.redis import Nodes
+from tests.domain.conftest import paused
 from tests.serving import Proxy, free_port
 
 ANA, BRUNO = 1, 2
@@ -43,45 +43,6 @@ def moved_to(place: int) -> Callable[[Writer], Any]:
         await writer.change(update(model.Category).values(position=place))
 
     return change
-
-
-@pytest.fixture
-async def replicas(database: str) -> list[str]:
-    """The test's own database on each of the replicas, which have it."""
-    name = make_url(database).database
-    urls = [
-        make_url(url).set(database=name).render_as_string(hide_password=False)
-        for url in os.environ["COMANDA_REPLICA_URLS"].split(",")
-    ]
-    async with asyncio.timeout(30):
-        for url in urls:
-            while not await _is_there(url):
-                pass
-    return urls
-
-
-async def _is_there(url: str) -> bool:
-    try:
-        connection = await asyncpg.connect(url)
-    except asyncpg.InvalidCatalogNameError:
-        return False
-    await connection.close()
-    return True
-
-
-@asynccontextmanager
-async def paused(url: str) -> AsyncIterator[None]:
-    """The replica replays nothing; one test at a time, for all have the same ones."""
-    turn = await asyncpg.connect(os.environ["COMANDA_DATABASE_URL"])
-    await turn.execute("SELECT pg_advisory_lock(7)")
-    replica = await asyncpg.connect(url)
-    await replica.execute("SELECT pg_wal_replay_pause()")
-    try:
-        yield
-    finally:
-        await replica.execute("SELECT pg_wal_replay_resume()")
-        await replica.close()
-        await turn.close()
 
 
 Processes = Callable[..., Any]
