@@ -21,15 +21,19 @@ from bff.routes import (
     auth,
     cafeterias,
     categories,
+    configuration,
     documentation,
     gallery,
     health,
+    home,
+    me,
     menu,
     notifications,
     orders,
     pictures,
     products,
     reports,
+    users,
     wallet,
 )
 from bff.routes.cache import show_cache
@@ -38,10 +42,13 @@ from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain import events, idempotency
 from domain.accounts import AccessTokens, Accounts, Principal, Sessions
+from domain.active_orders import ActiveOrders
+from domain.bestsellers import Bestsellers
 from domain.cache import Cache
 from domain.cafeteria_changes import CafeteriaChanges
 from domain.cafeterias import Cafeterias
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
+from domain.configuration import Configuration
 from domain.database import Cluster, Database, Fences, Limits
 from domain.devices import Devices
 from domain.events import Event, Outbox, Relay
@@ -58,6 +65,7 @@ from domain.push import Pusher, Pushes, RecordedPushes
 from domain.redis import Nodes
 from domain.reports import Reports
 from domain.sweeper import Sweeper
+from domain.users import Users
 from domain.wallet import Wallets
 from imaging import placeholder
 from imaging.intake import Intake
@@ -100,6 +108,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     shared = Shared(cache)
     shelves = Shelves(store(settings))
     catalogue = Catalogue(database)
+    dishes = Menu(database, cache)
     tokens = AccessTokens(settings.token_secret)
     sessions = Sessions(database, tokens)
     workers = Workers(_worker_limits(settings))
@@ -136,7 +145,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "cursors": Cursors(settings.token_secret),
         "shelves": shelves,
         "catalogue": catalogue,
-        "menu": Menu(database, cache),
+        "menu": dishes,
+        "bestsellers": Bestsellers(database, cache, dishes),
         "menu_changes": MenuChanges(database),
         "cafeterias": Cafeterias(database, cache),
         "cafeteria_changes": CafeteriaChanges(database),
@@ -144,6 +154,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "payments": payments,
         "wallets": Wallets(database),
         "accounts": Accounts(database, sessions),
+        "users": Users(database),
+        "configuration": Configuration(database, cache),
+        "active_orders": ActiveOrders(database),
         "sessions": sessions,
         "notifications": Notifications(database),
         "devices": Devices(database),
@@ -158,6 +171,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     async def principal(request: Request[Any, Any, Any]) -> Principal:
         return auth.authenticated(request, tokens)
+
+    async def visitor(request: Request[Any, Any, Any]) -> Principal | None:
+        return await principal(request) if "authorization" in request.headers else None
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -198,6 +214,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             pictures.remove_picture,
             pictures.picture_preparation,
             gallery.page(),
+            home.show_home,
             menu.list_products,
             menu.list_categories,
             menu.list_cafeterias,
@@ -244,6 +261,14 @@ def create_app(settings: Settings | None = None) -> Litestar:
             reports.report_sales,
             reports.report_payments,
             reports.export_orders,
+            me.show_me,
+            me.change_me,
+            users.list_users,
+            users.show_user,
+            users.change_user,
+            configuration.list_settings,
+            configuration.show_setting,
+            configuration.put_setting,
             show_cache,
             health.health,
             health.ready,
@@ -252,6 +277,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         dependencies={
             **{name: _constant(part) for name, part in parts.items()},
             "principal": Provide(principal),
+            "visitor": Provide(visitor),
         },
         exception_handlers=HANDLERS,
         openapi_config=documentation.openapi(),

@@ -10,6 +10,7 @@ from domain import tags
 from domain.cache import Kind
 from domain.model.hours import Place
 from domain.model.menu import Category, Product
+from domain.product_sales import SALES
 
 HOUR: Final = 3600.0
 
@@ -54,7 +55,24 @@ CONFIGURATION: Final = Kind[str, Any](
     outage=6 * HOUR,
 )
 
-KINDS: Final[tuple[Kind[Any, Any], ...]] = (PRODUCTS, MENU, CATEGORIES, HOURS, CONFIGURATION)
+BESTSELLERS: Final = Kind[None, list[int]](
+    "bestsellers",
+    list[int],
+    # The last is of the moment when the sales were added up, which is each hour.
+    tags=lambda _: (tags.MENU, tags.configuration(SALES.name)),
+    shared=HOUR,
+    outage=6 * HOUR,
+)
+"""The ids of what was sold most, the most first."""
+
+KINDS: Final[tuple[Kind[Any, Any], ...]] = (
+    PRODUCTS,
+    MENU,
+    CATEGORIES,
+    HOURS,
+    CONFIGURATION,
+    BESTSELLERS,
+)
 
 
 def named(name: str) -> Kind[Any, Any]:

@@ -119,13 +119,13 @@ class Menu:
         if wanted.is_plain:
             ranks = [Rank(key, key) for key in ids]
         else:
-            found = await self._products(ids)
+            found = await self.several(ids)
             chosen = [product for product in found if _is_wanted(product, wanted)]
             ranks = [_rank(product, wanted.order) for product in chosen]
             ranks.sort(key=_key, reverse=wanted.is_reversed)
         shown = _part(ranks, part, is_reversed=wanted.is_reversed)
         some = shown[: part.limit]
-        products = await self._products([rank.id for rank in some])
+        products = await self.several([rank.id for rank in some])
         last = some[-1] if len(shown) > part.limit else None
         return Stretch(products, last, len(ranks) if isinstance(part, Window) else None)
 
@@ -136,16 +136,17 @@ class Menu:
                 return each
         raise NotFoundError("category", category_id)
 
+    async def several(self, ids: Sequence[int]) -> list[Product]:
+        """Those of some products that are on the menu, in the order of their ids as given."""
+        found = await self._cache.get_many(kinds.PRODUCTS, ids, self._read_products)
+        return [product for product in found if product is not None]
+
     async def product(self, product_id: int) -> Product:
         """One product. Raises NotFoundError."""
         found = await self._cache.get(kinds.PRODUCTS, product_id, self._read_products)
         if found is None:
             raise NotFoundError("product", product_id)
         return found
-
-    async def _products(self, ids: Sequence[int]) -> list[Product]:
-        found = await self._cache.get_many(kinds.PRODUCTS, ids, self._read_products)
-        return [product for product in found if product is not None]
 
     async def _read_categories(
         self, keys: Sequence[None], fence: Fence

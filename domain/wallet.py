@@ -72,6 +72,12 @@ class Wallets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def balance(self, caller: Principal) -> int:
+        """What the caller has (minor units)."""
+        held = select(model.Wallet.balance_minor).where(model.Wallet.user_id == caller.id)
+        rows = await self._database.rows(Node.MENU, held, of=caller.id)
+        return rows[0][0] if rows else 0
+
     async def statement(
         self, caller: Principal, selection: Selection, part: Part, lines: Lines = ANY
     ) -> Statement:

@@ -1,0 +1,114 @@
+"""The people of the campus, for administrators."""
+
+from typing import Annotated, Final, cast
+
+from litestar import Response, get, patch
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET, Struct, UnsetType
+
+from bff.edge import kinds
+from bff.edge.problems import declared
+from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
+from bff.routes.auth import BEARER, JSON_PROBLEMS, Name
+from bff.routes.inputs import END, Id, PathId, given
+from bff.routes.me import PersonView, person, shown
+from bff.routes.versions import ETAG, IfMatch, expected
+from domain.accounts import Principal
+from domain.model import Role
+from domain.users import UserChange, Users, Wanted
+
+PROBLEMS: Final = (
+    kinds.INVALID_PARAMETER,
+    kinds.UNAUTHENTICATED,
+    kinds.FORBIDDEN,
+    kinds.NOT_FOUND,
+    kinds.UNAVAILABLE,
+)
+
+
+class PersonPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What of a person becomes another (RFC 7396); only the cafeteria can be null, and is not of
+    staff."""
+
+    name: Name | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    cafeteria_id: Id | UnsetType | None = UNSET
+    is_active: bool | UnsetType = UNSET
+
+
+@get(
+    "/api/admin/users",
+    summary="People",
+    tags=["people"],
+    security=BEARER,
+    responses=declared(
+        kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.FORBIDDEN, kinds.UNAVAILABLE
+    ),
+)
+async def list_users(
+    principal: NamedDependency[Principal],
+    users: NamedDependency[Users],
+    q: Annotated[
+        str | None,
+        QueryParameter(
+            min_length=1,
+            max_length=64,
+            pattern=r"^[^\x00]*" + END,
+            description="a part of a name or an e-mail address, in whatever case",
+        ),
+    ] = None,
+    role: Annotated[Role | None, QueryParameter(description="of this role only")] = None,
+    active: Annotated[
+        bool | None, QueryParameter(description="only who may log in, or only who may not")
+    ] = None,
+    page: PageNumber = 1,
+    limit: PageLimit = 20,
+) -> Listing[PersonView]:
+    """By their id, for administrators."""
+    found = await users.listed(principal, Wanted(q, role, active), window(page, limit))
+    return listing([person(row) for row in found.rows], found.total, page, limit)
+
+
+@get(
+    "/api/admin/users/{user_id:int}",
+    summary="A person",
+    tags=["people"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(*PROBLEMS),
+)
+async def show_user(
+    user_id: PathId, principal: NamedDependency[Principal], users: NamedDependency[Users]
+) -> Response[PersonView]:
+    """For administrators."""
+    return shown(await users.one(principal, user_id))
+
+
+@patch(
+    "/api/admin/users/{user_id:int}",
+    summary="Change a person",
+    tags=["people"],
+    security=BEARER,
+    response_headers=[ETAG],
+    responses=declared(
+        *PROBLEMS,
+        *JSON_PROBLEMS,
+        kinds.CONFLICT,
+        kinds.CHANGED,
+        kinds.UNPROCESSABLE,
+        kinds.CONDITION_REQUIRED,
+    ),
+)
+async def change_user(
+    user_id: PathId,
+    data: JSONBody[PersonPatch],
+    principal: NamedDependency[Principal],
+    users: NamedDependency[Users],
+    if_match: IfMatch = None,
+) -> Response[PersonView]:
+    """By administrators. `isActive: false` closes the account and ends all of its sessions: what
+    tokens there are end within a quarter of an hour, and move no money until then. 409 for one's
+    own role or closing, 422 for staff without a cafeteria."""
+    change = cast("UserChange", given(data))
+    return shown(await users.change(principal, user_id, change, expected(if_match)))

@@ -1,0 +1,139 @@
+"""The first screen of the app: everything in one trip, and whatever of it can be had."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from bff.routes import home
+from tests.bff.test_orders import bearer
+from tests.domain.conftest import met_at
+
+UNAVAILABLE = "urn:comanda:problem:unavailable"
+
+
+@pytest.fixture
+async def student(client: httpx.AsyncClient) -> dict[str, str]:
+    return await bearer(client, "student1")
+
+
+async def shown(client: httpx.AsyncClient, headers: dict[str, str] | None = None) -> Any:
+    answer = await client.get("/api/home", headers=headers)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def test_it_shows_what_seven_requests_would(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    await connection.execute("UPDATE orders SET status = 'cancelled' WHERE status = 'created'")
+    body = {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}]}
+    key = {"idempotency-key": str(uuid4())}
+    order = (await client.post("/api/orders", json=body, headers=student | key)).json()
+    screen = await shown(client, student)
+    me = (await client.get("/api/me", headers=student)).json()
+    unread = (await client.get("/api/notifications/unread", headers=student)).json()
+    wallet = (await client.get("/api/wallet", headers=student)).json()
+    categories = (await client.get("/api/categories")).json()
+    assert screen["greeting"] == {"name": me["name"], "notice": None}
+    assert screen["activeOrder"] == order
+    assert (screen["unread"], screen["balance"]) == (unread["count"], wallet["balance"])
+    assert screen["categories"] == categories["data"]
+    places = {each["id"]: each for each in (await client.get("/api/cafeterias")).json()["data"]}
+    assert len(screen["cafeterias"]) == len(places)
+    for door in screen["cafeterias"]:
+        assert door == {name: places[door["id"]][name] for name in door}
+    is_open = [door["isOpen"] for door in screen["cafeterias"]]
+    assert is_open == sorted(is_open, reverse=True)
+    assert screen["problems"] == {}
+
+
+async def test_what_is_sold_most_and_can_be_had_comes_first(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    sold = [
+        row["product_id"]
+        for row in await connection.fetch(
+            "SELECT product_id FROM product_sales_daily WHERE day >= current_date - 7"
+            " GROUP BY product_id ORDER BY sum(portions) DESC, product_id"
+        )
+    ]
+    assert len(sold) > 10
+    await connection.execute("UPDATE products SET stock = 5, is_available = true")
+    await connection.execute("UPDATE products SET stock = 0 WHERE id = $1", sold[0])
+    await connection.execute("UPDATE products SET is_available = false WHERE id = $1", sold[1])
+    await connection.execute(
+        "UPDATE products SET is_available = false, withdrawn_at = now() WHERE id = $1", sold[2]
+    )
+    screen = await shown(client)
+    assert [each["id"] for each in screen["bestsellers"]] == sold[3:11]
+
+
+async def test_who_has_not_logged_in_sees_what_is_everybodys(client: httpx.AsyncClient) -> None:
+    screen = await shown(client)
+    assert screen["greeting"] == {"name": None, "notice": None}
+    assert screen["cafeterias"]
+    assert screen["categories"]
+    assert (screen["activeOrder"], screen["unread"], screen["balance"]) == (None, None, None)
+    assert screen["problems"] == {}
+    refused = await client.get("/api/home", headers={"authorization": "Bearer none"})
+    assert refused.status_code == 401
+
+
+async def test_a_part_that_does_not_come_is_missed_and_the_screen_is_shown(
+    client: httpx.AsyncClient,
+    student: dict[str, str],
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = await shown(client, student)
+    monkeypatch.setattr(home, "PATIENCE", 0.2)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+        screen = await shown(client, student)
+    assert screen["unread"] is None
+    problem = screen["problems"].pop("unread")
+    assert (problem["type"], problem["status"]) == (UNAVAILABLE, 503)
+    assert (await shown(client, student))["unread"] == whole["unread"]
+
+
+async def test_a_part_that_fails_is_missed_and_tells_nobody_why(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    await connection.execute("ALTER TABLE wallets RENAME TO purses")
+    screen = await shown(client, student)
+    assert (screen["balance"], screen["greeting"]["name"] is None) == (None, False)
+    told = screen["problems"]
+    assert told["balance"]["type"] == "urn:comanda:problem:internal"
+    assert "wallets" not in str(told)
+
+
+async def test_its_parts_are_fetched_at_the_same_time(
+    client: httpx.AsyncClient,
+    student: dict[str, str],
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(home, "PATIENCE", 60.0)
+    lock = "LOCK TABLE notifications, wallets, orders IN ACCESS EXCLUSIVE MODE"
+    asked = asyncio.create_task(shown(client, student))
+    async with met_at(connection, lock, 3):
+        pass
+    assert (await asked)["problems"] == {}
+
+
+async def test_a_notice_is_shown_to_everybody_until_it_is_taken_away(
+    client: httpx.AsyncClient,
+) -> None:
+    admin = await bearer(client, "admin1") | {"if-match": "*"}
+    url = "/api/admin/configuration/home.notice"
+    for notice in ("Mañana cerramos a las 15:00", None):
+        put = await client.put(url, json={"value": notice}, headers=admin)
+        assert put.status_code == 200
+        assert (await shown(client))["greeting"]["notice"] == notice
+    url = "/api/admin/configuration/home.bestsellers"
+    assert (await client.put(url, json={"value": 3}, headers=admin)).status_code == 200
+    assert len((await shown(client))["bestsellers"]) == 3
