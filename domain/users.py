@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypeAlias, TypedDict
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
@@ -13,7 +13,7 @@ from domain.database import Database, Reader, Writer
 from domain.database import Role as Node
 from domain.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from domain.model import Role
-from domain.model.paging import Page, Window
+from domain.model.paging import Following, Rank, Stretch, Window
 from domain.records import record
 from domain.versions import Expected, require
 
@@ -48,6 +48,8 @@ class Wanted(Struct, frozen=True):
     is_active: bool | None = None
 
 
+Part: TypeAlias = Window | Following[Rank]
+
 _COLUMNS: Final = (
     model.User.id,
     model.User.email,
@@ -76,22 +78,24 @@ class Users:
         where the account was closed."""
         return await self._change(caller, caller.id, {"name": name} if name else {}, expected)
 
-    async def listed(self, caller: Principal, wanted: Wanted, window: Window) -> Page[User]:
+    async def listed(self, caller: Principal, wanted: Wanted, part: Part) -> Stretch[User, Rank]:
         """People by their id."""
         _must_administrate(caller)
         chosen = _chosen(wanted)
         counted = select(func.count()).select_from(model.User).where(chosen)
-        rows = (
-            select(*_COLUMNS)
-            .where(chosen)
-            .order_by(model.User.id)
-            .limit(window.limit)
-            .offset(window.offset)
-        )
+        # One more, which tells that there are more.
+        rows = select(*_COLUMNS).where(chosen).order_by(model.User.id).limit(part.limit + 1)
+        if isinstance(part, Window):
+            rows = rows.offset(part.offset)
+        else:
+            rows = rows.where(model.User.id > part.after.id)
 
-        async def read(database: Reader) -> Page[User]:
-            total = await database.scalar(counted)
-            return Page([User(*row) for row in await database.execute(rows)], total or 0)
+        async def read(database: Reader) -> Stretch[User, Rank]:
+            total = await database.scalar(counted) if isinstance(part, Window) else None
+            found = [User(*row) for row in await database.execute(rows)]
+            shown = found[: part.limit]
+            end = shown[-1].id if len(found) > part.limit else None
+            return Stretch(shown, None if end is None else Rank(end, end), total)
 
         return await self._database.read(Node.MENU, read, of=caller.id)
 

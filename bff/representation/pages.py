@@ -224,12 +224,12 @@ def window(page: int, limit: int) -> Window:
 
 def _texts(value: Any) -> Iterable[str]:
     """A filter's value as in a query; nothing where it says nothing."""
-    if value is None or value is False:
+    if value is None:
         return
     if isinstance(value, list | tuple | frozenset):
         yield from sorted(text for each in value for text in _texts(each))
-    elif value is True:
-        yield "true"
+    elif isinstance(value, bool):
+        yield str(value).lower()
     elif isinstance(value, datetime):
         yield value.isoformat()
     else:

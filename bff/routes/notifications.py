@@ -67,7 +67,7 @@ async def list_notifications(
 ) -> Answer[Page[Any]]:
     """The caller's own, read ones too unless `unread=true`."""
     chosen = views.NOTIFICATIONS.select(fields)
-    of = listing("/api/notifications", fields and chosen.key, unread=unread)
+    of = listing("/api/notifications", fields and chosen.key, unread=unread or None)
     part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
     found = await notifications.listed(principal, chosen.selection, part.part, unread=unread)
     shown = part.shown(chosen.rows(found.rows), found)

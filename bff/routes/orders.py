@@ -236,7 +236,7 @@ async def list_orders(
         cafeteriaId=cafeteria_id,
         createdFrom=created_from,
         createdTo=created_to,
-        mine=mine,
+        mine=mine or None,
         sort=sort,
     )
     part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)

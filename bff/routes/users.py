@@ -9,13 +9,22 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bff.edge import kinds
 from bff.edge.problems import declared
-from bff.representation.pages import Listing, PageLimit, PageNumber, listing, window
+from bff.representation.answers import Answer
+from bff.representation.pages import (
+    Cursor,
+    Cursors,
+    Page,
+    PageLimit,
+    PageNumber,
+    listing,
+)
 from bff.routes.auth import BEARER, JSON_PROBLEMS, Name
 from bff.routes.inputs import END, Id, PathId, given
 from bff.routes.me import PersonView, person, shown
 from bff.routes.versions import ETAG, IfMatch, expected
 from domain.accounts import Principal
 from domain.model import Role
+from domain.model.paging import Rank
 from domain.users import UserChange, Users, Wanted
 
 PROBLEMS: Final = (
@@ -49,6 +58,7 @@ class PersonPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
 async def list_users(
     principal: NamedDependency[Principal],
     users: NamedDependency[Users],
+    cursors: NamedDependency[Cursors],
     q: Annotated[
         str | None,
         QueryParameter(
@@ -64,10 +74,14 @@ async def list_users(
     ] = None,
     page: PageNumber = 1,
     limit: PageLimit = 20,
-) -> Listing[PersonView]:
+    cursor: Cursor = None,
+) -> Answer[Page[PersonView]]:
     """By their id, for administrators."""
-    found = await users.listed(principal, Wanted(q, role, active), window(page, limit))
-    return listing([person(row) for row in found.rows], found.total, page, limit)
+    of = listing("/api/admin/users", q=q, role=role, active=active)
+    part = cursors.asked(of, Rank, page=page, limit=limit, cursor=cursor)
+    found = await users.listed(principal, Wanted(q, role, active), part.part)
+    told = part.shown([person(row) for row in found.rows], found)
+    return Answer(told.page, headers=told.headers)
 
 
 @get(

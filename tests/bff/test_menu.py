@@ -33,6 +33,24 @@ async def test_a_category_has_its_products_only(client: httpx.AsyncClient) -> No
     assert total == 200
 
 
+async def test_what_can_be_had_what_cannot_and_all_are_three_lists(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("UPDATE products SET stock = 5, is_available = id > 50")
+    totals = []
+    cursors = set()
+    for asked in ("", "&available=true", "&available=false"):
+        place = (await client.get(f"/api/products?limit=1{asked}")).json()["pagination"]
+        totals.append(place["total"])
+        cursors.add(place["nextCursor"])
+        strange = await client.get(
+            f"/api/products?limit=1&available=false&cursor={place['nextCursor']}"
+        )
+        assert strange.status_code == (200 if asked.endswith("false") else 400)
+    assert totals == [200, 150, 50]
+    assert len(cursors) == 3
+
+
 async def test_a_product_has_a_price_in_decimals_and_says_where_its_picture_is(
     client: httpx.AsyncClient, connection: asyncpg.Connection
 ) -> None:
