@@ -54,13 +54,16 @@ class Content:
     def settle(self, coding: Coding) -> None:
         """Code it as well as can be, for all who ask from now on; this may take a tenth of a
         second, and can be done in a thread."""
-        self._kept[coding.name] = self._named(coding.kept(self.plain.body), coding, "+")
+        kept = self._named(coding.kept(self.plain.body), coding, "+")
+        live = self._live.get(coding.name)
+        # What repeats itself a lot is sometimes smaller by the cheap way.
+        self._kept[coding.name] = live if live and len(live.body) <= len(kept.body) else kept
 
     def known_as(self, coded: Coded) -> list[str]:
         """The tags of what `coded` stands for: the same body in the same coding."""
         if coded.coding is None:
             return [coded.etag]
-        several = (self._live.get(coded.coding), self._kept.get(coded.coding))
+        several = {self._live.get(coded.coding), self._kept.get(coded.coding)}
         return [each.etag for each in several if each is not None]
 
     def _named(self, body: bytes, coding: Coding, suffix: str) -> Coded:

@@ -121,7 +121,8 @@ class Shared:
     def __init__(self, cache: Cache, most_bytes: int = MOST_BYTES) -> None:
         self._cache = cache
         self._most_bytes = most_bytes
-        self._size = 0
+        self.size = 0
+        """Bytes of all that is kept."""
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._flights: dict[str, asyncio.Task[Kept]] = {}
         self._questions: OrderedDict[Question, tuple[str, str]] = OrderedDict()
@@ -145,7 +146,7 @@ class Shared:
             self._questions[question] = key, request.scope["path_template"]
             if len(self._questions) > MOST_QUESTIONS:
                 self._questions.popitem(last=False)
-        status, headers, body = self._reply(kept, request.scope)
+        status, headers, body = self.reply(kept, wishes(request.scope))
         named = {name.decode(): value.decode() for name, value in headers}
         return Answer(body, headers=named, status_code=status)
 
@@ -177,10 +178,10 @@ class Shared:
             return None
         self._kept.move_to_end(key)
         scope["path_template"] = template
-        return self._reply(kept, scope)
+        return self.reply(kept, wishes(scope))
 
-    def _reply(self, kept: Kept, scope: HTTPScope) -> tuple[int, RawHeaders, bytes]:
-        wanted = wishes(scope)
+    def reply(self, kept: Kept, wanted: Wishes) -> tuple[int, RawHeaders, bytes]:
+        """Status, headers and body; what is sent often is coded better by and by."""
         if kept.sent >= WORTH and self._settling is None:
             coding = wanted.choice(KEPT).coding
             if coding is not None and not kept.content.is_settled(coding):
@@ -210,11 +211,16 @@ class Shared:
 
     def _keep(self, key: str, kept: Kept) -> None:
         old = self._kept.pop(key, None)
-        self._size += kept.size - (old.size if old else 0)
+        self.size += kept.size - (old.size if old else 0)
         self._kept[key] = kept
-        while self._size > self._most_bytes:
+        while self.size > self._most_bytes:
             _, oldest = self._kept.popitem(last=False)
-            self._size -= oldest.size
+            self.size -= oldest.size
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether something is being coded as well as can be, or was a moment ago."""
+        return self._settling is not None
 
     async def _settle(self, content: Content, coding: Coding) -> None:
         began = time.monotonic()

@@ -1,0 +1,273 @@
+"""What is everybody's is made once, sent until it changes, and never a moment longer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import brotli
+import httpx
+import pytest
+from sqlalchemy import Engine, event
+
+from bff.representation import shared as shared_module
+from bff.representation.answers import Wishes
+from bff.representation.content import Content
+from bff.representation.shared import WORTH, Made, Shared
+from domain.database import Horizon, horizon
+from tests.bff.test_orders import bearer, order
+from tests.domain.cache.processes import PRICES, Process, running
+
+MENU = "/api/products?limit=50"
+GZIP = {"accept-encoding": "gzip"}
+BROTLI = Wishes("br", None)
+
+
+@pytest.fixture
+def bodies(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is encoded anew."""
+    made: list[bytes] = []
+
+    def content(body: bytes) -> Content:
+        made.append(body)
+        return Content(body)
+
+    monkeypatch.setattr(shared_module, "Content", content)
+    return made
+
+
+@contextmanager
+def statements(about: str) -> Iterator[list[str]]:
+    """What is asked of the database about a table."""
+    sent: list[str] = []
+
+    def count(*arguments: object) -> None:
+        if about in str(arguments[2]):
+            sent.append(str(arguments[2]))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", count)
+
+
+async def test_what_is_ready_takes_no_statement_and_is_encoded_once(
+    client: httpx.AsyncClient, bodies: list[bytes]
+) -> None:
+    first = await client.get(MENU, headers=GZIP)
+    known = GZIP | {"if-none-match": first.headers["etag"]}
+    with statements("FROM products") as sent:
+        for _ in range(10):
+            again = await client.get(MENU, headers=GZIP)
+            assert (again.headers, again.content) == (first.headers, first.content)
+            assert (await client.get(MENU, headers=known)).status_code == 304
+            # Neither does it matter how the same is asked.
+            other = await client.get("/api/products?sort=id&page=1&limit=50", headers=known)
+            assert other.status_code == 304
+    assert sent == []
+    assert len(bodies) == 1
+
+
+async def test_a_crowd_has_it_made_once(client: httpx.AsyncClient, bodies: list[bytes]) -> None:
+    crowd = await asyncio.gather(*(client.get(MENU, headers=GZIP) for _ in range(50)))
+    assert len({answer.content for answer in crowd}) == 1
+    assert len(bodies) == 1
+
+
+async def test_a_price_that_changes_is_told_to_everybody_who_has_the_old_one(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    old = await client.get(MENU, headers=GZIP)
+    other = await client.get("/api/categories", headers=GZIP)
+    await connection.execute("UPDATE products SET price_minor = 4711 WHERE id = 7")
+    known = GZIP | {"if-none-match": old.headers["etag"]}
+    async with asyncio.timeout(30):
+        while (new := await client.get(MENU, headers=known)).status_code == 304:
+            pass
+    prices = {each["id"]: each["price"] for each in new.json()["data"]}
+    assert prices[7] == "47.11"
+    assert new.headers["etag"] != old.headers["etag"]
+    known = GZIP | {"if-none-match": other.headers["etag"]}
+    assert (await client.get("/api/categories", headers=known)).status_code == 304
+    await connection.execute("UPDATE products SET price_minor = price_minor + 0 WHERE id = 7")
+    # Nothing is different, so nothing is sent.
+    known = GZIP | {"if-none-match": new.headers["etag"]}
+    for _ in range(20):
+        assert (await client.get(MENU, headers=known)).status_code == 304
+        await asyncio.sleep(0.05)
+
+
+async def test_who_has_written_is_never_sent_what_was_before(client: httpx.AsyncClient) -> None:
+    student = await bearer(client, "student1")
+    url = "/api/products?cafeteriaId=1&available=true&limit=1&fields=id,stock"
+    for _ in range(5):
+        (product,) = (await client.get(url)).json()["data"]
+        basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 1}]}
+        placed = await order(client, student, basket)
+        assert placed.status_code == 201
+        fence = {"comanda-fence": placed.headers["comanda-fence"]}
+        answer = await client.get(url, headers=fence)
+        assert answer.json()["data"][0]["stock"] == product["stock"] - 1
+        assert "Comanda-Fence" in answer.headers["vary"]
+
+
+@pytest.fixture
+async def process(database: str, redis_url: str) -> AsyncIterator[Process]:
+    async with running(database, redis_url) as process:
+        yield process
+
+
+@pytest.fixture
+async def shared(process: Process) -> AsyncIterator[Shared]:
+    shared = Shared(process.cache, most_bytes=100_000)
+    yield shared
+    await shared.close()
+
+
+async def told(process: Process, key: int, padding: int = 0) -> Made:
+    price = await process.cache.get(PRICES, key, process.load)
+    return Made({"price": price, "padding": "x" * padding})
+
+
+async def test_what_is_kept_is_bounded_and_what_is_asked_for_stays(
+    process: Process, shared: Shared
+) -> None:
+    async def get(key: int) -> object:
+        return await shared.get(f"answer {key}", lambda: told(process, key, 5_000))
+
+    often = await get(1)
+    for key in range(2, 40):
+        await get(key)
+        assert await get(1) is often
+        assert shared.size <= 100_000
+    # And what is larger than all of it is made each time.
+    huge = [await shared.get("huge", lambda: told(process, 1, 200_000)) for _ in range(2)]
+    assert huge[0] is not huge[1]
+    assert shared.size <= 100_000
+
+
+async def test_a_change_after_the_reading_is_not_lost_on_what_was_made_of_it(
+    process: Process, shared: Shared
+) -> None:
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> Made:
+        made = await told(process, 1)
+        read.set()
+        await go_on.wait()
+        return made
+
+    making = asyncio.create_task(shared.get("answer", slowly))
+    await read.wait()
+    await process.reprice(1, 4711)
+    go_on.set()
+    await making
+    new = await shared.get("answer", lambda: told(process, 1))
+    assert b"4711" in new.content.plain.body
+
+
+async def test_nobody_joins_a_making_that_began_before_their_own_write(
+    process: Process, shared: Shared
+) -> None:
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> Made:
+        made = await told(process, 1)
+        read.set()
+        await go_on.wait()
+        return made
+
+    making = asyncio.create_task(shared.get("answer", slowly))
+    await read.wait()
+    seen = Horizon()
+    token = horizon.set(seen)
+    await process.reprice(1, 4712)
+    horizon.set(Horizon(seen.written))
+    mine = asyncio.create_task(shared.get("answer", lambda: told(process, 1)))
+    await asyncio.sleep(0)
+    go_on.set()
+    await making
+    assert b"4712" in (await mine).content.plain.body
+    horizon.reset(token)
+
+
+async def test_what_reads_nothing_of_the_cache_is_not_kept(shared: Shared) -> None:
+    async def made() -> Made:
+        return Made({"now": 1})
+
+    assert await shared.get("answer", made) is not await shared.get("answer", made)
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_forgotten(
+    process: Process, shared: Shared
+) -> None:
+    async def fails() -> Made:
+        raise ValueError
+
+    crowd = [shared.get("answer", fails) for _ in range(5)]
+    failed = await asyncio.gather(*crowd, return_exceptions=True)
+    assert [type(each) for each in failed] == [ValueError] * 5
+    assert (await shared.get("answer", lambda: told(process, 1))).content.plain.body
+
+
+async def test_who_goes_away_takes_nothing_from_the_others(
+    process: Process, shared: Shared
+) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly() -> Made:
+        await go_on.wait()
+        return await told(process, 1)
+
+    first, second = (asyncio.create_task(shared.get("answer", slowly)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await second).content.plain.body
+
+
+async def test_what_turns_by_itself_is_kept_by_nobody_beyond_that(
+    process: Process, shared: Shared
+) -> None:
+    async def turns(after: float) -> Any:
+        async def make() -> Made:
+            made = await told(process, 1)
+            return made._replace(until=datetime.now(UTC) + timedelta(seconds=after))
+
+        return await shared.get(f"answer {after}", make)
+
+    def control(kept: Any) -> str:
+        headers = dict(kept.reply(Wishes(None, None))[1])
+        return str(headers[b"cache-control"].decode())
+
+    long, short = await turns(3600), await turns(11)
+    # Whoever gets it in the last moment that it is sent has it for so long, and no longer.
+    assert control(long) == "public, max-age=15, s-maxage=15"
+    assert control(short) == "public, max-age=5, s-maxage=5"
+    assert 0 < short.expires - asyncio.get_running_loop().time() <= 6
+    assert await turns(-1) is not await turns(-1)
+
+
+async def test_what_is_sent_often_is_coded_as_well_as_can_be(
+    process: Process, shared: Shared
+) -> None:
+    async def make() -> Made:
+        price = await process.cache.get(PRICES, 1, process.load)
+        return Made([{"id": key, "name": str(key**5), "price": price} for key in range(500)])
+
+    kept = await shared.get("answer", make)
+    status, head, live = shared.reply(kept, BROTLI)
+    assert status == 200
+    known = dict(head)[b"etag"].decode()
+    async with asyncio.timeout(30):
+        while len(shared.reply(kept, BROTLI)[2]) == len(live):
+            assert kept.sent <= WORTH or shared.is_settling
+            await asyncio.sleep(0.01)
+    status, head, best = shared.reply(kept, BROTLI)
+    assert len(best) < len(live)
+    assert brotli.decompress(best) == brotli.decompress(live) == kept.content.plain.body
+    # Other bytes have another strong tag; who has the others has what it is.
+    assert dict(head)[b"etag"].decode() != known
+    assert shared.reply(kept, Wishes("br", known))[0] == 304
