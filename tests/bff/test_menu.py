@@ -1,7 +1,10 @@
 """The menu, page by page."""
 
 import asyncio
+import unicodedata
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import httpx
@@ -137,3 +140,106 @@ async def test_a_page_out_of_bounds_is_a_problem_that_names_the_parameter(
     answer = await client.get(f"/api/products?{query}")
     assert answer.status_code == 400
     assert [each["parameter"] for each in answer.json()["errors"]] == [parameter]
+
+
+async def walked(client: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:
+    """All products of a list, by cursor."""
+    seen: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = (await client.get(f"/api/products?limit=30&{query}{cursor}")).json()
+        seen += answer["data"]
+        if answer["pagination"]["nextCursor"] is None:
+            return seen
+        cursor = f"&cursor={answer['pagination']['nextCursor']}"
+
+
+@pytest.mark.parametrize(
+    ("sort", "key", "is_reversed"),
+    [
+        ("price", lambda each: (float(each["price"]), each["id"]), False),
+        ("-price", lambda each: (float(each["price"]), each["id"]), True),
+        ("name", lambda each: (folded(each["name"]), each["id"]), False),
+        ("-name", lambda each: (folded(each["name"]), each["id"]), True),
+        ("id", lambda each: each["id"], False),
+    ],
+)
+async def test_products_come_in_the_order_that_is_asked_for_each_once(
+    client: httpx.AsyncClient, sort: str, key: Callable[[Any], Any], is_reversed: bool
+) -> None:
+    by_cursor = await walked(client, f"sort={sort}")
+    assert len(by_cursor) == 200
+    assert by_cursor == sorted(by_cursor, key=key, reverse=is_reversed)
+    by_page = []
+    for page in (1, 2):
+        url = f"/api/products?limit=100&page={page}&sort={sort}"
+        by_page += (await client.get(url)).json()["data"]
+    assert by_page == by_cursor
+
+
+async def test_products_are_filtered_by_all_that_is_said(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    await connection.execute("UPDATE products SET stock = 0 WHERE id % 3 = 0")
+    await connection.execute("UPDATE products SET is_available = false WHERE id % 5 = 0")
+    await connection.execute("UPDATE products SET name = 'CAFÉ con leche' WHERE id % 20 = 1")
+    rows = await connection.fetch("SELECT * FROM products ORDER BY id")
+
+    async def ids(query: str) -> list[int]:
+        return [each["id"] for each in await walked(client, query)]
+
+    can = {row["id"] for row in rows if row["is_available"] and row["stock"] > 0}
+    assert await ids("available=true") == [row["id"] for row in rows if row["id"] in can]
+    assert await ids("available=false") == [row["id"] for row in rows if row["id"] not in can]
+    of_two = [row["id"] for row in rows if row["cafeteria_id"] == 2]
+    assert await ids("cafeteriaId=2") == of_two
+    assert await ids("cafeteriaId=2&available=true") == [key for key in of_two if key in can]
+    named = [row["id"] for row in rows if row["name"].startswith("CAFÉ")]
+    found = await ids("q=leche%20cafe")
+    assert set(named) <= set(found) < {row["id"] for row in rows}
+    assert await ids("q=%20") == [row["id"] for row in rows]
+    assert await ids("q=nothing%20of%20the%20sort") == []
+
+
+async def test_a_list_by_cursor_is_not_disturbed_by_what_comes_meanwhile(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    url = "/api/products?limit=100&sort=name"
+    first = (await client.get(url)).json()
+    await connection.execute(
+        "INSERT INTO products (cafeteria_id, category_id, name, price_minor)"
+        " SELECT 1, 1, 'AAA ' || n, 100 FROM generate_series(1, 20) n"
+    )
+    behind = f"{url}&cursor={first['pagination']['nextCursor']}"
+    rest = (await client.get(behind)).json()["data"]
+    ids = [each["id"] for each in first["data"] + rest]
+    assert len(ids) == len(set(ids)) == 200
+
+
+async def test_links_can_be_followed_from_end_to_end(client: httpx.AsyncClient) -> None:
+    url, seen = "/api/products?categoryId=5&limit=5&fields=id", []
+    while url:
+        answer = await client.get(url)
+        seen += [each["id"] for each in answer.json()["data"]]
+        url = answer.links.get("next", {}).get("url", "")
+    assert len(seen) == len(set(seen)) == answer.json()["pagination"]["total"]
+    assert set(answer.links) == {"first", "prev", "last"}
+
+
+async def test_sorts_and_filters_are_in_the_description(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/schema/openapi.json")).json()
+    told = {
+        each["name"]: each["schema"]
+        for each in document["paths"]["/api/products"]["get"]["parameters"]
+    }
+    assert {"categoryId", "cafeteriaId", "available", "q", "fields", "cursor"} <= set(told)
+    (reference,) = told["sort"]["allOf"]
+    order = document["components"]["schemas"][reference["$ref"].rsplit("/", 1)[1]]
+    assert order["enum"] == ["id", "name", "-name", "price", "-price"]
+    refused = await client.get("/api/products?sort=stock")
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, "sort")
+
+
+def folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(each for each in plain if not unicodedata.combining(each))

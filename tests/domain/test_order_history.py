@@ -1,5 +1,6 @@
 """Lists of orders: every row once and in order, by page or by cursor, with what was asked for."""
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import asyncpg
@@ -8,11 +9,11 @@ import pytest
 
 from domain.accounts import Principal
 from domain.database import Database
-from domain.model import Role
+from domain.model import OrderStatus, Role
 from domain.model.money import to_decimal
 from domain.model.paging import MOST_COUNTED, Following, Window
 from domain.model.selection import Chosen, columns
-from domain.order_history import OrderHistory
+from domain.order_history import OrderHistory, Wanted
 from domain.orders import COLUMNS, Item
 
 STAFF = Principal(1, Role.STAFF, 1)
@@ -100,3 +101,100 @@ async def test_a_long_list_is_counted_no_further_than_it_can_be_turned_through(
     )
     page = await OrderHistory(campus).listed(ADMIN, columns("id"), Window(1))
     assert page.total == MOST_COUNTED
+
+
+WHOLE = (
+    *columns("id", "created_at"),
+    Chosen("place", "cafeteria", columns("id", "name", "time_zone")),
+    Chosen("by", "customer", columns("name", "email")),
+    Chosen(
+        "items",
+        "items",
+        (
+            *columns("quantity", "unit_price_minor"),
+            Chosen("product", "product", columns("name", "price_minor", "updated_at")),
+        ),
+    ),
+)
+
+
+async def test_what_belongs_to_an_order_is_written_as_the_order_itself_is(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    moments = ["2026-11-24T09:30:00Z", "2026-11-24T09:30:00.1Z", "1999-12-31T23:59:59.999999Z"]
+    for moment in moments:
+        when = datetime.fromisoformat(moment)
+        for minor in (0, 5, 1205, 99_999):
+            await connection.execute("UPDATE products SET price_minor = $1", minor)
+            await connection.execute("UPDATE products SET updated_at = $1", when)
+            await connection.execute("UPDATE orders SET created_at = $1", when)
+            (row,) = (await OrderHistory(campus).listed(ADMIN, WHOLE, Window(1))).rows
+            (first, *_) = msgspec.json.decode(row[4])
+            assert first["product"]["updated_at"].encode() == msgspec.json.encode(row[1])[1:-1]
+            assert first["product"]["price_minor"] == to_decimal(minor)
+
+
+async def test_what_belongs_to_an_order_is_its_own(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    page = await OrderHistory(campus).listed(ADMIN, WHOLE, Window(20))
+    for row in page.rows:
+        place, by, items = (msgspec.json.decode(text) for text in row[2:])
+        order = await OrderHistory(campus).detail(ADMIN, row[0])
+        known = await connection.fetchrow(
+            "SELECT c.id, c.name, c.time_zone, u.name AS person, u.email FROM orders o"
+            " JOIN cafeterias c ON c.id = o.cafeteria_id JOIN users u ON u.id = o.user_id"
+            " WHERE o.id = $1",
+            row[0],
+        )
+        assert place == {"id": known["id"], "name": known["name"], "time_zone": known["time_zone"]}
+        assert by == {"name": known["person"], "email": known["email"]}
+        assert [
+            (each["product"]["name"], each["quantity"], each["unit_price_minor"]) for each in items
+        ] == [
+            (each.product_name, each.quantity, to_decimal(each.unit_price_minor))
+            for each in order.items
+        ]
+
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "condition"),
+    [
+        (Wanted(statuses=(OrderStatus.READY,)), "status = 'ready'"),
+        (
+            Wanted(statuses=(OrderStatus.CANCELLED, OrderStatus.DELIVERED)),
+            "status IN ('cancelled', 'delivered')",
+        ),
+        (Wanted(cafeteria_id=2), "cafeteria_id = 2"),
+        (Wanted(created_from=NOON), "created_at >= '2026-11-24 12:00Z'"),
+        (Wanted(created_to=NOON), "created_at < '2026-11-24 12:00Z'"),
+        (
+            Wanted(created_from=NOON, statuses=(OrderStatus.DELIVERED,), oldest_first=True),
+            "created_at >= '2026-11-24 12:00Z' AND status = 'delivered'",
+        ),
+    ],
+)
+async def test_filters_leave_what_they_say_by_page_and_by_cursor(
+    campus: Database, connection: asyncpg.Connection, wanted: Wanted, condition: str
+) -> None:
+    # Many at each moment, about noon.
+    await connection.execute(
+        "UPDATE orders SET created_at = timestamptz '2026-11-24 12:00Z'"
+        " + (id % 11 - 5) * interval '1 minute'"
+    )
+    direction = "ASC" if wanted.oldest_first else "DESC"
+    expected = await connection.fetch(
+        f"SELECT id FROM orders WHERE {condition} ORDER BY created_at {direction}, id {direction}"  # noqa: S608
+    )
+    history = OrderHistory(campus)
+    found = await history.listed(ADMIN, columns("id"), Window(7), wanted)
+    assert found.total == len(expected)
+    assert 0 < len(expected) < 300
+    walked = [row[0] for row in found.rows]
+    while found.last is not None:
+        found = await history.listed(ADMIN, columns("id"), Following(40, found.last), wanted)
+        walked += [row[0] for row in found.rows]
+    assert walked == [row["id"] for row in expected]
