@@ -1,4 +1,5 @@
-"""docs/performance.md: the tables between a benchmark's two marks, and the machine they are of."""
+"""docs/performance.md and others: the tables between a benchmark's two marks, and the machine that
+they are of."""
 
 import platform
 from pathlib import Path
@@ -7,14 +8,14 @@ from typing import Final
 PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
-def write(name: str, text: str) -> None:
+def write(name: str, text: str, page: Path = PAGE) -> None:
     """Put the tables of the benchmark `name` between its marks."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-    before, begun, rest = PAGE.read_text("utf-8").partition(begin)
+    before, begun, rest = page.read_text("utf-8").partition(begin)
     _, ended, after = rest.partition(end)
     if not (begun and ended):
-        raise ValueError(f"{PAGE.name} has no lines {begin.strip()} and {end.strip()}")
-    PAGE.write_text(f"{before}{begin}{text}{end}{after}", "utf-8")
+        raise ValueError(f"{page.name} has no lines {begin.strip()} and {end.strip()}")
+    page.write_text(f"{before}{begin}{text}{end}{after}", "utf-8")
 
 
 def machine() -> str:

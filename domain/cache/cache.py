@@ -144,7 +144,12 @@ class Cache:
     def holds(self, sources: Sources) -> bool:
         """Whether what was made of these would be made the same way now, as far as the present
         request has to see: by the very rule that a value of the cache is served by."""
-        return self._is_good(sources.tags, sources.asof, -math.inf, time.monotonic())
+        revision = self.changes.revision
+        tags = () if sources.held == revision else sources.tags
+        if not self._is_good(tags, sources.asof, -math.inf, time.monotonic()):
+            return False
+        sources.held = revision
+        return True
 
     def _remembered(self, kind: Kind[K, V], key: K) -> Entry | None:
         memory = self._memories.get(kind)

@@ -114,6 +114,8 @@ class Changes:
         another one when a standby is promoted or a backup restored."""
         self.count = 0
         """Transactions that were heard of."""
+        self.revision = 0
+        """Another one whenever a fence may be: what was held against them need not be again."""
         self.listeners: list[Listener] = []
         self._cluster = cluster
         self._last: Seen | None = None
@@ -195,6 +197,7 @@ class Changes:
         seen = await self._ask(_KNOWN, kept=KEPT)
         self.generation, self.floor, self.horizon = seen.generation, 0, 0
         self.fences = {tag: seen.position + 1 for _, tags in seen.events for tag in tags}
+        self.revision += 1
         self._settle(seen, horizon)
 
     async def _read_new(self, last: Seen) -> None:
@@ -237,6 +240,7 @@ class Changes:
         self.count += transaction not in self._heard
         _, known = self._heard.setdefault(transaction, (time.monotonic(), set()))
         known.update(tags)
+        self.revision += 1
         for tag in tags:
             self.fences[tag] = max(fence, self.fences.get(tag, 0))
         for listener in self.listeners:

@@ -46,6 +46,8 @@ class Sources:
     def __init__(self) -> None:
         self.tags: set[str] = set()
         self.asof: Fence = UNKNOWN
+        # The revision of the fences that they were last held against.
+        self.held = -1
 
     def add(self, tags: Iterable[str], asof: Fence) -> None:
         """A value of these tags was read, of that moment."""
