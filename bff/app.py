@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,21 @@ from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from bff.edge.clients import Clients
+from bff.edge.cors import Cors
+from bff.edge.edge import Edge
 from bff.edge.fences import Fenced
+from bff.edge.headers import Finish
+from bff.edge.limits.attempts import Attempts
+from bff.edge.limits.layer import Limited
+from bff.edge.limits.limiter import Limiter
+from bff.edge.limits.policies import Policies
+from bff.edge.limits.subjects import Subjects
 from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
+from bff.edge.robots import Robots
+from bff.edge.routing import Routes
 from bff.representation.answers import Answer
 from bff.representation.pages import Cursors
 from bff.representation.shared import Ready, Shared
@@ -137,7 +149,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
         Relay(outbox, {STARTED: payments.see_to}),
         Relay(outbox, {CREATED: Pushes(database, pusher).see_to}),
     ]
+    policies = Policies.of(
+        general=settings.limit_general,
+        anonymous=settings.limit_anonymous,
+        payment=settings.limit_payment,
+        login=settings.limit_login,
+    )
+    limiter = Limiter(nodes, fences)
+    subjects = Subjects(settings.token_secret)
     parts: dict[str, object] = {
+        "attempts": Attempts(limiter, subjects, policies),
         "cluster": cluster,
         "nodes": nodes,
         "cache": cache,
@@ -289,7 +310,24 @@ def create_app(settings: Settings | None = None) -> Litestar:
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
-    app.asgi_handler = Shortcut(Fenced(Ready(Methods(app), shared), cluster.knows), origin.answers)
+    limited = Limited(
+        Ready(Methods(app), shared),
+        limiter,
+        subjects,
+        policies,
+        tokens,
+        route=Routes(app),
+        most=settings.most_in_flight,
+    )
+    app.asgi_handler = Edge(
+        Shortcut(Fenced(limited, cluster.knows), origin.answers),
+        clients=_clients(settings),
+        hosts=settings.hosts,
+        robots=Robots(settings.approved_bots),
+        cors=Cors(settings.cors_origins),
+        finish=Finish(settings.hsts_seconds),
+        watch=lambda *_: None,
+    )
     return app
 
 
@@ -303,6 +341,11 @@ def store(settings: Settings) -> Store:
         originals=settings.s3_originals,
         variants=settings.s3_variants,
     )
+
+
+def _clients(settings: Settings) -> Clients:
+    trusted = [ip_network(network) for network in settings.trusted_proxies]
+    return Clients(trusted, settings.proxy_header)
 
 
 def _placeholder(settings: Settings) -> Placeholder | None:

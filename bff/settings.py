@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
+from bff.edge.clients import ProxyHeader
 from domain.database import DatabaseAddressError, dsn
 from domain.redis import Nodes, RedisAddressError
 
@@ -14,7 +16,9 @@ PREFIX = "COMANDA_"
 _DATABASE = f"{PREFIX}DATABASE_URL"
 
 # Their values are separated by commas.
-_LISTS = frozenset({"replica_urls", "picture_keys"})
+_LISTS = frozenset(
+    {"replica_urls", "picture_keys", "hosts", "trusted_proxies", "cors_origins", "approved_bots"}
+)
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
 
@@ -93,6 +97,62 @@ class Settings(Struct, frozen=True, kw_only=True):
     fcm_endpoint: Annotated[Url, Meta(description="Firebase Cloud Messaging, HTTP v1")] = (
         "https://fcm.googleapis.com"
     )
+    hosts: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9.-]+$|^\[[0-9a-fA-F:]+\]$")], ...],
+        Meta(
+            max_length=64,
+            description="names that are answered to, *.example for all below; empty: any",
+        ),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=256,
+            description="networks of our own proxies, such as 10.0.0.0/8: only what they say of "
+            "whom they ask for is believed; may be empty",
+        ),
+    ] = ()
+    proxy_header: Annotated[
+        ProxyHeader, Meta(description="where they say it: x-forwarded-for, or forwarded")
+    ] = ProxyHeader.X_FORWARDED_FOR
+    hsts_seconds: Annotated[
+        int, Meta(ge=0, description="Strict-Transport-Security of answers over HTTPS; 0: none")
+    ] = 31_536_000
+    cors_origins: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s,]+)$")], ...],
+        Meta(max_length=64, description="origins whose pages read the API; *: all; may be empty"),
+    ] = ()
+    approved_bots: Annotated[
+        tuple[Annotated[str, Meta(min_length=3)], ...],
+        Meta(max_length=64, description="robots that are served, by a part of their User-Agent"),
+    ] = ("cubot",)
+    limit_general: Annotated[
+        int, Meta(ge=0, le=10_000, description="requests of a person in a minute; 0: no limit")
+    ] = 100
+    limit_anonymous: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="requests in a minute from one address without a token, which a whole "
+            "campus may have; 0: no limit",
+        ),
+    ] = 3000
+    limit_login: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="wrong passwords of an account from one address in 15 minutes, and four "
+            "times that from all; 0: no limit",
+        ),
+    ] = 5
+    limit_payment: Annotated[
+        int, Meta(ge=0, le=1000, description="top-ups of a person in 15 minutes; 0: no limit")
+    ] = 10
+    most_in_flight: Annotated[
+        int, Meta(ge=1, le=100_000, description="requests served at once, for one process")
+    ] = 500
     token_secret: Annotated[
         str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
     ]
@@ -103,9 +163,13 @@ def described() -> list[tuple[str, str, str]]:
     rows = []
     for each in msgspec.structs.fields(Settings):
         meta = next(m for m in each.type.__metadata__ if isinstance(m, Meta) and m.description)
-        default = "required" if each.required else str(each.default or "")
+        default = "required" if each.required else _shown(each.default)
         rows.append((PREFIX + each.name.upper(), meta.description or "", default))
     return rows
+
+
+def _shown(default: object) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default or "")
 
 
 def database_url(environment: Mapping[str, str] = os.environ) -> str:
@@ -134,6 +198,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     except msgspec.ValidationError as error:
         raise SettingsError(f"a COMANDA_* setting is wrong: {error}") from error
     _check_database(_DATABASE, settings.database_url)
+    for network in settings.trusted_proxies:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}TRUSTED_PROXIES is wrong: {error}") from error
     for url in settings.replica_urls:
         _check_database(f"{PREFIX}REPLICA_URLS", url)
     try:

@@ -20,13 +20,15 @@ T = TypeVar("T")
 KEPT: Final = Kept(IdempotencyKey.created_at, timedelta(hours=24))
 
 
-class Once(Struct, frozen=True):
+class Once(Struct):
     """A request with a key of its caller's: `digest` is the SHA-256 of what `scope` is asked."""
 
     user_id: int
     key: str
     scope: str
     digest: bytes
+    was_replayed: bool = False
+    """Whether its answer is that of an earlier one."""
 
     @classmethod
     def of(cls, user_id: int, key: str, scope: str, body: object) -> "Once":
@@ -60,6 +62,7 @@ async def once(
     if row is not None:
         if (row.scope, row.digest) != (request.scope, request.digest):
             raise KeyReusedError
+        request.was_replayed = True
         return msgspec.json.decode(row.answer, type=answer)
     done = await work()
     await database.change(

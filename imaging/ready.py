@@ -26,6 +26,7 @@ Question = tuple[bytes, ...]
 
 
 class _Answer(NamedTuple):
+    template: str
     key: str
     headers: tuple[tuple[bytes, bytes], ...]
     until: float
@@ -47,7 +48,7 @@ class Answers:
         lines = tuple(
             (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
         )
-        self._answers[question] = _Answer(key, lines, until)
+        self._answers[question] = _Answer(scope["path_template"], key, lines, until)
         self._answers.move_to_end(question)
         if len(self._answers) > MOST_ANSWERS:
             self._answers.popitem(last=False)
@@ -61,6 +62,8 @@ class Answers:
         body = self._memory.get(answer.key)
         if body is None:
             return None
+        # As the router would have it, for whoever counts by route.
+        scope["path_template"] = answer.template
         return {"type": "http.response.start", "status": 200, "headers": [*answer.headers]}, body
 
 

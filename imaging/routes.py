@@ -25,6 +25,9 @@ from imaging.ready import raw_path
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
 
+# Of whoever serves these routes: pictures have bounds of their own, and a CDN that is answered 429
+# does not serve what it has.
+UNLIMITED: Final = {"limits": None}
 READ: Final = [HttpMethod.GET, HttpMethod.HEAD]
 ProductId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 _STEPS: Final = ("queue", "fetch", "decode", "transform", "encode", "store")
@@ -71,6 +74,7 @@ class _PictureOperation(Operation):
     http_method=READ,
     summary="A product's picture",
     tags=["pictures"],
+    opt=UNLIMITED,
     operation_class=_PictureOperation,
 )
 async def product_picture(
@@ -102,7 +106,11 @@ async def product_picture(
 
 
 @route(
-    "/v/{path:path}", http_method=READ, summary="A variant by its canonical path", tags=["pictures"]
+    "/v/{path:path}",
+    http_method=READ,
+    summary="A variant by its canonical path",
+    tags=["pictures"],
+    opt=UNLIMITED,
 )
 async def canonical_picture(
     request: AnyRequest,

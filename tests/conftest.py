@@ -175,6 +175,11 @@ def settings(database: str, redis_url: str) -> Settings:
             "COMANDA_REDIS_URL": redis_url,
             "COMANDA_DATABASE_LEAST_CONNECTIONS": "0",
             "COMANDA_PICTURE_PROCESSES": "1",
+            # Tests of limits have their own.
+            "COMANDA_LIMIT_GENERAL": "0",
+            "COMANDA_LIMIT_ANONYMOUS": "0",
+            "COMANDA_LIMIT_LOGIN": "0",
+            "COMANDA_LIMIT_PAYMENT": "0",
             "COMANDA_S3_ORIGINALS": f"originals-{buckets}",
             "COMANDA_S3_VARIANTS": f"variants-{buckets}",
         }

@@ -26,6 +26,7 @@ INVALID_PARAMETER: Final = Kind("invalid-parameter", 400, "A parameter is wrong"
 UNAUTHENTICATED: Final = Kind("unauthenticated", 401, "Who is asking?")
 FORBIDDEN: Final = Kind("forbidden", 403, "Not yours to do")
 BAD_SIGNATURE: Final = Kind("bad-signature", 403, "The address is not signed for this")
+ROBOT: Final = Kind("robot", 403, "Robots are not served")
 NOT_FOUND: Final = Kind("not-found", 404, "There is no such thing")
 NO_PICTURE: Final = Kind("no-picture", 404, "There is no such picture")
 METHOD_NOT_ALLOWED: Final = Kind("method-not-allowed", 405, "That cannot be done to it")
@@ -43,9 +44,11 @@ BODY_TOO_LARGE: Final = Kind("body-too-large", 413, "The body is too large")
 TARGET_TOO_LONG: Final = Kind("target-too-long", 414, "The address is too long")
 UNSUPPORTED_MEDIA_TYPE: Final = Kind("unsupported-media-type", 415, "The body is of another type")
 NO_SUCH_RANGE: Final = Kind("no-such-range", 416, "There is no such part")
+MISDIRECTED: Final = Kind("misdirected", 421, "This is another host")
 UNPROCESSABLE: Final = Kind("unprocessable", 422, "That cannot be asked")
 KEY_REUSED: Final = Kind("key-reused", 422, "The key was sent with another request")
 CONDITION_REQUIRED: Final = Kind("condition-required", 428, "Which version is meant?")
+TOO_MANY_REQUESTS: Final = Kind("too-many-requests", 429, "Too many requests")
 HEAD_TOO_LARGE: Final = Kind("head-too-large", 431, "The headers are too large")
 
 # Why a picture is refused, but for its bytes; the names are those of `imaging.picture.Kind`.
@@ -87,5 +90,6 @@ _OF_STATUS: Final = {
         BODY_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE,
         CONDITION_REQUIRED,
+        TOO_MANY_REQUESTS,
     )
 }

@@ -12,7 +12,9 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from bff.edge import kinds
+from bff.edge.exchange import current
 from bff.edge.kinds import Kind
+from bff.edge.limits.policies import LimitedError
 from cdn import freshness
 from cdn.address import AddressError, ParameterError, SignatureError
 from cdn.conditions import UnsatisfiableRangeError
@@ -52,6 +54,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     status: int
     detail: str = ""
+    instance: str = ""
+    """Of this very case, to be quoted to whoever can look it up in the log."""
     errors: list[dict[str, str]] = []
     present: Present | None = None
 
@@ -63,8 +67,10 @@ def details(
     present: Present | None = None,
 ) -> bytes:
     """A problem as JSON."""
+    exchange = current.get()
+    instance = exchange.instance if exchange is not None else ""
     return msgspec.json.encode(
-        Problem(kind.type, kind.title, kind.status, detail, errors or [], present)
+        Problem(kind.type, kind.title, kind.status, detail, instance, errors or [], present)
     )
 
 
@@ -174,6 +180,10 @@ def _overloaded(_: Request[Any, Any, Any], error: OverloadedError) -> Response[b
     return problem(kinds.OVERLOADED, str(error), headers=freshness.unavailable(error.retry_after))
 
 
+def _limited(_: Request[Any, Any, Any], error: LimitedError) -> Response[bytes]:
+    return problem(kinds.TOO_MANY_REQUESTS, str(error), headers=_later(error.decision.retry_after))
+
+
 def _worker(_: Request[Any, Any, Any], error: WorkerError) -> Response[bytes]:
     log.error("picture not rendered: %s", error)
     seconds = error.retry_after if isinstance(error, WorkersUnavailableError) else 1
@@ -279,6 +289,7 @@ HANDLERS: dict[int | type[Exception], Callable[..., Response[bytes]]] = {
     SignatureError: _signature,
     UnsatisfiableRangeError: _range,
     OverloadedError: _overloaded,
+    LimitedError: _limited,
     WorkerError: _worker,
     ShelfError: _shelf,
     PurgeError: _purge,

@@ -27,6 +27,8 @@ _IDLE_SECONDS: Final = 75
 OPTIONS: Final = (
     *("--loop", "uvloop", "--http", f"{__name__}:BoundedProtocol", "--ws", "none"),
     *("--timeout-keep-alive", str(_IDLE_SECONDS)),
+    # Whom to believe about who asks is for `bff.edge.clients` to say.
+    "--no-proxy-headers",
 )
 """What uvicorn's command line has to say for it."""
 

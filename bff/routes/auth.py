@@ -11,6 +11,8 @@ from litestar.status_codes import HTTP_200_OK, HTTP_204_NO_CONTENT
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
+from bff.edge.limits.attempts import Attempts
+from bff.edge.limits.layer import limited_by
 from bff.edge.problems import declared
 from bff.representation.views import View
 from bff.routes.inputs import END
@@ -144,13 +146,19 @@ async def register(
     tags=["auth"],
     status_code=HTTP_200_OK,
     cache_control=UNKEPT,
-    responses=declared(*JSON_PROBLEMS, kinds.UNAUTHENTICATED),
+    responses=declared(*JSON_PROBLEMS, kinds.UNAUTHENTICATED, kinds.TOO_MANY_REQUESTS),
 )
 async def login(
-    data: JSONBody[Login], request: Request[Any, Any, Any], accounts: NamedDependency[Accounts]
+    data: JSONBody[Login],
+    request: Request[Any, Any, Any],
+    accounts: NamedDependency[Accounts],
+    attempts: NamedDependency[Attempts],
 ) -> GrantView:
-    """A session of the account; 401 when the address or the password is wrong."""
-    return _granted(await accounts.login(data.email, data.password, _device(request, data.device)))
+    """A session of the account; 401 when the address or the password is wrong, 429 when it was
+    too often."""
+    async with attempts.at(data.email):
+        granted = await accounts.login(data.email, data.password, _device(request, data.device))
+    return _granted(granted)
 
 
 @post(
@@ -232,6 +240,7 @@ async def end_session(
 @post(
     "/auth/password",
     summary="Change the password",
+    opt=limited_by("password"),
     tags=["auth"],
     security=BEARER,
     status_code=HTTP_204_NO_CONTENT,

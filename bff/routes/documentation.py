@@ -56,7 +56,8 @@ def openapi() -> OpenAPIConfig:
         title="Comanda",
         version="0.1.0",
         description="Pictures, menu and orders of a campus cafeteria. Every error is a problem"
-        " (RFC 9457), those included that any operation may answer: 405, 408, 414, 431 and 500.",
+        " (RFC 9457), those included that any operation may answer: 405, 408, 414, 421, 429, 431"
+        " and 500.",
         components=Components(
             security_schemes={
                 "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")

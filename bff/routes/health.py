@@ -6,6 +6,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
+from bff.edge.limits.layer import FREE
 from domain.database import Cluster
 from domain.redis import Nodes
 from imaging.shelves import Shelves
@@ -20,13 +21,13 @@ class Readiness(Struct, frozen=True):
     dependencies: dict[str, str]
 
 
-@get("/health", summary="Liveness", tags=["operations"], sync_to_thread=False)
+@get("/health", summary="Liveness", tags=["operations"], opt=FREE, sync_to_thread=False)
 def health() -> dict[str, str]:
     """The process answers; it asks nobody, so that no outage restarts it."""
     return {"status": "up"}
 
 
-@get("/ready", summary="Readiness", tags=["operations"])
+@get("/ready", summary="Readiness", tags=["operations"], opt=FREE)
 async def ready(
     cluster: NamedDependency[Cluster],
     nodes: NamedDependency[Nodes],

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter
 
+from bff.edge.exchange import current
 from domain.accounts import Principal
 from domain.idempotency import Once
 
@@ -21,5 +22,9 @@ IdempotencyKey = Annotated[
 
 
 def keyed(principal: Principal, key: str, scope: str, body: object) -> Once:
-    """The request of `principal` that is done once."""
-    return Once.of(principal.id, key, scope, body)
+    """The request of `principal` that is done once; what became of it is told in the answer."""
+    once = Once.of(principal.id, key, scope, body)
+    exchange = current.get()
+    if exchange is not None:
+        exchange.once = once
+    return once

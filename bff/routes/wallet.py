@@ -8,6 +8,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
+from bff.edge.limits.layer import limited_by
 from bff.edge.problems import declared as problems
 from bff.representation import views
 from bff.representation.amounts import Amount
@@ -98,6 +99,7 @@ async def show_wallet(
     "/api/wallet/top-ups",
     summary="Top a wallet up",
     tags=["wallet"],
+    opt=limited_by("payment"),
     security=BEARER,
     responses=problems(
         kinds.INVALID_REQUEST,

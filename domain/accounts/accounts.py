@@ -61,7 +61,7 @@ class Accounts:
     async def login(self, email: str, password: str, device: Device) -> Grant:
         """A session for the account of `email`; CredentialsError says no more than "no"."""
         statement = select(model.User.id, model.User.password_hash).where(
-            func.lower(model.User.email) == _folded(email)
+            func.lower(model.User.email) == same_for_all_spellings(email)
         )
         rows = await self._database.rows(Node.PRIMARY, statement)
         user_id, password_hash = rows[0] if rows else (0, None)
@@ -130,13 +130,13 @@ class Accounts:
 
 def _normalised(email: str) -> str:
     """As it is kept; a few letters are longer in lower case."""
-    email = _folded(email)
+    email = same_for_all_spellings(email)
     if len(email) > MOST_ADDRESS:
         raise InvalidError("The e-mail address is too long.")
     return email
 
 
-def _folded(email: str) -> str:
+def same_for_all_spellings(email: str) -> str:
     """The same for an address however it is typed: in which case, accents apart or not
     (RFC 6532 3.1)."""
     return normalize("NFC", email.lower())

@@ -3,13 +3,11 @@
 import os
 import time
 import zlib
-from hashlib import sha1
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from redis.exceptions import NoScriptError
-
 from domain.database import Fence
-from domain.redis import Nodes
+from domain.redis import Nodes, Script
 
 BUCKETS: Final = 64
 # Seconds that one process has to read a value; then it is another one's turn. It may be gone by
@@ -19,14 +17,6 @@ LEASE: Final = 1.0
 _HEAD: Final = 16
 # Bytes at the beginning of a token by which a process knows its own.
 _NAME: Final = 8
-
-
-class Script:
-    """Lua, sent once and then called by its name."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.name = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 # The value, if it is not of before what is asked for. Whoever is told of none, or of one that is
@@ -169,14 +159,7 @@ class Shared:
         await self._run(_RELEASE, (place.lease,), token, place.channel, woken(place))
 
     async def _run(self, script: Script, keys: tuple[bytes, ...], *arguments: Any) -> Any:
-        try:
-            return await self._nodes.call(
-                keys[0], "EVALSHA", script.name, len(keys), *keys, *arguments
-            )
-        except NoScriptError:
-            return await self._nodes.call(
-                keys[0], "EVAL", script.source, len(keys), *keys, *arguments
-            )
+        return await script.run(partial(self._nodes.call, keys[0]), keys, *arguments)
 
 
 def woken(place: Slot) -> bytes:

@@ -3,7 +3,7 @@
 from domain.database.address import DatabaseAddressError, dsn, nodes
 from domain.database.cluster import Cluster, Role, Routing
 from domain.database.database import Database
-from domain.database.fences import UNKNOWN, Fence, Fences, Horizon, Sources, horizon
+from domain.database.fences import UNKNOWN, Fence, Fences, Horizon, Sources, fence_key, horizon
 from domain.database.pools import Limits
 from domain.database.sessions import Reader, Writer
 
@@ -22,6 +22,7 @@ __all__ = [
     "Sources",
     "Writer",
     "dsn",
+    "fence_key",
     "horizon",
     "nodes",
 ]

@@ -48,7 +48,9 @@ class Database:
         if seen is not None:
             fence = max(fence, seen.fence)
         if of is not None and self._fences is not None:
-            fence = max(fence, await self._fences.of(of))
+            known = seen.own if seen is not None else None
+            own = known[1] if known and known[0] == of else await self._fences.of(of)
+            fence = max(fence, own)
         return await self._cluster.snapshot(role, work, fence)
 
     async def rows(

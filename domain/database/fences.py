@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from itertools import count
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from domain.redis import AwayError, Nodes, Place, Wire
+from domain.redis import AwayError, Nodes, Place, Wire, Word
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,9 @@ class Horizon:
         self.asked = asked
         self.written: Fence = 0
         self.sources = sources
+        self.own: tuple[int, Fence] | None = None
+        """The person who asks, and the last fence of theirs as this request began, if it came
+        along with something else."""
 
     @property
     def fence(self) -> Fence:
@@ -125,7 +128,7 @@ class Fences:
         return all(await asyncio.gather(*(self._keep(person, fence) for person in people)))
 
     async def _keep(self, person: int, fence: Fence) -> bool:
-        key = _key(person)
+        key = fence_key(person)
         try:
             await self._nodes.call(key, "EVAL", _KEEP, 1, key, fence, int(STICKY * 1000))
         except _AWAY as error:
@@ -136,22 +139,36 @@ class Fences:
     async def of(self, person: int) -> Fence:
         """How far a read for `person` has to see; 0 if that does not matter, UNKNOWN if nobody
         can tell."""
-        key = _key(person)
-        standing = self._believed(key)
-        if standing is None:
+        key = fence_key(person)
+        if self._believed(key) is None:
             return UNKNOWN
-        mark = standing.mark
         try:
-            # In this order: who is emptied in between has no mark.
-            fence, is_marked = await asyncio.gather(
-                self._nodes.call(key, "GET", key), self._nodes.call(mark, "GET", mark)
-            )
+            kept, is_whole = await self.beside(person, "GET", key)
         except _AWAY as error:
             self._tell(error)
             return UNKNOWN
-        if not is_marked:
+        return int(kept or 0) if is_whole else UNKNOWN
+
+    async def beside(self, person: int, *command: Word) -> tuple[Any, bool]:
+        """The reply to a command about what lies with the fence of `person`; and whether all
+        that was kept there of them is still there. Raises AwayError, ResponseError.
+        """
+        key = fence_key(person)
+        standing = self._believed(key)
+        if standing is None or standing.wire is None:
+            return await self._nodes.call(key, *command), False
+        # In this order: who is emptied in between has no mark.
+        asked, marked = standing.wire.call(*command), standing.wire.call("GET", standing.mark)
+        # Both are lost together.
+        marked.add_done_callback(asyncio.Future.exception)
+        try:
+            reply = await asked
+        except ResponseError:
+            # It may have moved.
+            return await self._nodes.call(key, *command), False
+        if not await marked:
             standing.doubt()
-        return int(fence or 0) if self._believed(key) is standing else UNKNOWN
+        return reply, self._believed(key) is standing
 
     def _believed(self, key: bytes) -> Standing | None:
         """Of the master that has `key`, if it lacks nothing."""
@@ -219,6 +236,7 @@ class Fences:
         return next(name for name in names if self._nodes.of(key_slot(name)) == place)
 
 
-def _key(person: int) -> bytes:
+def fence_key(person: int) -> bytes:
+    """Where the fence of a person lies."""
     # Braces: whatever is kept of a person lies in one slot of a cluster.
     return b"{user:%d}:fence" % person

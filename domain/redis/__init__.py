@@ -2,6 +2,7 @@
 
 from domain.redis.address import Address, Place, RedisAddressError
 from domain.redis.nodes import Nodes
-from domain.redis.wire import AwayError, Wire
+from domain.redis.script import Script
+from domain.redis.wire import AwayError, Wire, Word
 
-__all__ = ["Address", "AwayError", "Nodes", "Place", "RedisAddressError", "Wire"]
+__all__ = ["Address", "AwayError", "Nodes", "Place", "RedisAddressError", "Script", "Wire", "Word"]

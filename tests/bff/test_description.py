@@ -117,6 +117,8 @@ ELSEWHERE = {
     # Moves of an order that is there (test_orders).
     ("post", "/api/orders/{order_id}/status", 403),
     ("post", "/api/orders/{order_id}/cancel", 403),
+    # Too many wrong passwords (edge/test_limits).
+    ("post", "/auth/login", 429),
     # A key that is in use (test_payments).
     ("post", "/api/wallet/top-ups", 409),
     # Signatures and ranges (tests/imaging).

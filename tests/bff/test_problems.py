@@ -99,4 +99,4 @@ async def test_a_statement_that_fails_is_not_shown(
     await connection.execute("ALTER TABLE products RENAME COLUMN description TO words")
     answer = await client.get("/api/products")
     assert answer.status_code == 500
-    assert set(answer.json()) == {"type", "title", "status"}
+    assert set(answer.json()) == {"type", "title", "status", "instance"}

@@ -1,0 +1,161 @@
+"""The outermost layer: it sees every request, whatever its route, and none without one."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from bff.edge import kinds
+from bff.edge.answers import refuse
+from bff.edge.clients import Clients
+from bff.edge.cors import Cors
+from bff.edge.exchange import Exchange, current
+from bff.edge.headers import Finish
+from bff.edge.robots import Robots, is_scanned_for
+
+log = logging.getLogger(__name__)
+
+Watch = Callable[[Exchange, float], None]
+"""Is told of each request that was answered, and of the seconds that it took."""
+
+# Asked by what runs us, by address and under any name.
+OPERATIONS: Final = frozenset({"/health", "/ready", "/metrics"})
+# Whoever asked has gone; nginx's number for it.
+GONE: Final = 499
+
+
+class Edge:
+    """An ASGI application around another one: who asks, whether they are served at all, and the
+    headers of whatever is answered."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        *,
+        clients: Clients,
+        hosts: Sequence[str],
+        robots: Robots,
+        cors: Cors,
+        finish: Finish,
+        watch: Watch,
+    ) -> None:
+        self._application = application
+        self._clients = clients
+        self._hosts = Hosts(hosts)
+        self._robots = robots
+        self._cors = cors
+        self._finish = finish
+        self._watch = watch
+        self.is_draining = False
+        self.in_flight = 0
+        """Requests that are being answered,"""
+        self.refusals: Counter[str] = Counter()
+        """and those that were not served, by why."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request (ASGI)."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._application(scope, receive, send)
+            return
+        exchange = Exchange(scope)
+        exchange.client, exchange.is_secure = self._clients.of(scope)
+        answer = _Answer(self, exchange, send)
+        token = current.set(exchange)
+        self.in_flight += 1
+        try:
+            await self._serve(exchange, scope, receive, answer.send)
+        except Exception:
+            # Of the layers themselves: the routes' are answered by then.
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if exchange.status:
+                raise
+            await refuse(answer.send, kinds.INTERNAL)
+        finally:
+            self.in_flight -= 1
+            exchange.status = exchange.status or GONE
+            if exchange.refusal:
+                self.refusals[exchange.refusal] += 1
+            self._watch(exchange, time.perf_counter() - exchange.began)
+            current.reset(token)
+
+    def headers(
+        self, exchange: Exchange, headers: list[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, bytes]]:
+        """What is sent in the end."""
+        headers = self._finish(exchange, headers)
+        if self._cors.is_on:
+            headers += self._cors.headers(exchange)
+        if self.is_draining:
+            # The next one is better asked elsewhere.
+            headers.append((b"connection", b"close"))
+        return headers
+
+    async def _serve(
+        self, exchange: Exchange, scope: HTTPScope, receive: Receive, send: Send
+    ) -> None:
+        path = scope["path"]
+        if path in OPERATIONS:
+            await self._application(scope, receive, send)
+        elif not self._hosts.include(scope):
+            exchange.refusal = "host"
+            await refuse(send, kinds.MISDIRECTED)
+        elif is_scanned_for(path):
+            exchange.refusal = "scanner"
+            await refuse(send, kinds.NOT_FOUND)
+        elif self._robots.are_refused(exchange.headers.get(b"user-agent", b"")):
+            exchange.refusal = "robot"
+            await refuse(send, kinds.ROBOT)
+        elif self._cors.is_on and self._cors.is_preflight(exchange):
+            await self._cors.permit(send)
+        else:
+            await self._application(scope, receive, send)
+
+
+class Hosts:
+    """The names that we answer to, `*.example` for all below one; any name where there are none."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(name.lower() for name in names if not name.startswith("*."))
+        self._parents = tuple(name[1:].lower() for name in names if name.startswith("*."))
+        self._are_any = not names
+
+    def include(self, scope: HTTPScope) -> bool:
+        """Whether each Host of a request is one of them; without any it is nobody's."""
+        if self._are_any:
+            return True
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        return bool(given) and all(map(self._is_ours, given))
+
+    def _is_ours(self, host: bytes) -> bool:
+        name = host.decode("latin-1").lower()
+        if not name.endswith("]"):
+            name = name.rpartition(":")[0] or name
+        return name in self._names or name.endswith(self._parents)
+
+
+class _Answer:
+    """Where the answer to one request goes through."""
+
+    __slots__ = ("_edge", "_exchange", "_is_head", "_send")
+
+    def __init__(self, edge: Edge, exchange: Exchange, send: Send) -> None:
+        self._edge = edge
+        self._exchange = exchange
+        self._send = send
+        self._is_head = exchange.scope["method"] == "HEAD"
+
+    async def send(self, message: Message) -> None:
+        """As ASGI's `send`."""
+        if message["type"] == "http.response.start":
+            self._exchange.status = message["status"]
+            headers = self._edge.headers(self._exchange, list(message["headers"]))
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body":
+            if self._is_head:
+                message = {**message, "body": b""}
+            self._exchange.bytes += len(message["body"])
+        await self._send(message)

@@ -1,0 +1,162 @@
+"""Limits in front of the routes: one call of Redis a request, and no more at once than can be."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+from bff.edge import kinds
+from bff.edge.answers import refuse
+from bff.edge.exchange import Exchange, current
+from bff.edge.limits.limiter import Limiter
+from bff.edge.limits.policies import Decision, LimitedError, Policies, Policy, Window
+from bff.edge.limits.subjects import Subjects
+from bff.edge.routing import Route
+from domain.accounts import AccessTokens, Principal
+from domain.database import horizon
+from domain.errors import CredentialsError
+from domain.model import Role
+
+OPTION: Final = "limits"
+"""In the `opt` of a route: the names of policies beside that for all; None for no limit at all."""
+FREE: Final = {OPTION: None}
+# Seconds after which there may be room again.
+_SOON: Final = 1
+
+
+def limited_by(*names: str) -> dict[str, Any]:
+    """The `opt` of a route with policies of its own."""
+    return {OPTION: names}
+
+
+class Limited:
+    """An ASGI application, each of whose requests is counted before it is served.
+
+    Whose token is good is counted by person, everybody else by address. What changed nothing
+    for whoever asked, a 304 or the answer to a replay, is given back.
+    """
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        limiter: Limiter,
+        subjects: Subjects,
+        policies: Policies,
+        tokens: AccessTokens,
+        route: Callable[[HTTPScope], Route],
+        most: int,
+    ) -> None:
+        self._application = application
+        self._limiter = limiter
+        self._subjects = subjects
+        self._policies = policies
+        self._tokens = tokens
+        self._route = route
+        self._most = most
+        self.in_flight = 0
+        """Requests that are being served, without those that are free."""
+        # A person's, and an address's, are the same for minutes.
+        self._of_person = lru_cache(4096)(self._windows_of_person)
+        self._of_address = lru_cache(4096)(self._windows_of_address)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request (ASGI)."""
+        exchange = current.get()
+        if scope["type"] != ScopeType.HTTP or exchange is None:
+            await self._application(scope, receive, send)
+            return
+        route = self._route(scope)
+        scope["path_template"] = route.template
+        names = route.options.get(OPTION, ())
+        if names is None:
+            await self._application(scope, receive, send)
+            return
+        if self.in_flight >= self._most:
+            exchange.refusal = "overloaded"
+            await refuse(send, kinds.OVERLOADED, "Too much at once.", retry_after=_SOON)
+            return
+        self.in_flight += 1
+        try:
+            await self._counted(exchange, names, scope, receive, send)
+        finally:
+            self.in_flight -= 1
+
+    async def _counted(
+        self,
+        exchange: Exchange,
+        names: tuple[str, ...],
+        scope: HTTPScope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        caller = self._caller(exchange.headers)
+        decision = await self._decided(exchange, caller, names)
+        if decision is None:
+            await self._application(scope, receive, send)
+            return
+        exchange.decisions.append(decision)
+        if decision.refused_by is not None:
+            error = LimitedError(decision)
+            await refuse(
+                send, kinds.TOO_MANY_REQUESTS, str(error), retry_after=decision.retry_after
+            )
+            return
+        await self._application(scope, receive, send)
+        if exchange.status == HTTPStatus.NOT_MODIFIED:
+            await self._limiter.give_back(decision.windows, decision.moment)
+        elif exchange.was_replayed:
+            # It was asked for all the same.
+            await self._limiter.give_back(decision.windows[1:], decision.moment)
+
+    async def _decided(
+        self, exchange: Exchange, caller: Principal | None, names: tuple[str, ...]
+    ) -> Decision | None:
+        """None where nothing is limited."""
+        if caller is None:
+            windows = self._of_address(exchange.client, names)
+            return await self._limiter.take(windows) if windows else None
+        exchange.user = caller.id
+        windows = self._of_person(caller.id, caller.role, names)
+        if not windows:
+            return None
+        decision, fence = await self._limiter.take_of(caller.id, windows)
+        seen = horizon.get()
+        if seen is not None and fence is not None:
+            seen.own = caller.id, fence
+        return decision
+
+    def _caller(self, headers: Mapping[bytes, bytes]) -> Principal | None:
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        try:
+            return self._tokens.verify(token.strip().decode("latin-1"))
+        except CredentialsError:
+            return None
+
+    def _windows_of_person(
+        self, person: int, role: Role, names: tuple[str, ...]
+    ) -> Sequence[Window]:
+        subject = b"{user:%d}" % person
+        policies = [self._policies.general, *map(self._policy, names)]
+        return _windows(subject, [each for each in policies if each.counts(role)])
+
+    def _windows_of_address(self, client: str, names: tuple[str, ...]) -> Sequence[Window]:
+        # What else a route limits is of people, and none has come.
+        del names
+        subject = b"{address:%b}" % self._subjects.address(client)
+        return _windows(subject, [self._policies.anonymous])
+
+    def _policy(self, name: str) -> Policy:
+        return getattr(self._policies, name)  # type: ignore[no-any-return]
+
+
+def _windows(subject: bytes, policies: Sequence[Policy]) -> Sequence[Window]:
+    return tuple(
+        Window(policy, b"%b:limit:%b" % (subject, policy.name.encode()))
+        for policy in policies
+        if policy.limit
+    )

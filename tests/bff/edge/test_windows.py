@@ -1,0 +1,247 @@
+"""No window ever has more than its limit, as a model in plain Python has it, wherever it is."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bff.edge.limits.alone import Alone
+from bff.edge.limits.limiter import Limiter
+from bff.edge.limits.policies import Decision, Policy, Window
+from bff.edge.limits.shared import Shared
+from domain.database import UNKNOWN, Fences
+from domain.redis import Nodes
+from infra.local.redis_cluster import RedisCluster
+
+A_SECOND = 1_000_000
+# Another subject for each example: nothing is left over from the one before.
+SUBJECTS = count()
+LIMITS = st.lists(st.integers(1, 4), min_size=1, max_size=3)
+# Take, or give back the n-th that was taken; after so many milliseconds.
+STEPS = st.lists(
+    st.tuples(st.one_of(st.none(), st.integers(0, 5)), st.sampled_from([0, 0, 0, 7, 30, 60])),
+    min_size=1,
+    max_size=25,
+)
+RELAXED = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+class Model:
+    """Sliding windows as one would explain them."""
+
+    def __init__(self) -> None:
+        self.counted: defaultdict[bytes, list[int]] = defaultdict(list)
+
+    def takes(self, windows: Sequence[Window], now: int) -> bool:
+        """Whether each has room for one more; then it is counted in all of them."""
+        if any(self.used(each, now) >= each.policy.limit for each in windows):
+            return False
+        for each in windows:
+            self.counted[each.key].append(now)
+        return True
+
+    def used(self, window: Window, now: int) -> int:
+        span = window.policy.microseconds
+        return sum(now - span < moment <= now for moment in self.counted[window.key])
+
+
+def windows_of(limits: Sequence[int], spans: Sequence[float]) -> list[Window]:
+    subject = b"{subject:%d}" % next(SUBJECTS)
+    return [
+        Window(Policy(f"p{number}", limit, span), b"%b:%d" % (subject, number))
+        for number, (limit, span) in enumerate(zip(limits, spans, strict=False))
+    ]
+
+
+SPANS = (0.05, 0.1, 0.02)
+
+
+def agrees(model: Model, windows: Sequence[Window], decision: Decision) -> None:
+    now = decision.moment
+    assert model.takes(windows, now) == (decision.refused_by is None)
+    for window, standing in zip(windows, decision.standings, strict=True):
+        assert standing.used == model.used(window, now)
+        assert 0 <= standing.seconds <= window.policy.seconds
+    if decision.refused_by is not None:
+        full = next(each for each in windows if each.policy == decision.refused_by)
+        assert model.used(full, now) >= full.policy.limit
+
+
+@asynccontextmanager
+async def shared(url: str, *, is_cluster: bool) -> AsyncIterator[Shared]:
+    nodes = Nodes(url, is_cluster=is_cluster)
+    nodes.start()
+    await nodes.look()
+    yield Shared(nodes, Fences(nodes))
+    await nodes.close()
+
+
+@pytest.fixture(params=["one node", "six nodes"])
+def place(request: pytest.FixtureRequest) -> tuple[str, bool]:
+    """Where Redis is, and whether it is a cluster."""
+    if request.param == "one node":
+        return request.getfixturevalue("redis_url"), False
+    nodes: RedisCluster = request.getfixturevalue("redis_cluster")
+    return nodes.url, True
+
+
+def test_redis_decides_as_the_model(place: tuple[str, bool]) -> None:
+    url, is_cluster = place
+
+    @RELAXED
+    @given(LIMITS, STEPS)
+    def check(limits: list[int], steps: list[tuple[int | None, int]]) -> None:
+        async def run() -> None:
+            async with shared(url, is_cluster=is_cluster) as counting:
+                model, taken, windows = Model(), list[int](), windows_of(limits, SPANS)
+                for back, milliseconds in steps:
+                    await asyncio.sleep(milliseconds / 1000)
+                    if back is None:
+                        decision = await counting.take(windows)
+                        agrees(model, windows, decision)
+                        taken.append(decision.moment)
+                    elif back < len(taken):
+                        # What was refused, too: then there is nothing to give back.
+                        await counting.give_back(windows, taken[back])
+                        for each in windows:
+                            if taken[back] in model.counted[each.key]:
+                                model.counted[each.key].remove(taken[back])
+
+        asyncio.run(run())
+
+    check()
+
+
+@RELAXED
+@given(LIMITS, STEPS)
+def test_a_process_alone_decides_as_the_model(
+    limits: list[int], steps: list[tuple[int | None, int]]
+) -> None:
+    now = 0
+    alone = Alone(clock=lambda: now)
+    model, taken, windows = Model(), list[int](), windows_of(limits, SPANS)
+    for back, milliseconds in steps:
+        now += milliseconds * 1000
+        if back is None:
+            decision = alone.take(windows)
+            agrees(model, windows, decision)
+            taken.append(decision.moment)
+        elif back < len(taken):
+            alone.give_back(windows, taken[back])
+            for each in windows:
+                if taken[back] in model.counted[each.key]:
+                    model.counted[each.key].remove(taken[back])
+
+
+async def test_of_fifty_at_once_exactly_as_many_pass_as_may(place: tuple[str, bool]) -> None:
+    url, is_cluster = place
+    windows = windows_of([100, 130], [60, 900])
+    # Five processes, each with connections of its own.
+    async with (
+        shared(url, is_cluster=is_cluster) as one,
+        shared(url, is_cluster=is_cluster) as two,
+        shared(url, is_cluster=is_cluster) as three,
+        shared(url, is_cluster=is_cluster) as four,
+        shared(url, is_cluster=is_cluster) as five,
+    ):
+
+        async def client(counting: Shared) -> list[Decision]:
+            return [await counting.take(windows) for _ in range(4)]
+
+        asked = [client((one, two, three, four, five)[each % 5]) for each in range(50)]
+        decisions = [each for several in await asyncio.gather(*asked) for each in several]
+    allowed = [each for each in decisions if each.refused_by is None]
+    assert len(allowed) == 100
+    assert {each.refused_by for each in decisions} == {None, windows[0].policy}
+    # Each was the n-th of somebody, and no two the same.
+    assert sorted(each.standings[0].used for each in allowed) == list(range(1, 101))
+    assert len({each.moment for each in allowed}) == 100
+
+
+async def test_never_more_than_the_limit_in_any_window_while_fifty_go_on(
+    place: tuple[str, bool],
+) -> None:
+    url, is_cluster = place
+    (window,) = windows_of([10], [0.1])
+    async with (
+        shared(url, is_cluster=is_cluster) as one,
+        shared(url, is_cluster=is_cluster) as two,
+    ):
+
+        async def client(counting: Shared) -> list[int]:
+            taken = []
+            for _ in range(20):
+                decision = await counting.take([window])
+                if decision.refused_by is None:
+                    taken.append(decision.moment)
+                await asyncio.sleep(0.01)
+            return taken
+
+        asked = [client((one, two)[each % 2]) for each in range(50)]
+        moments = sorted(each for several in await asyncio.gather(*asked) for each in several)
+    assert len(moments) > 10
+    for first, eleventh in zip(moments, moments[10:], strict=False):
+        assert eleventh - first >= 0.1 * A_SECOND
+
+
+async def test_a_persons_last_write_comes_along(place: tuple[str, bool]) -> None:
+    url, is_cluster = place
+    nodes = Nodes(url, is_cluster=is_cluster)
+    fences = Fences(nodes)
+    nodes.start()
+    fences.start()
+    counting = Limiter(nodes, fences)
+    windows = [Window(Policy("p", 1000, 60), b"{user:7}:limit:p")]
+    async with asyncio.timeout(30):
+        while (await counting.take_of(7, windows))[1] in (None, UNKNOWN):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert (await counting.take_of(7, windows))[1] == 0
+    await fences.keep([7], 2**53 + 1)
+    assert (await counting.take_of(7, windows))[1] == 2**53 + 1
+    await fences.close()
+    await nodes.close()
+
+
+async def test_a_window_is_gone_when_nothing_in_it_counts(redis_url: str) -> None:
+    (window,) = windows_of([10], [0.05])
+    async with shared(redis_url, is_cluster=False) as counting:
+        await counting.take([window])
+        async with asyncio.timeout(30):
+            while await counting._nodes.call(window.key, "EXISTS", window.key):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def test_a_clock_that_went_back_makes_nobody_wait_for_it(redis_url: str) -> None:
+    (window,) = windows_of([1], [60])
+    async with shared(redis_url, is_cluster=False) as counting:
+        first = await counting.take([window])
+        later = (first.moment + 3600 * A_SECOND).to_bytes(8, "big")
+        await counting._nodes.call(window.key, "SET", window.key, later)
+        assert (await counting.take([window])).refused_by is None
+        # And a moment ahead is still in the window.
+        assert (await counting.take([window])).refused_by == window.policy
+
+
+def test_who_has_no_room_to_count_lets_pass_what_may_and_nothing_strict() -> None:
+    now = 0
+    alone = Alone(clock=lambda: now, most=2)
+    mild, strict = Policy("mild", 5, 60), Policy("strict", 5, 60, is_strict=True)
+
+    def passes(policy: Policy, who: int) -> bool:
+        return alone.take([Window(policy, b"%d" % who)]).refused_by is None
+
+    assert [passes(mild, who) for who in range(4)] == [True] * 4
+    assert [passes(strict, who) for who in range(4)] == [True, True, False, False]
+    # Those that are known count on.
+    assert [passes(strict, 0) for _ in range(5)] == [True] * 4 + [False]
+    now += 61 * A_SECOND
+    assert passes(strict, 3)
