@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from bff.edge.clients import Clients
+from bff.edge.clients import Clients, Networks
 from bff.edge.cors import Cors
 from bff.edge.edge import Edge
 from bff.edge.fences import Fenced
@@ -26,6 +25,11 @@ from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest
 from bff.edge.robots import Robots
 from bff.edge.routing import Routes
+from bff.operations import sources
+from bff.operations.drain import Drain
+from bff.operations.figures import Figures
+from bff.operations.logs import AccessLog
+from bff.operations.readiness import Probes
 from bff.representation.answers import Answer
 from bff.representation.pages import Cursors
 from bff.representation.shared import Ready, Shared
@@ -155,6 +159,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
         payment=settings.limit_payment,
         login=settings.limit_login,
     )
+    drain = Drain()
+    probes = Probes(cluster, nodes, shelves, drain)
+    figures = Figures(_directory(settings.metrics_directory))
+    access = AccessLog(settings.access_log, settings.log_format)
     limiter = Limiter(nodes, fences)
     subjects = Subjects(settings.token_secret)
     parts: dict[str, object] = {
@@ -188,6 +196,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "intake": intake,
         "preparation": preparation,
         "keys": _key_ring(settings),
+        "probes": probes,
+        "figures": figures,
+        "scrapers": Networks(settings.metrics_networks),
     }
 
     async def principal(request: Request[Any, Any, Any]) -> Principal:
@@ -207,9 +218,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
             relay.start()
         sweeper.start()
         product_sales.start()
+        probes.start()
+        figures.start()
         try:
-            yield
+            with drain.at_sigterm(settings.drain_seconds):
+                yield
         finally:
+            await figures.close()
+            access.close()
+            await probes.close()
             await product_sales.close()
             await sweeper.close()
             for relay in relays:
@@ -293,6 +310,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             show_cache,
             health.health,
             health.ready,
+            health.metrics,
             documentation.page(),
         ],
         dependencies={
@@ -319,15 +337,23 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route=Routes(app),
         most=settings.most_in_flight,
     )
-    app.asgi_handler = Edge(
+    app.asgi_handler = edge = Edge(
         Shortcut(Fenced(limited, cluster.knows), origin.answers),
         clients=_clients(settings),
         hosts=settings.hosts,
         robots=Robots(settings.approved_bots),
         cors=Cors(settings.cors_origins),
         finish=Finish(settings.hsts_seconds),
-        watch=lambda *_: None,
+        drain=drain,
+        watch=[figures.note, access.note],
     )
+    figures.counters += [
+        lambda: sources.of_limits(limiter),
+        lambda: sources.of_edge(edge),
+        lambda: sources.of_cache(cache),
+        lambda: sources.of_database(cluster),
+    ]
+    figures.gauges.append(lambda: sources.in_flight(edge))
     return app
 
 
@@ -344,8 +370,11 @@ def store(settings: Settings) -> Store:
 
 
 def _clients(settings: Settings) -> Clients:
-    trusted = [ip_network(network) for network in settings.trusted_proxies]
-    return Clients(trusted, settings.proxy_header)
+    return Clients(Networks(settings.trusted_proxies), settings.proxy_header)
+
+
+def _directory(name: str | None) -> Path | None:
+    return None if name is None else Path(name)
 
 
 def _placeholder(settings: Settings) -> Placeholder | None:

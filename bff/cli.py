@@ -14,9 +14,11 @@ import asyncpg
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
+from bff import serve
 from bff.app import store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
+from bff.serve import HOST, PORT, WORKERS
 from bff.settings import SettingsError, database_url, described, from_environment
 from domain import kinds, wallet
 from domain.cache import inspection
@@ -99,11 +101,12 @@ def main() -> None:
 @main.command()
 @DATA
 @ORDERS
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@HOST
+@PORT
+@WORKERS
 @click.option("--fresh", is_flag=True, help="Delete what is there and start over.")
 @explained
-def up(data: Path, orders: int | None, host: str, port: int, fresh: bool) -> None:
+def up(data: Path, orders: int | None, host: str, port: int, workers: int, fresh: bool) -> None:
     """Start everything on this machine: servers, schema, demo campus and application.
 
     Servers named by COMANDA_DATABASE_URL (and COMANDA_REPLICA_URLS), COMANDA_REDIS_URL or
@@ -112,10 +115,13 @@ def up(data: Path, orders: int | None, host: str, port: int, fresh: bool) -> Non
     # Until the stack listens for it, `down` stops us as Ctrl-C does: in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        launch_up(Launch(data.absolute(), host, port, orders, fresh), say)
+        launch_up(Launch(data.absolute(), host, port, orders, fresh, workers), say)
     except KeyboardInterrupt:
         say("Stopped before everything ran")
         raise SystemExit(130) from None
+
+
+main.add_command(serve.main, "serve")
 
 
 @main.command()

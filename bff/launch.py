@@ -19,7 +19,6 @@ import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
 from bff.app import store
-from bff.edge.protocol import OPTIONS
 from bff.settings import Settings, from_environment
 from domain.database import Cluster, Database
 from imaging.shelves import Shelves
@@ -40,6 +39,8 @@ PICTURE = "/products/{}?w=300&h=300&q=80"
 PATIENCE = 120.0
 _LOOK_SECONDS = 0.1
 PAINTERS = min(4, os.cpu_count() or 1)
+# A terminal is for people: what runs there is told, and not every request.
+_QUIET = {"COMANDA_ACCESS_LOG": "0"}
 # What a listener on every address can be reached at.
 _LOOPBACKS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 # Whatever proxy the environment names, it does not know our own loopback.
@@ -55,6 +56,7 @@ class Launch:
     port: int
     orders: int | None  # None: nobody asked, and what is there will do
     fresh: bool
+    workers: int = 1
 
     @property
     def url(self) -> str:
@@ -90,7 +92,7 @@ def up(launch: Launch, say: Say) -> None:
         asyncio.run(_watched(stack, _make_ready(environment)))
         say("Schema is at its newest version")
         # The application comes up while the demo is loaded, and the first dish is drawn.
-        stack.add("application", _server(launch), environment, url=launch.url)
+        stack.add("application", _server(launch), _QUIET | environment, url=launch.url)
         if given.database_url:
             # Somebody's own database: it is served as it is, and gets no demo accounts.
             picture = None
@@ -204,10 +206,8 @@ def _environment(data: Path, addresses: Mapping[str, str]) -> dict[str, str]:
 
 
 def _server(launch: Launch) -> list[str]:
-    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
-    command += ["--host", launch.host, "--port", str(launch.port)]
-    command += [*OPTIONS, "--no-access-log", "--no-server-header", "--log-level", "warning"]
-    return [*command, "--timeout-graceful-shutdown", "10"]
+    command = [sys.executable, "-m", "bff.serve", "--host", launch.host]
+    return [*command, "--port", str(launch.port), "--workers", str(launch.workers)]
 
 
 def _require_port(host: str, port: int) -> None:

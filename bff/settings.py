@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
-from bff.edge.clients import ProxyHeader
+from bff.edge.clients import Networks, ProxyHeader
+from bff.operations.logs import LogFormat
 from domain.database import DatabaseAddressError, dsn
 from domain.redis import Nodes, RedisAddressError
 
@@ -18,6 +18,7 @@ _DATABASE = f"{PREFIX}DATABASE_URL"
 # Their values are separated by commas.
 _LISTS = frozenset(
     {"replica_urls", "picture_keys", "hosts", "trusted_proxies", "cors_origins", "approved_bots"}
+    | {"metrics_networks"}
 )
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
@@ -153,6 +154,31 @@ class Settings(Struct, frozen=True, kw_only=True):
     most_in_flight: Annotated[
         int, Meta(ge=1, le=100_000, description="requests served at once, for one process")
     ] = 500
+    log_format: Annotated[
+        LogFormat, Meta(description="json, console, or auto: console where a person reads it")
+    ] = LogFormat.AUTO
+    access_log: Annotated[
+        float,
+        Meta(
+            ge=0, le=1, description="share of requests that are logged beside faults and slow ones"
+        ),
+    ] = 1.0
+    metrics_networks: Annotated[
+        tuple[str, ...],
+        Meta(max_length=64, description="networks that /metrics is for; others find nothing"),
+    ] = ("127.0.0.0/8", "::1/128")
+    metrics_directory: Annotated[
+        str | None,
+        Meta(description="where processes that share a port leave their figures (comanda serve)"),
+    ] = None
+    drain_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=300,
+            description="for which a SIGTERM is told by /ready before anybody is turned away",
+        ),
+    ] = 0.0
     token_secret: Annotated[
         str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
     ]
@@ -198,11 +224,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     except msgspec.ValidationError as error:
         raise SettingsError(f"a COMANDA_* setting is wrong: {error}") from error
     _check_database(_DATABASE, settings.database_url)
-    for network in settings.trusted_proxies:
+    for name in ("trusted_proxies", "metrics_networks"):
         try:
-            ip_network(network)
+            Networks(getattr(settings, name))
         except ValueError as error:
-            raise SettingsError(f"{PREFIX}TRUSTED_PROXIES is wrong: {error}") from error
+            raise SettingsError(f"{PREFIX}{name.upper()} is wrong: {error}") from error
     for url in settings.replica_urls:
         _check_database(f"{PREFIX}REPLICA_URLS", url)
     try:

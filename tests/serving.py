@@ -7,8 +7,9 @@ import sys
 
 import httpx
 
-from bff.edge.protocol import OPTIONS
 from bff.settings import Settings
+
+_SERVE = (sys.executable, "-m", "bff.serve")
 
 
 def free_port() -> int:
@@ -18,10 +19,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def uvicorn(port: int) -> list[str]:
+def command(port: int, workers: int = 1) -> list[str]:
     """The command that serves the application at `port`, as `comanda up` does."""
-    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
-    return [*command, "--port", str(port), *OPTIONS, "--no-access-log", "--log-level", "warning"]
+    return [*_SERVE, "--port", str(port), "--workers", str(workers)]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -32,13 +32,14 @@ def environment(settings: Settings) -> dict[str, str]:
         "COMANDA_REDIS_URL": settings.redis_url,
         "COMANDA_S3_ORIGINALS": settings.s3_originals,
         "COMANDA_S3_VARIANTS": settings.s3_variants,
+        "COMANDA_ACCESS_LOG": "0",
     }
     return {**os.environ, **own}
 
 
 async def until_healthy(url: str) -> None:
-    """Returns when the application at `url` answers; TimeoutError after half a minute."""
-    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+    """Returns when the application at `url` answers; TimeoutError after two minutes."""
+    async with asyncio.timeout(120), httpx.AsyncClient() as client:
         while True:
             try:
                 await client.get(f"{url}/health")

@@ -11,7 +11,6 @@ import asyncpg
 
 from benchmarks.pictures.peers import Peer, wait_for
 from bff.app import store
-from bff.edge.protocol import OPTIONS
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
 from domain.database import Cluster, Database
@@ -38,14 +37,14 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 def start(name: str, port: int, given: Mapping[str, str], memory: int | None) -> Peer:
-    """The application by uvicorn, as `comanda up` starts it; `memory` in bytes, or its default."""
+    """The application, as `comanda up` starts it; `memory` in bytes, or its default."""
     settings = {**os.environ, **given}
     if memory is not None:
         settings["COMANDA_PICTURE_MEMORY"] = str(memory)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "bff.app:create_app"]
-    command += ["--host", "127.0.0.1", "--port", str(port), *OPTIONS]
-    command += ["--no-access-log", "--no-server-header"]
-    process = subprocess.Popen([*command, "--log-level", "warning"], env=settings)
+    # Peers write none either.
+    settings["COMANDA_ACCESS_LOG"] = "0"
+    command = [sys.executable, "-m", "bff.serve", "--port", str(port)]
+    process = subprocess.Popen(command, env=settings)
     peer = Peer(name, port, process)
     wait_for(peer, "/health")
     return peer

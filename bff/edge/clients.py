@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple
 
 from litestar.types import HTTPScope
-
-Network = IPv4Network | IPv6Network
 
 # Proxies in a row; who sends more makes them up.
 _MOST_HOPS: Final = 16
@@ -22,6 +20,22 @@ class ProxyHeader(StrEnum):
     FORWARDED = "forwarded"
 
 
+class Networks:
+    """Addresses, as networks like 10.0.0.0/8. Raises ValueError for what is none."""
+
+    def __init__(self, networks: Sequence[str]) -> None:
+        self._networks = [ip_network(each) for each in networks]
+        self.include = lru_cache(_MOST_KNOWN)(self._include)
+
+    def _include(self, address: str) -> bool:
+        """Whether one of them has the address; none has what is no address."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
+
+
 class Client(NamedTuple):
     """An address, empty where there is none (a socket of the file system), and whether the way to
     the first of our proxies is HTTPS."""
@@ -33,7 +47,7 @@ class Client(NamedTuple):
 class Clients:
     """Finds whoever asked the first of our own proxies: what is further left anybody can write."""
 
-    def __init__(self, trusted: Sequence[Network], header: ProxyHeader) -> None:
+    def __init__(self, trusted: Networks, header: ProxyHeader) -> None:
         self._trusted = trusted
         self._header = header
         self._name = header.value.encode()
@@ -43,7 +57,7 @@ class Clients:
         """The client of a request."""
         peer = scope["client"][0] if scope["client"] else ""
         is_secure = scope["scheme"] == "https"
-        if not self._trusted or not self._is_ours(peer):
+        if not self._trusted.include(peer):
             return Client(peer, is_secure)
         headers = scope["headers"]
         told = b",".join(value for name, value in headers if name == self._name)
@@ -65,19 +79,11 @@ class Clients:
             client = address
             if by_scheme:
                 schemes = [by_scheme]
-            if not self._is_ours(address):
+            if not self._trusted.include(address):
                 break
         if schemes[0] in ("http", "https"):
             is_secure = schemes[0] == "https"
         return Client(client, is_secure)
-
-    @lru_cache(_MOST_KNOWN)  # noqa: B019 - there is one for as long as the process
-    def _is_ours(self, text: str) -> bool:
-        try:
-            address = ip_address(text)
-        except ValueError:
-            return False
-        return any(address in network for network in self._trusted)
 
 
 def _last(told: str, separator: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from bff.edge.cors import Cors
 from bff.edge.exchange import Exchange, current
 from bff.edge.headers import Finish
 from bff.edge.robots import Robots, is_scanned_for
+from bff.operations.drain import Drain
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ class Edge:
         robots: Robots,
         cors: Cors,
         finish: Finish,
-        watch: Watch,
+        drain: Drain,
+        watch: Sequence[Watch],
     ) -> None:
         self._application = application
         self._clients = clients
@@ -49,8 +51,8 @@ class Edge:
         self._robots = robots
         self._cors = cors
         self._finish = finish
+        self._drain = drain
         self._watch = watch
-        self.is_draining = False
         self.in_flight = 0
         """Requests that are being answered,"""
         self.refusals: Counter[str] = Counter()
@@ -79,7 +81,9 @@ class Edge:
             exchange.status = exchange.status or GONE
             if exchange.refusal:
                 self.refusals[exchange.refusal] += 1
-            self._watch(exchange, time.perf_counter() - exchange.began)
+            seconds = time.perf_counter() - exchange.began
+            for watch in self._watch:
+                watch(exchange, seconds)
             current.reset(token)
 
     def headers(
@@ -89,7 +93,7 @@ class Edge:
         headers = self._finish(exchange, headers)
         if self._cors.is_on:
             headers += self._cors.headers(exchange)
-        if self.is_draining:
+        if self._drain.has_begun:
             # The next one is better asked elsewhere.
             headers.append((b"connection", b"close"))
         return headers

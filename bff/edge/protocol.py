@@ -20,18 +20,6 @@ MOST_HEADERS: Final = 100
 # ": " and the end of the line.
 _AROUND_HEADER: Final = 4
 
-# Longer than a CDN's or a balancer's own: who closes first must not be us, or a request is lost
-# that was sent at that moment.
-_IDLE_SECONDS: Final = 75
-
-OPTIONS: Final = (
-    *("--loop", "uvloop", "--http", f"{__name__}:BoundedProtocol", "--ws", "none"),
-    *("--timeout-keep-alive", str(_IDLE_SECONDS)),
-    # Whom to believe about who asks is for `bff.edge.clients` to say.
-    "--no-proxy-headers",
-)
-"""What uvicorn's command line has to say for it."""
-
 
 class _RefusedError(Exception):
     """Takes the parser out of a request that goes beyond a bound."""

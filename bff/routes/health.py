@@ -1,24 +1,16 @@
-"""Whether the process lives, and whether it can serve."""
+"""Whether the process lives, whether it can serve, and how it does."""
 
-import asyncio
+from typing import Any
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
-from msgspec import Struct
+from litestar.exceptions import NotFoundException
 
+from bff.edge.clients import Networks
+from bff.edge.exchange import current
 from bff.edge.limits.layer import FREE
-from domain.database import Cluster
-from domain.redis import Nodes
-from imaging.shelves import Shelves
-
-PATIENCE = 3.0
-
-
-class Readiness(Struct, frozen=True):
-    """`ready` when orders can be served; `degraded` where a part is down that has a fallback."""
-
-    status: str
-    dependencies: dict[str, str]
+from bff.operations.figures import Figures
+from bff.operations.readiness import Probes, Readiness
 
 
 @get("/health", summary="Liveness", tags=["operations"], opt=FREE, sync_to_thread=False)
@@ -28,35 +20,26 @@ def health() -> dict[str, str]:
 
 
 @get("/ready", summary="Readiness", tags=["operations"], opt=FREE)
-async def ready(
-    cluster: NamedDependency[Cluster],
-    nodes: NamedDependency[Nodes],
-    shelves: NamedDependency[Shelves],
-) -> Response[Readiness]:
-    """200 while the primary answers, else 503; every dependency is told apart."""
-    database, has_redis, has_shelves = await asyncio.gather(
-        cluster.ping(PATIENCE), _redis_answers(nodes), _shelves_answer(shelves)
-    )
-    up = {**database, "redis": has_redis, "object-store": has_shelves}
-    status = "ready" if all(up.values()) else "degraded" if up["primary"] else "down"
+async def ready(probes: NamedDependency[Probes]) -> Response[Readiness]:
+    """200 while the primary answers and the process goes on, else 503; every dependency is told
+    apart, as of two seconds ago at most."""
+    found = await probes.readiness()
     return Response(
-        Readiness(status, {name: "up" if answers else "down" for name, answers in up.items()}),
-        status_code=200 if up["primary"] else 503,
+        found,
+        status_code=200 if found.is_ready else 503,
         headers={"Cache-Control": "no-store"},
     )
 
 
-async def _shelves_answer(shelves: Shelves) -> bool:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await shelves.ping()
-    except TimeoutError:
-        return False
-
-
-async def _redis_answers(nodes: Nodes) -> bool:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await nodes.answer()
-    except TimeoutError:
-        return False
+@get("/metrics", include_in_schema=False, opt=FREE)
+async def metrics(
+    request: Request[Any, Any, Any],
+    figures: NamedDependency[Figures],
+    scrapers: NamedDependency[Networks],
+) -> Response[bytes]:
+    """Of all processes that share the port, for Prometheus; for others there is no such thing."""
+    exchange = current.get()
+    if exchange is None or not scrapers.include(exchange.client):
+        raise NotFoundException
+    body, media_type = figures.exposition(request.headers.get("accept", ""))
+    return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

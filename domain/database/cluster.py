@@ -155,6 +155,11 @@ class Cluster:
         answers = await asyncio.gather(*(node.answers(patience) for node in self._nodes))
         return {node.name: well for node, well in zip(self._nodes, answers, strict=True)}
 
+    @property
+    def behind(self) -> set[str]:
+        """Replicas that answer, and are too far behind to be read from."""
+        return {node.name for node in self._replicas if node.up and not self._may_serve(node)}
+
     async def look(self) -> Fence:
         """How far the primary has come. Raises UnavailableError."""
         await self._primary.look()

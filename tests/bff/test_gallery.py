@@ -21,7 +21,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.serving import environment, free_port, until_healthy, uvicorn
+from tests.serving import command, environment, free_port, until_healthy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -57,7 +57,7 @@ async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
     await cluster.close()
     port = free_port()
     server = await asyncio.create_subprocess_exec(
-        *uvicorn(port),
+        *command(port),
         env=environment(settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

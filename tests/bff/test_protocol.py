@@ -24,7 +24,7 @@ from bff.edge.protocol import (
     BoundedProtocol,
 )
 from bff.settings import Settings
-from tests.serving import free_port, until_healthy, uvicorn
+from tests.serving import command, free_port, until_healthy
 
 Application = Callable[..., Awaitable[None]]
 Connection = tuple[StreamReader, StreamWriter]
@@ -323,7 +323,7 @@ async def test_every_worker_of_the_command_line_keeps_the_bounds(settings: Setti
         "COMANDA_PICTURE_PROCESSES": "1",
     }
     server = await asyncio.create_subprocess_exec(
-        *uvicorn(port),
+        *command(port),
         *("--workers", "2"),
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,

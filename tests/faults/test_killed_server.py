@@ -24,7 +24,7 @@ from infra.demo.campus import PASSWORD
 from tests.faults.place import Place, opened_up
 from tests.fcm import Google
 from tests.fcm import serving as google_serving
-from tests.serving import free_port, until_healthy, uvicorn
+from tests.serving import command, free_port, until_healthy
 
 pytestmark = pytest.mark.long
 
@@ -53,8 +53,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        command = uvicorn(self._port)
-        self._process = subprocess.Popen(command, env=self._given)  # noqa: ASYNC220
+        serving = command(self._port)
+        self._process = subprocess.Popen(serving, env=self._given)  # noqa: ASYNC220
         await until_healthy(self.address)
 
     def kill(self) -> None:

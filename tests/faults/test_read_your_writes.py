@@ -16,7 +16,7 @@ import pytest
 
 from infra.demo.campus import PASSWORD
 from tests.faults.place import Place, opened_up
-from tests.serving import free_port, until_healthy, uvicorn
+from tests.serving import command, free_port, until_healthy
 
 pytestmark = pytest.mark.long
 
@@ -40,7 +40,7 @@ def serving(place: Place) -> Iterator[list[str]]:
         addresses = []
         for _ in range(2):
             port = free_port()
-            process = subprocess.Popen(uvicorn(port), env=given)
+            process = subprocess.Popen(command(port), env=given)
             running.callback(process.wait)
             running.callback(process.terminate)
             addresses.append(f"http://127.0.0.1:{port}")

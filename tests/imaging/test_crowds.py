@@ -20,7 +20,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.serving import environment, free_port, until_healthy, uvicorn
+from tests.serving import command, environment, free_port, until_healthy
 
 PRODUCTS = 10
 CROWD = 1000
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 async def server(settings: Settings) -> AsyncIterator[int]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        *uvicorn(port),
+        *command(port),
         env={**environment(settings), "COMANDA_PICTURE_PROCESSES": "1"},
         stdout=subprocess.DEVNULL,
     )

@@ -43,6 +43,7 @@ Upload = Callable[[bytes], Awaitable[dict[str, object]]]
 SeenTo = Callable[[], Awaitable[None]]
 WAITING = "SELECT count(*) FROM outbox WHERE delivered_at IS NULL"
 Hung = Callable[[], Awaitable[str]]
+TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 
 
 def photograph(width: int = 1600, height: int = 1200, grain: int = 40) -> bytes:
@@ -193,9 +194,10 @@ async def test_the_very_same_request_is_answered_the_same_and_asks_no_database(
         uploaded = await client.put("/api/products/1/picture", content=photograph(), headers=staff)
         path = f"/products/1?w=64&fm=webp&v={uploaded.json()['version']}"
         await client.get(path)
-        first = await client.get(path)
+        # Of one trace, for an answer tells its id.
+        first = await client.get(path, headers=TRACE)
         await proxy.down()
-        second = await client.get(path)
+        second = await client.get(path, headers=TRACE)
         assert (second.status_code, second.content) == (200, first.content)
         assert second.headers == first.headers
         part = await client.get(path, headers={"range": "bytes=0-9"})
@@ -250,7 +252,7 @@ async def test_a_client_that_has_it_is_told_so_before_any_work(
 async def test_head_is_get_without_the_body(client: httpx.AsyncClient, upload: Upload) -> None:
     await upload(photograph())
     for url in ("/products/1?w=128&fm=jpeg", "/products/1?w=128&fm=jpeg"):
-        head, get = await client.head(url), await client.get(url)
+        head, get = await client.head(url, headers=TRACE), await client.get(url, headers=TRACE)
         assert head.content == b""
         volatile = {"server-timing", "cache-status"}
         assert {n: v for n, v in head.headers.items() if n not in volatile} == {

@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from typing import Any
 
 import httpx
 from litestar.types import ASGIApp
 
-from bff.edge.clients import Clients, ProxyHeader
+from bff.edge.clients import Clients, Networks, ProxyHeader
 from bff.edge.cors import Cors
 from bff.edge.edge import Edge, Watch
 from bff.edge.headers import Finish
 from bff.edge.robots import Robots
+from bff.operations.drain import Drain
 
 
 def edge(
@@ -24,16 +24,18 @@ def edge(
     origins: Sequence[str] = (),
     approved: Sequence[str] = ("cubot",),
     hsts_seconds: int = 31_536_000,
-    watch: Watch = lambda *_: None,
+    drain: Drain | None = None,
+    watch: Sequence[Watch] = (),
 ) -> Edge:
     """As the application has it."""
     return Edge(
         application,
-        clients=Clients([ip_network(each) for each in proxies], header),
+        clients=Clients(Networks(proxies), header),
         hosts=hosts,
         robots=Robots(approved),
         cors=Cors(origins),
         finish=Finish(hsts_seconds),
+        drain=drain or Drain(),
         watch=watch,
     )
 

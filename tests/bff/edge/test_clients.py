@@ -1,13 +1,12 @@
 """Whoever asked is who asked the first of our own proxies, whatever else is written."""
 
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff.edge.clients import Client, Clients, ProxyHeader
+from bff.edge.clients import Client, Clients, Networks, ProxyHeader
 
 OURS = ["10.0.0.0/8", "192.0.2.7", "2001:db8:1::/48"]
 
@@ -15,7 +14,7 @@ OURS = ["10.0.0.0/8", "192.0.2.7", "2001:db8:1::/48"]
 def found(
     peer: str, *lines: str, header: ProxyHeader = ProxyHeader.X_FORWARDED_FOR, **more: str
 ) -> Client:
-    clients = Clients([ip_network(each) for each in OURS], header)
+    clients = Clients(Networks(OURS), header)
     headers = [(header.value.encode(), line.encode("latin-1")) for line in lines]
     headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
     return clients.of({"client": (peer, 1), "scheme": "http", "headers": headers})  # type: ignore[typeddict-item]
@@ -93,6 +92,6 @@ def test_nobody_makes_it_fail(text: str, header: ProxyHeader) -> None:
 
 
 def test_without_an_address_there_is_none() -> None:
-    clients = Clients([ip_network("10.0.0.0/8")], ProxyHeader.X_FORWARDED_FOR)
+    clients = Clients(Networks(["10.0.0.0/8"]), ProxyHeader.X_FORWARDED_FOR)
     scope: Any = {"client": None, "scheme": "http", "headers": []}
     assert clients.of(scope) == Client("", is_secure=False)

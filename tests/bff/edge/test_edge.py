@@ -349,7 +349,7 @@ async def test_who_leaves_before_the_answer_is_known_to_have() -> None:
     async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
         """An application whose client has gone."""
 
-    async with around(leaving, watch=watch) as client:
+    async with around(leaving, watch=[watch]) as client:
         with pytest.raises(AssertionError):
             # httpx wants an answer.
             await client.get("/")

@@ -30,13 +30,14 @@ from tests.bff.test_orders import bearer
 from tests.serving import Proxy
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+Limits = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 Headers = dict[str, str]
 LOGIN = {"email": "student1@campus.example", "password": "comanda"}
 WRONG = LOGIN | {"password": "not that"}
 
 
 @pytest.fixture
-def limited(serve: Serve, settings: Settings, shelves: Shelves) -> Callable[..., Any]:
+def limited(serve: Serve, settings: Settings, shelves: Shelves) -> Limits:
     """Starts the application with limits, and other settings, of the test's own."""
 
     def start(**changes: object) -> AbstractAsyncContextManager[httpx.AsyncClient]:
@@ -59,7 +60,7 @@ async def statuses(asked: AsyncIterator[httpx.Response] | list[Any]) -> Counter[
 
 @pytest.mark.parametrize("nodes", ["one node", "six nodes"])
 async def test_of_fifty_clients_at_once_exactly_as_many_requests_pass_as_may(
-    limited: Callable[..., Any], nodes: str, request: pytest.FixtureRequest
+    limited: Limits, nodes: str, request: pytest.FixtureRequest
 ) -> None:
     changes: dict[str, object] = {"limit_general": 100}
     if nodes == "six nodes":
@@ -82,7 +83,7 @@ async def test_of_fifty_clients_at_once_exactly_as_many_requests_pass_as_may(
     assert other.status_code == 200
 
 
-async def test_who_asks_too_often_is_told_when_to_ask_again(limited: Callable[..., Any]) -> None:
+async def test_who_asks_too_often_is_told_when_to_ask_again(limited: Limits) -> None:
     async with limited(limit_general=2) as client:
         who = await bearer(client, "student1")
         answers = [await client.get("/api/wallet", headers=who) for _ in range(3)]
@@ -98,7 +99,7 @@ async def test_who_asks_too_often_is_told_when_to_ask_again(limited: Callable[..
 
 
 async def test_without_a_token_an_address_is_counted_and_a_bad_token_is_none(
-    limited: Callable[..., Any],
+    limited: Limits,
 ) -> None:
     async with limited(limit_general=100, limit_anonymous=3, **PROXIES) as client:
         bad = {"authorization": "Bearer none"}
@@ -119,7 +120,7 @@ async def test_without_a_token_an_address_is_counted_and_a_bad_token_is_none(
         assert known.status_code == 200
 
 
-async def test_health_and_pictures_are_free(limited: Callable[..., Any]) -> None:
+async def test_health_and_pictures_are_free(limited: Limits) -> None:
     async with limited(limit_anonymous=2) as client:
         for url in ("/health", "/ready", "/products/1", "/v/nothing"):
             for _ in range(3):
@@ -166,7 +167,7 @@ async def test_what_need_not_be_sent_again_is_free(redis_url: str) -> None:
 
 
 async def test_of_a_hundred_wrong_passwords_at_once_five_are_tried(
-    limited: Callable[..., Any],
+    limited: Limits,
 ) -> None:
     async with limited(limit_login=5, **PROXIES) as client:
 
@@ -189,7 +190,7 @@ async def test_of_a_hundred_wrong_passwords_at_once_five_are_tried(
         assert await statuses([attempt(nobody, "192.0.2.1") for _ in range(8)]) == {401: 5, 429: 3}
 
 
-async def test_many_addresses_do_not_add_up_to_many_tries(limited: Callable[..., Any]) -> None:
+async def test_many_addresses_do_not_add_up_to_many_tries(limited: Limits) -> None:
     async with limited(limit_login=2, **PROXIES) as client:
         tried = [
             client.post("/auth/login", json=WRONG, headers=behind(f"192.0.2.{each}"))
@@ -198,7 +199,7 @@ async def test_many_addresses_do_not_add_up_to_many_tries(limited: Callable[...,
         assert await statuses(tried) == {401: 8, 429: 4}
 
 
-async def test_who_logs_in_has_not_tried_in_vain(limited: Callable[..., Any]) -> None:
+async def test_who_logs_in_has_not_tried_in_vain(limited: Limits) -> None:
     async with limited(limit_login=2) as client:
         for _ in range(4):
             assert (await client.post("/auth/login", json=WRONG)).status_code == 401
@@ -211,7 +212,7 @@ async def test_who_logs_in_has_not_tried_in_vain(limited: Callable[..., Any]) ->
 
 
 async def test_the_password_of_a_session_is_no_way_around_the_login(
-    limited: Callable[..., Any],
+    limited: Limits,
 ) -> None:
     async with limited(limit_login=2) as client:
         who = await bearer(client, "student1")
@@ -228,7 +229,7 @@ async def top_up(
 
 
 async def test_top_ups_are_limited_and_their_replays_are_free(
-    limited: Callable[..., Any],
+    limited: Limits,
 ) -> None:
     async with limited(limit_payment=3, limit_general=100, payment_decline_rate=0.0) as client:
         who = await bearer(client, "student1")
@@ -262,7 +263,7 @@ async def redis_that_can_go(settings: Settings) -> AsyncIterator[tuple[Proxy, st
 
 
 async def test_without_redis_each_process_counts_alone_and_no_limit_is_off(
-    limited: Callable[..., Any], settings: Settings
+    limited: Limits, settings: Settings
 ) -> None:
     async with (
         redis_that_can_go(settings) as (proxy, url),
@@ -287,7 +288,7 @@ async def test_without_redis_each_process_counts_alone_and_no_limit_is_off(
 
 
 async def test_addresses_and_accounts_are_not_to_be_read_in_redis(
-    limited: Callable[..., Any], redis_url: str
+    limited: Limits, redis_url: str
 ) -> None:
     async with limited(limit_anonymous=10, limit_login=5, **PROXIES) as client:
         await client.post("/auth/login", json=WRONG, headers=behind("192.0.2.77"))
@@ -302,7 +303,7 @@ async def test_addresses_and_accounts_are_not_to_be_read_in_redis(
 
 
 async def test_an_own_write_is_seen_with_no_other_question_to_redis(
-    limited: Callable[..., Any], connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    limited: Limits, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
     of = Fences.of
@@ -323,7 +324,7 @@ async def test_an_own_write_is_seen_with_no_other_question_to_redis(
 
 
 async def test_more_at_once_than_can_be_is_refused_at_once(
-    limited: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    limited: Limits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting, go_on = asyncio.Semaphore(0), asyncio.Event()
     counted = Limited._counted

@@ -1,0 +1,1 @@
+"""What whoever runs the application needs of it: figures, logs, readiness, an orderly end."""

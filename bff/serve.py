@@ -1,0 +1,98 @@
+"""`comanda serve`: the application in one process, or in several that share a port."""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import tempfile
+import threading
+from typing import Final
+
+import click
+import uvicorn
+from litestar import Litestar
+
+from bff.app import create_app
+from bff.operations import logs
+from bff.settings import PREFIX, SettingsError, from_environment
+
+# Longer than a CDN's or a balancer's own: who closes first must not be us, or a request is lost
+# that was sent at that moment.
+_IDLE_SECONDS: Final = 75
+# What is under way is given that long to end.
+_GRACE_SECONDS: Final = 10
+# A process that gives no sign of life for so long is killed, and another one begins: also one that
+# still starts, on a machine that is busy.
+_HANGING_SECONDS: Final = 30
+_DIRECTORY: Final = f"{PREFIX}METRICS_DIRECTORY"
+
+HOST: Final = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
+)
+PORT: Final = click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+WORKERS: Final = click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the port.",
+)
+
+
+@click.command()
+@HOST
+@PORT
+@WORKERS
+def main(host: str, port: int, workers: int) -> None:
+    """Serve the application over the servers that COMANDA_* names, and nothing else."""
+    try:
+        logs.configure(from_environment().log_format)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    if workers == 1 or _DIRECTORY in os.environ:
+        _run(host, port, workers)
+        return
+    with tempfile.TemporaryDirectory(prefix="comanda-figures-") as directory:
+        os.environ[_DIRECTORY] = directory
+        _run(host, port, workers)
+
+
+def application() -> Litestar:
+    """The application as one of the processes has it."""
+    settings = from_environment()
+    logs.configure(settings.log_format)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
+    return create_app(settings)
+
+
+def _run(host: str, port: int, workers: int) -> None:
+    uvicorn.run(
+        "bff.serve:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="bff.edge.protocol:BoundedProtocol",
+        ws="none",
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_worker_healthcheck=_HANGING_SECONDS,
+        # Whom to believe about who asks is for `bff.edge.clients` to say.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+    )
+
+
+def _end_with(parent: int) -> None:
+    """A process whose parent was killed would keep the port, and nobody would look after it."""
+    multiprocessing.connection.wait([parent])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    # By itself: the command line would load the embedded stack, too.
+    main(prog_name="comanda serve")
