@@ -78,6 +78,16 @@ class Nodes:
         except _ELSEWHERE as error:
             raise AwayError(str(error)) from error
 
+    def ask(self, slot: int, *command: Word) -> asyncio.Future[Any]:
+        """The reply of the master that was last seen to have a slot, where `call` may ask again.
+        Raises AwayError, ResponseError."""
+        place = self.of(slot)
+        if place is not None:
+            return self._wires[place].call(*command)
+        unknown = asyncio.get_running_loop().create_future()
+        unknown.set_exception(AwayError("no Redis is known to have it"))
+        return unknown
+
     async def answer(self) -> bool:
         """Whether there is a master for every slot, and all of them answer."""
         if not self.masters or self._lost():

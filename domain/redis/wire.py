@@ -1,17 +1,17 @@
 """A connection to Redis that everybody shares: what one turn of the loop asks is one write."""
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from hiredis import PushNotification, pack_command
+from hiredis import PushNotification, Reader, pack_command
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
-# Seconds in which some reply comes: a server that hangs costs its callers twice that, once.
+# Seconds in which something of a reply comes: a server that hangs costs its callers twice that,
+# once.
 PATIENCE: Final = 0.1
 CONNECT_PATIENCE: Final = 0.5
 # Replies that may be waited for at once; a server that owes more does not keep up.
@@ -23,6 +23,9 @@ Word = bytes | str | int | float
 
 # Turns of the loop after which what lay in the socket has been read.
 _TURNS: Final = 4
+# Bytes that are taken from the socket at once.
+_AT_ONCE: Final = 64 * 1024
+_MORE: Final = object()
 
 
 class AwayError(Exception):
@@ -43,7 +46,7 @@ class Wire:
         self._unsent: list[bytes] = []
         self._asked = asyncio.Event()
         self._pending: deque[asyncio.Future[Any]] = deque()
-        self._answered = 0
+        self._received = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_open = False
 
@@ -72,8 +75,10 @@ class Wire:
     def send(self, *command: Word) -> None:
         """Send a command that is answered by a push, if at all."""
         # Here, so that what cannot be packed is its caller's fault alone.
-        self._unsent.append(pack_command(command))  # type: ignore[arg-type]
-        self._asked.set()
+        packed = pack_command(command)  # type: ignore[arg-type]
+        if not self._unsent:
+            self._asked.set()
+        self._unsent.append(packed)
 
     async def close(self) -> None:
         """Hang up; who waits for a reply is told."""
@@ -111,26 +116,35 @@ class Wire:
             await self._connection.send_packed_command(commands, check_health=False)
 
     async def _read(self) -> None:
+        # redis-py reads a reply at a time, which takes longer than all else that becomes of it.
+        stream, parser = self._connection._reader, self._connection._parser
+        assert stream is not None
+        replies = Reader(
+            protocolError=InvalidResponse, replyError=parser.parse_error, notEnoughData=_MORE
+        )
         while True:
-            try:
-                reply: Any = await self._connection.read_response(
-                    timeout=math.inf, push_request=True, disconnect_on_error=False
-                )
-            except ResponseError as error:
-                reply = error
-            if not isinstance(reply, PushNotification):
-                self._answer(reply)
-            elif self._pushed is not None:
-                self._pushed(reply)
+            received = await stream.read(_AT_ONCE)
+            if not received:
+                raise AwayError("it has hung up")
+            self._received += len(received)
+            replies.feed(received)
+            while (reply := replies.gets()) is not _MORE:
+                if not isinstance(reply, PushNotification):
+                    self._answer(reply)
+                elif self._pushed is not None:
+                    self._pushed(reply)
 
     def _answer(self, reply: Any) -> None:
-        self._answered += 1
         if not self._pending:
             raise AwayError(f"an answer to nothing: {reply!r}")
+        is_error = isinstance(reply, RedisError)
+        if is_error and not isinstance(reply, ResponseError):
+            # It is loading, say, and does what it is asked for nobody.
+            raise reply
         asked = self._pending.popleft()
         if asked.done():
             return
-        if isinstance(reply, ResponseError):
+        if is_error:
             asked.set_exception(reply)
         else:
             asked.set_result(reply)
@@ -138,15 +152,15 @@ class Wire:
     async def _watch(self) -> None:
         """Hang up on a server that owes a reply for too long."""
         while True:
-            owed, answered = len(self._pending), self._answered
+            owed, received = len(self._pending), self._received
             began = time.monotonic()
             await asyncio.sleep(PATIENCE)
             was_late = time.monotonic() - began > 1.5 * PATIENCE
             # Where this process was late itself, the replies may lie there unread.
-            if owed and self._answered == answered and not was_late:
+            if owed and self._received == received and not was_late:
                 for _ in range(_TURNS):
                     await asyncio.sleep(0)
-                if self._answered == answered:
+                if self._received == received:
                     raise AwayError("Redis does not answer in time")
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -104,6 +104,27 @@ async def test_who_asks_a_server_that_hangs_is_told_and_who_asks_after_that_at_o
         assert isinstance(late.exception(), AwayError)
 
 
+async def test_a_server_that_takes_long_over_a_big_reply_is_not_given_up(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire_module, "PATIENCE", 0.2)
+    place = Address(redis_url).seeds[0]
+    proxy = Proxy(*place)
+    await proxy.up()
+    async with opened(redis_url.replace(f":{place.port}/", f":{proxy.port}/")) as wire:
+        await wire.call("SET", "big", bytes(MEGABYTE))
+        proxy.thaw.clear()
+        reply = wire.call("GET", "big")
+        while not reply.done():
+            # A chunk at a time.
+            proxy.thaw.set()
+            proxy.thaw.clear()
+            await asyncio.sleep(wire_module.PATIENCE / 2)
+        assert len(await reply) == MEGABYTE
+        proxy.thaw.set()
+    await proxy.down()
+
+
 async def test_a_server_that_owes_too_much_is_asked_no_more(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
