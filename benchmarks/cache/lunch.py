@@ -24,19 +24,15 @@ from sqlalchemy import select
 from benchmarks.cache.processes import Meet, Process, Servers, running, together
 from domain import kinds, model
 from domain.accounts import Principal
-from domain.cache import Cache, Kind, Load
-from domain.cache.cache import Flight
-from domain.cache.memory import Entry
-from domain.cache.shared import Found
+from domain.cache import Figures
 from domain.cafeterias import Cafeterias
-from domain.database import Cluster, Database, Role, statements
+from domain.database import Database, Role, statements
 from domain.errors import ConflictError
 from domain.idempotency import Once
 from domain.menu import Menu, Wanted
 from domain.model.menu import Product
 from domain.model.paging import Window
 from domain.ordering import Basket, Line, Ordering
-from domain.redis import Nodes
 
 PROCESSES: Final = 2
 PEOPLE: Final = 50
@@ -61,39 +57,14 @@ class Tally:
     statements: int = 0
     orders: int = 0
     refused: int = 0
-    asked: Counter[str] = field(default_factory=Counter)
-    memory: Counter[str] = field(default_factory=Counter)
-    redis: Counter[str] = field(default_factory=Counter)
-    loaded: Counter[str] = field(default_factory=Counter)
+    kinds: dict[str, Figures] = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
         """That of another process."""
-        for name, value in vars(other).items():
-            setattr(self, name, getattr(self, name) + value)
-
-
-class Counted(Cache):
-    """A cache that counts where its values come from."""
-
-    def __init__(self, cluster: Cluster, nodes: Nodes, tally: Tally) -> None:
-        super().__init__(cluster, nodes)
-        self.tally = tally
-
-    def _remembered(self, kind: Kind[Any, Any], key: Any) -> Entry | None:
-        entry = super()._remembered(kind, key)
-        self.tally.asked[kind.name] += 1
-        self.tally.memory[kind.name] += entry is not None
-        return entry
-
-    def _decoded(self, kind: Kind[Any, Any], found: Found) -> Any:
-        self.tally.redis[kind.name] += 1
-        return super()._decoded(kind, found)
-
-    async def _read(
-        self, kind: Kind[Any, Any], flights: Sequence[Flight[Any]], load: Load[Any, Any]
-    ) -> None:
-        self.tally.loaded[kind.name] += len(flights)
-        await super()._read(kind, flights, load)
+        for name in ("reads", "reaching", "statements", "orders", "refused"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name, figures in other.kinds.items():
+            self.kinds[name] = self.kinds.get(name, Figures()) + figures
 
 
 # The statements of the read that goes on, in whatever task.
@@ -186,15 +157,13 @@ async def lunch(meet: Meet, servers: Servers, seconds: float) -> Tally:
     statements.log.setLevel(logging.DEBUG)
     statements.log.addFilter(_note)
 
-    def make(cluster: Cluster, nodes: Nodes) -> Cache:
-        return Counted(cluster, nodes, tally)
-
-    async with running(servers, make) as process:
+    async with running(servers) as process:
         visitors = Visitors(process, tally, chance)
         callers = chance.sample(await _customers(process), PEOPLE)
         await meet()
         until = time.monotonic() + seconds
         await asyncio.gather(*(visitors.come(caller, until) for caller in callers))
+        tally.kinds = process.cache.figures
     return tally
 
 
@@ -224,10 +193,10 @@ def table(tally: Tally) -> str:
         "|---|---|---|---|---|---|",
     ]
     rows += [
-        _row(kind.name, *(each[kind.name] for each in _layers(tally)))
+        _row(kind.name, tally.kinds[kind.name])
         for kind in (kinds.PRODUCTS, kinds.MENU, kinds.CATEGORIES, kinds.HOURS)
     ]
-    rows.append(_row("all", *(each.total() for each in _layers(tally))))
+    rows.append(_row("all", sum(tally.kinds.values(), Figures())))
     reads = tally.reads.total()
     plain = sum(PLAIN[name] * number for name, number in tally.reads.items())
     return "\n".join(rows) + (
@@ -239,12 +208,10 @@ def table(tally: Tally) -> str:
     )
 
 
-def _layers(tally: Tally) -> tuple[Counter[str], ...]:
-    return tally.asked, tally.memory, tally.redis, tally.loaded
-
-
-def _row(name: str, asked: int, memory: int, redis: int, loaded: int) -> str:
+def _row(name: str, figures: Figures) -> str:
+    asked = figures.reads
     return (
-        f"| {name} | {asked:,} | {memory / asked:.1%} | {redis / asked:.1%} | {loaded / asked:.1%} "
-        f"| {(memory + redis) / asked:.1%} |"
+        f"| {name} | {asked:,} | {figures.memory_hits / asked:.1%} "
+        f"| {figures.redis_hits / asked:.1%} | {figures.loads / asked:.1%} "
+        f"| {figures.hits / asked:.1%} |"
     )

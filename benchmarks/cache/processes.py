@@ -36,12 +36,10 @@ class Process:
 
 
 @asynccontextmanager
-async def running(
-    servers: Servers, make: Callable[[Cluster, Nodes], Cache] = Cache
-) -> AsyncIterator[Process]:
+async def running(servers: Servers) -> AsyncIterator[Process]:
     """A process that hears of changes."""
     cluster, nodes = Cluster(servers.database_url, []), Nodes(servers.redis_url)
-    cache = make(cluster, nodes)
+    cache = Cache(cluster, nodes)
     for part in (cluster, nodes, cache):
         part.start()
     try:

@@ -11,10 +11,9 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from domain.cache.shared import BUCKETS, channel
+from domain.cache.shared import SLOTS, channel
 from domain.database import Fence
 from domain.redis import AwayError, Nodes, Place, Wire
 
@@ -23,7 +22,6 @@ log = logging.getLogger(__name__)
 # Seconds between two heartbeats, and between two tries to subscribe.
 BEAT: Final = 0.25
 PAUSE: Final = 0.25
-_SLOTS: Final = {channel(number): key_slot(channel(number)) for number in range(BUCKETS)}
 
 
 class Change(Struct, frozen=True, array_like=True):
@@ -156,7 +154,7 @@ class Ear:
             await asyncio.sleep(BEAT)
 
     def _ours(self) -> list[bytes]:
-        return [name for name, slot in _SLOTS.items() if self._nodes.of(slot) == self._place]
+        return [name for name, slot in SLOTS.items() if self._nodes.of(slot) == self._place]
 
     def _take(self, push: Sequence[Any]) -> None:
         if push[0] == b"smessage":

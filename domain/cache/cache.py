@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 import random
+import struct
 import time
 from collections.abc import (
     Awaitable,
@@ -20,17 +21,21 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Final, Generic, TypeVar
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 from redis.exceptions import ResponseError
 
+from domain.cache.auditor import ONE_IN, Auditor
 from domain.cache.bus import Bus, Change
 from domain.cache.changes import TRUST, Changes
 from domain.cache.figures import Figures
+from domain.cache.flights import Flight, Party
 from domain.cache.kinds import Kind
 from domain.cache.memory import Entry, Memory
-from domain.cache.shared import Found, Shared, Slot, slot
+from domain.cache.shared import Found, Shared, Slots, read
 from domain.database import UNKNOWN, Cluster, Fence, Sources, horizon
 from domain.errors import UnavailableError
 from domain.redis import AwayError, Nodes
@@ -56,22 +61,7 @@ MOST_BYTES: Final = 1024 * 1024
 # What is not there, encoded.
 NOTHING: Final = msgspec.msgpack.encode(None)
 _AWAY: Final = (AwayError, ResponseError)
-
-
-class Flight(Generic[K]):
-    """One reading of a value, for all who ask meanwhile and need no later one."""
-
-    def __init__(self, key: K, tags: tuple[str, ...], needs: Fence, place: Slot) -> None:
-        self.key = key
-        self.tags = tags
-        self.needs = needs
-        self.place = place
-        self.token = b""
-        # Of the value; before everything, where it is not told.
-        self.asof: Fence = -1
-        self.landed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        # Whoever asked may have gone.
-        self.landed.add_done_callback(lambda landed: landed.exception())
+_STRANGE: Final = (msgspec.DecodeError, struct.error)
 
 
 class Cache:
@@ -81,8 +71,9 @@ class Cache:
         self.changes = Changes(cluster)
         self._shared = Shared(nodes)
         self._bus = Bus(nodes, self.changes.hear, self._wake)
+        self._auditor = Auditor()
         self._memories: dict[Kind[Any, Any], Memory] = {}
-        self._flights: dict[tuple[str, Hashable], Flight[Any]] = {}
+        self._boarding: list[Flight[Any]] = []
         self._naps: dict[bytes, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._generation = ""
@@ -97,6 +88,10 @@ class Cache:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for memory in self._memories.values():
+            for flight in memory.flights.values():
+                flight.fail(UnavailableError("The process ends."))
+        await self._auditor.close()
         await self._bus.close()
         await self.changes.close()
 
@@ -115,22 +110,43 @@ class Cache:
 
         Raises UnavailableError.
         """
-        entry = self._remembered(kind, key)
+        value: V | None
+        entry = self._remembered(kind, key, load)
         if entry is not None:
-            if time.monotonic() >= entry.renew_at:
-                self._renew(kind, key, entry, load)
-            value: V | None = entry.value
-            return value
-        return (await self._fetch(kind, [key], load))[0]
+            value = entry.value
+        else:
+            asked = 0 if horizon.get() is None else await self._asked()
+            memory = self._memory(kind)
+            flight = self._flight(kind, memory, key, asked)
+            if flight.party is None:
+                self._set_out(Party(kind, memory, load, copy_context()), (flight,))
+            if not flight.has_landed:
+                await flight.landing()
+            value = flight.result()
+            _note(flight.tags, flight.asof)
+        return value
 
     async def get_many(
         self, kind: Kind[K, V], keys: Sequence[K], load: Load[K, V]
     ) -> list[V | None]:
         """The values of several keys; those that have to be read are read together."""
-        entries = [self._remembered(kind, key) for key in keys]
+        entries = [self._remembered(kind, key, load) for key in keys]
         missing = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
-        fetched = iter(await self._fetch(kind, missing, load) if missing else ())
-        return [next(fetched) if entry is None else entry.value for entry in entries]
+        if not missing:
+            return [entry.value for entry in entries if entry is not None]
+        asked = await self._asked()
+        memory = self._memory(kind)
+        flights = [self._flight(kind, memory, key, asked) for key in missing]
+        mine = [flight for flight in dict.fromkeys(flights) if flight.party is None]
+        if mine:
+            self._set_out(Party(kind, memory, load, copy_context()), mine)
+        for flight in flights:
+            if not flight.has_landed:
+                await flight.landing()
+        values = iter([flight.result() for flight in flights])
+        for flight in flights:
+            _note(flight.tags, flight.asof)
+        return [next(values) if entry is None else entry.value for entry in entries]
 
     def void(self, tags: Collection[str], fence: Fence, transaction: int) -> None:
         """Nothing with these tags, from before the fence, is good any more, in any process."""
@@ -144,14 +160,16 @@ class Cache:
     def holds(self, sources: Sources) -> bool:
         """Whether what was made of these would be made the same way now, as far as the present
         request has to see: by the very rule that a value of the cache is served by."""
-        revision = self.changes.revision
-        tags = () if sources.held == revision else sources.tags
-        if not self._is_good(tags, sources.asof, -math.inf, time.monotonic()):
+        if not (self._is_sure() and self._is_seen(sources.asof)):
             return False
-        sources.held = revision
+        version = self.changes.version
+        if sources.held != version:
+            if not self._is_current(sources.tags, sources.asof):
+                return False
+            sources.held = version
         return True
 
-    def _remembered(self, kind: Kind[K, V], key: K) -> Entry | None:
+    def _remembered(self, kind: Kind[K, V], key: K, load: Load[K, V]) -> Entry | None:
         memory = self._memories.get(kind)
         if memory is None:
             return None
@@ -159,67 +177,140 @@ class Cache:
         if entry is None:
             return None
         now = time.monotonic()
-        if now >= entry.expires or not self._is_good(
-            entry.tags, entry.asof, entry.fresh_until, now
-        ):
+        if now >= entry.expires or not self._is_good(entry, now):
             return None
         entry.visited = True
-        memory.figures.memory_hits += 1
         _note(entry.tags, entry.asof)
+        figures = memory.figures
+        figures.memory_hits += 1
+        if now >= entry.renew_at:
+            entry.renew_at = entry.expires
+            needs, place = self.changes.of(entry.tags), memory.slots.of(key)
+            again = Flight(key, entry.tags, needs, self._generation, place)
+            self._set_out(Party(kind, memory, load, copy_context()), (again,))
+        if figures.memory_hits % ONE_IN == 0 and kind.is_exact:
+            self._audit(kind, key, entry, load)
         return entry
 
     def _memory(self, kind: Kind[K, V]) -> Memory:
         memory = self._memories.get(kind)
         if memory is None:
-            memory = self._memories[kind] = Memory(kind.bytes)
+            slots = Slots(self._generation, kind.shape)
+            memory = self._memories[kind] = Memory(kind.bytes, slots)
         return memory
 
-    def _is_good(self, tags: Iterable[str], asof: Fence, fresh_until: float, now: float) -> bool:
+    def _is_good(self, entry: Entry, now: float) -> bool:
         changes = self.changes
-        if now >= changes.trusted_until and now >= fresh_until:
-            changes.vouch(self._bus.unbroken_since, self._bus.proved_at)
-            if now >= changes.trusted_until:
-                return False
-        if changes.generation != self._generation:
+        if now >= changes.trusted_until and now >= entry.fresh_until and not self._is_sure():
             return False
-        fences = changes.fences
-        for tag in tags:
-            if fences.get(tag, 0) > asof:
+        if entry.checked != changes.version:
+            if not self._is_current(entry.tags, entry.asof):
                 return False
-        seen = horizon.get()
-        if seen is not None and changes.horizon < seen.fence > asof:
-            return False
-        return asof >= changes.floor
+            entry.checked = changes.version
+        return self._is_seen(entry.asof)
 
-    async def _fetch(self, kind: Kind[K, V], keys: Sequence[K], load: Load[K, V]) -> list[V | None]:
-        asked: Fence = 0
+    def _is_current(self, tags: Iterable[str], asof: Fence) -> bool:
+        """Whether nothing that is known has made it void."""
+        return self.changes.generation == self._generation and asof >= self.changes.of(tags)
+
+    def _is_seen(self, asof: Fence) -> bool:
+        """Whether what the present request has to see is in it, or is known not to matter."""
         seen = horizon.get()
-        if seen is not None and not await self.changes.reach(seen.fence):
-            asked = seen.fence
+        return seen is None or asof >= seen.fence or self.changes.horizon >= seen.fence
+
+    def _is_sure(self) -> bool:
+        """Whether nothing that is older than TRUST can be unknown."""
+        changes, bus = self.changes, self._bus
+        return time.monotonic() < changes.trusted_until or changes.vouch(
+            bus.unbroken_since, bus.proved_at
+        )
+
+    def _audit(self, kind: Kind[K, V], key: K, entry: Entry, load: Load[K, V]) -> None:
+        memory = self._memory(kind)
+
+        def serves(entry: Entry) -> bool:
+            now = time.monotonic()
+            is_there = memory.entries.get(key) is entry and now < entry.expires
+            return is_there and self._is_good(entry, now)
+
+        self._auditor.take(kind.name, key, entry, load, serves, memory.figures)
+
+    async def _asked(self) -> Fence:
+        """What the request asks for beyond all changes that are known."""
+        seen = horizon.get()
+        if seen is None or await self.changes.reach(seen.fence):
+            return 0
+        return seen.fence
+
+    def _flight(self, kind: Kind[K, V], memory: Memory, key: K, asked: Fence) -> Flight[K]:
+        """The reading of a value: one that is under way and late enough, or a new one."""
         if self.changes.generation != self._generation:
             self._begin_anew()
-        flights, mine = [], []
-        for key in keys:
-            tags = (*kind.tags(key), kind.tag)
-            needs = max(asked, self.changes.of(tags))
-            flight = self._flights.get((kind.name, key))
-            if flight is None or flight.needs < needs:
-                flight = Flight(key, tags, needs, slot(self._generation, kind.shape, key))
-                self._flights[kind.name, key] = flight
-                mine.append(flight)
-            flights.append(flight)
-        if mine:
-            self._run(self._fly(kind, mine, load))
-        landed = await asyncio.gather(*(asyncio.shield(flight.landed) for flight in flights))
+        tags = (*kind.tags(key), kind.tag)
+        needs = self.changes.of(tags, asked)
+        flight: Flight[K] | None = memory.flights.get(key)
+        if flight is not None and flight.needs >= needs:
+            memory.figures.joined += 1
+            return flight
+        place = memory.slots.of(key)
+        flight = memory.flights[key] = Flight(key, tags, needs, self._generation, place)
+        return flight
+
+    def _set_out(self, party: Party, flights: Sequence[Flight[Any]]) -> None:
+        """Take the values from Redis; those that it has not are read together."""
+        party.left = len(flights)
         for flight in flights:
-            _note(flight.tags, flight.asof)
-        return list(landed)
+            flight.party = party
+        if not self._is_sure():
+            self._run(self._fly(party.kind, flights, party.load))
+            return
+        # What is there takes no task of its own, which would be most of what it costs.
+        if not self._boarding:
+            asyncio.get_running_loop().call_soon(self._take_off)
+        self._boarding += flights
+
+    def _take_off(self) -> None:
+        """Ask Redis for all that was asked for in one turn of the loop."""
+        boarding, self._boarding = self._boarding, []
+        for flights in self._shared.together(boarding):
+            reply = self._shared.peek([flight.place for flight in flights])
+            reply.add_done_callback(partial(self._answered, flights))
+
+    def _answered(
+        self, flights: Sequence[Flight[Any]], reply: asyncio.Future[list[bytes | None]]
+    ) -> None:
+        is_away = reply.cancelled() or reply.exception() is not None
+        frames = [None] * len(flights) if is_away else reply.result()
+        for flight, frame in zip(flights, frames, strict=True):
+            party = flight.party
+            assert party is not None
+            if not flight.has_landed and not self._is_there(party, flight, frame):
+                party.missing.append(flight)
+            party.left -= 1
+            if party.missing and not party.left:
+                self._run(self._fly(party.kind, party.missing, party.load), party.context)
+
+    def _is_there(self, party: Party, flight: Flight[Any], frame: bytes | None) -> bool:
+        """Whether that was the value."""
+        if frame is None:
+            return False
+        try:
+            asof, renew_at, body = read(frame)
+            if asof < flight.needs:
+                return False
+            self._take(party.kind, party.memory, flight, asof, body, party.load)
+        except _STRANGE:
+            return False
+        _drop(party.memory.flights, flight)
+        if time.time() >= renew_at:
+            self._run(self._renew(party.kind, flight, party.load), party.context)
+        return True
 
     async def _fly(self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]) -> None:
         try:
-            if self.changes.is_trusted:
+            if await self._catch_up(flights):
                 await asyncio.gather(*(self._ask(kind, flight, load) for flight in flights))
-            left = [flight for flight in flights if not flight.landed.done()]
+            left = [flight for flight in flights if not flight.has_landed]
             if left:
                 await self._read(kind, left, load)
         except BaseException as error:
@@ -230,6 +321,16 @@ class Cache:
             for flight in flights:
                 self._end(kind, flight)
 
+    async def _catch_up(self, flights: Sequence[Flight[K]]) -> bool:
+        """Whether enough is known for a value of Redis to be held against it."""
+        if self._is_sure():
+            return True
+        # A busy process may just not have got round to it.
+        is_known = await self.changes.catch_up()
+        for flight in flights:
+            flight.needs = max(flight.needs, self.changes.of(flight.tags))
+        return is_known and self.changes.generation == flights[0].generation
+
     async def _ask(self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]) -> None:
         """Take the value from Redis, or the lease to read it; neither where Redis is away."""
         flight.token = self._shared.token()
@@ -239,14 +340,10 @@ class Cache:
                 napping = self._naps.setdefault(flight.place.value, asyncio.Event())
                 found = await self._shared.get(flight.place, flight.needs, flight.token)
                 if isinstance(found, Found):
-                    self._memory(kind).figures.redis_hits += 1
-                    self._land(
-                        kind, flight, self._decoded(kind, found), found.asof, len(found.body)
-                    )
+                    memory = self._memory(kind)
+                    self._take(kind, memory, flight, found.asof, found.body, load)
                     if found.is_ours:
-                        again = Flight(flight.key, flight.tags, flight.needs, flight.place)
-                        again.token = flight.token
-                        self._run(self._read_again(kind, again, load))
+                        self._run(self._read_again(kind, flight.again(flight.token), load))
                     return
                 if found:
                     return
@@ -258,14 +355,30 @@ class Cache:
                     pass
         except _AWAY as error:
             log.debug("%s is not asked of Redis: %s", flight.place.value, error)
-        except msgspec.DecodeError as error:
+        except _STRANGE as error:
             log.warning("%s is not understood, and read anew: %s", flight.place.value, error)
         finally:
             self._naps.pop(flight.place.value, None)
 
+    def _take(
+        self,
+        kind: Kind[K, V],
+        memory: Memory,
+        flight: Flight[K],
+        asof: Fence,
+        body: bytes,
+        load: Load[K, V],
+    ) -> None:
+        value = kind.decoder.decode(body)
+        memory.figures.redis_hits += 1
+        self._land(kind, flight, value, asof, len(body))
+        if memory.figures.redis_hits % ONE_IN == 0 and kind.is_exact:
+            entry = memory.entries.get(flight.key)
+            if entry is not None:
+                self._audit(kind, flight.key, entry, load)
+
     async def _read(self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]) -> None:
         """Read values from their source, and keep them."""
-        generation = self._generation
         began = time.monotonic()
         needs = max(flight.needs for flight in flights)
         values, asof = await load([flight.key for flight in flights], needs)
@@ -277,12 +390,9 @@ class Cache:
             body = msgspec.msgpack.encode(value)
             figures.loads += 1
             figures.encoded += len(body)
-            if generation == self.changes.generation:
-                self._land(kind, flight, value, asof, len(body), began)
+            self._land(kind, flight, value, asof, len(body), began)
+            if flight.generation == self.changes.generation:
                 fills.append(self._fill(kind, flight, asof, body, took))
-            elif not flight.landed.done():
-                # Of another primary: it is nothing that could be kept.
-                flight.landed.set_result(value)
         await asyncio.gather(*fills)
 
     async def _fill(
@@ -315,12 +425,16 @@ class Cache:
             log.warning("%s is not renewed: %r", flight.place.value, error)
             await self._release(flight)
 
-    def _renew(self, kind: Kind[K, V], key: K, entry: Entry, load: Load[K, V]) -> None:
-        entry.renew_at = math.inf
-        flight = Flight(
-            key, entry.tags, self.changes.of(entry.tags), slot(self._generation, kind.shape, key)
-        )
-        self._run(self._fly(kind, [flight], load))
+    async def _renew(self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]) -> None:
+        """Read a value anew, if nobody else does."""
+        again = flight.again(self._shared.token())
+        try:
+            found = await self._shared.get(again.place, again.needs, again.token)
+        except _AWAY as error:
+            log.debug("%s is not renewed: %s", again.place.value, error)
+            return
+        if found is True or (isinstance(found, Found) and found.is_ours):
+            await self._read_again(kind, again, load)
 
     def _land(
         self,
@@ -332,7 +446,13 @@ class Cache:
         read_at: float = -math.inf,
     ) -> None:
         """Remember the value, and hand it to all who wait for it."""
-        lasts = (kind.absent if value is None else kind.memory) * (1 - JITTER * random.random())
+        lasts = kind.absent if value is None else kind.memory
+        # Of another primary the positions say nothing here.
+        is_ours = flight.generation == self._generation
+        flight.land(value, asof if is_ours else -1)
+        if not is_ours or not (lasts or kind.outage):
+            return
+        lasts *= 1 - JITTER * random.random()
         expires = time.monotonic() + lasts
         entry = Entry(
             value,
@@ -347,9 +467,6 @@ class Cache:
         known = memory.entries.get(flight.key)
         if known is None or known.asof <= asof:
             memory.put(flight.key, entry)
-        if not flight.landed.done():
-            flight.asof = asof
-            flight.landed.set_result(value)
 
     async def _fail(
         self, kind: Kind[K, V], flights: Iterable[Flight[K]], error: BaseException
@@ -357,14 +474,13 @@ class Cache:
         if isinstance(error, asyncio.CancelledError):
             # Nobody has cancelled those who wait.
             error = UnavailableError("The process ends.")
-        failed = [flight for flight in flights if not flight.landed.done()]
+        failed = [flight for flight in flights if not flight.has_landed]
         for flight in failed:
             old = self._old(kind, flight) if isinstance(error, UnavailableError) else None
             if old is not None:
-                flight.asof = old.asof
-                flight.landed.set_result(old.value)
+                flight.land(old.value, old.asof)
             else:
-                flight.landed.set_exception(error)
+                flight.fail(error)
         await asyncio.gather(*map(self._release, failed))
 
     def _old(self, kind: Kind[K, V], flight: Flight[K]) -> Entry | None:
@@ -382,21 +498,12 @@ class Cache:
             log.debug("%s keeps its lease until it ends: %s", flight.place.value, error)
 
     def _end(self, kind: Kind[K, V], flight: Flight[K]) -> None:
-        key = (kind.name, flight.key)
-        if self._flights.get(key) is not flight:
-            return
-        if flight.landed.done() and not flight.landed.cancelled() and flight.landed.exception():
+        flights = self._memory(kind).flights
+        if flight.has_failed:
             # A source that fails is asked once in a while, not once a request.
-            asyncio.get_running_loop().call_later(HELD, self._drop, key, flight)
+            asyncio.get_running_loop().call_later(HELD, _drop, flights, flight)
         else:
-            del self._flights[key]
-
-    def _drop(self, key: tuple[str, Hashable], flight: Flight[K]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-
-    def _decoded(self, kind: Kind[K, V], found: Found) -> Any:
-        return msgspec.msgpack.decode(found.body, type=kind.type | None)
+            _drop(flights, flight)
 
     def _wake(self, value: bytes) -> None:
         napping = self._naps.pop(value, None)
@@ -405,13 +512,18 @@ class Cache:
 
     def _begin_anew(self) -> None:
         self._generation = self.changes.generation
-        for memory in self._memories.values():
-            memory.clear()
+        for kind, memory in self._memories.items():
+            memory.begin_anew(Slots(self._generation, kind.shape))
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _run(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
+        task = asyncio.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _drop(flights: dict[Hashable, Flight[Any]], flight: Flight[Any]) -> None:
+    if flights.get(flight.key) is flight:
+        del flights[flight.key]
 
 
 def _note(tags: Iterable[str], asof: Fence) -> None:

@@ -11,6 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -95,7 +96,11 @@ class Seen(Struct, frozen=True):
         return [int(each) for each in self.snapshot.split(":")[2].split(",") if each]
 
 
+EVERYTHING: Final = "*"
+"""The tag that listeners are told where any value may be void."""
 Listener = Callable[[Sequence[str], Fence], None]
+"""Is told of the tags that are void from before a fence: at once, in the loop, and so it only notes
+them. Who asks for such a value with this fence is given no older one."""
 
 
 class Changes:
@@ -107,6 +112,8 @@ class Changes:
         """No value from before it is good, whatever its tags."""
         self.horizon: Fence = 0
         """Every change before it is known."""
+        self.version = 0
+        """Another one as soon as a fence, the floor or the generation is."""
         self.trusted_until = -math.inf
         """What is held against the fences may be served until then (monotonic clock)."""
         self.generation = ""
@@ -114,10 +121,14 @@ class Changes:
         another one when a standby is promoted or a backup restored."""
         self.count = 0
         """Transactions that were heard of."""
-        self.revision = 0
-        """Another one whenever a fence may be: what was held against them need not be again."""
+        self.replayed = 0
+        """Of these, that the outbox told and the bus had not."""
+        self.lapses = 0
+        """Times that nobody could be sure any more of hearing of changes."""
         self.listeners: list[Listener] = []
+        """Told of each transaction once, or twice where it is heard of in parts."""
         self._cluster = cluster
+        self._is_sure = False
         self._last: Seen | None = None
         self._looked_at = -math.inf
         self._tidied_at = -math.inf
@@ -136,9 +147,14 @@ class Changes:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    def of(self, tags: Iterable[str]) -> Fence:
-        """The position from which on a value with these tags is good."""
-        return max(self.floor, *(self.fences.get(tag, 0) for tag in tags))
+    def of(self, tags: Iterable[str], asked: Fence = 0) -> Fence:
+        """The position, not before `asked`, from which on a value with these tags is good."""
+        fence = asked if asked > self.floor else self.floor
+        for tag in tags:
+            at = self.fences.get(tag, 0)
+            if at > fence:
+                fence = at
+        return fence
 
     @property
     def is_trusted(self) -> bool:
@@ -152,10 +168,26 @@ class Changes:
             return
         self._void(change.transaction, change.tags, change.fence)
 
-    def vouch(self, unbroken_since: float, proved_at: float) -> None:
-        """The bus has been heard without a gap between two moments of the monotonic clock."""
+    def vouch(self, unbroken_since: float, proved_at: float) -> bool:
+        """The bus has been heard without a gap between two moments of the monotonic clock; whether
+        that, or the last look, will do."""
         if unbroken_since <= self._looked_at < proved_at:
             self.trusted_until = max(self.trusted_until, proved_at + TRUST)
+        is_sure = self.is_trusted
+        self.lapses += self._is_sure and not is_sure
+        self._is_sure = is_sure
+        return is_sure
+
+    async def catch_up(self) -> bool:
+        """Know every change of before TRUST ago, now; whether that was to be had in TRUST."""
+        now = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRUST):
+                # Twice: the look that somebody else began may have come too early.
+                for _ in range(2):
+                    if self.trusted_until <= now:
+                        await self.look()
+        return self.trusted_until > now
 
     async def reach(self, fence: Fence) -> bool:
         """Know every change before `fence`; whether that is so now."""
@@ -190,6 +222,7 @@ class Changes:
         else:
             self._looked_at = began
             self.trusted_until = max(self.trusted_until, began + TRUST)
+            self._is_sure = True
 
     async def _begin(self) -> None:
         """Take what was changed lately for changed just now: when it was, nobody tells."""
@@ -197,7 +230,7 @@ class Changes:
         seen = await self._ask(_KNOWN, kept=KEPT)
         self.generation, self.floor, self.horizon = seen.generation, 0, 0
         self.fences = {tag: seen.position + 1 for _, tags in seen.events for tag in tags}
-        self.revision += 1
+        self.version += 1
         self._settle(seen, horizon)
 
     async def _read_new(self, last: Seen) -> None:
@@ -206,10 +239,12 @@ class Changes:
         if seen.generation != self.generation:
             log.warning("another primary: the cache begins anew")
             await self._begin()
+            self._tell((EVERYTHING,), self.horizon)
             return
         for transaction, tags in seen.events:
             heard = self._heard.get(transaction)
             if heard is None or not heard[1].issuperset(tags):
+                self.replayed += heard is None
                 self._void(transaction, tags, seen.position + 1)
         self._settle(seen, horizon)
 
@@ -230,6 +265,8 @@ class Changes:
         self.horizon = max(self.horizon, horizon)
         if len(seen.events) > MOST:
             self.floor = seen.position + 1
+            self.version += 1
+            self._tell((EVERYTHING,), self.floor)
         if len(self._heard) > MOST:
             since = time.monotonic() - _REMEMBERED
             self._heard = {
@@ -240,11 +277,18 @@ class Changes:
         self.count += transaction not in self._heard
         _, known = self._heard.setdefault(transaction, (time.monotonic(), set()))
         known.update(tags)
-        self.revision += 1
         for tag in tags:
             self.fences[tag] = max(fence, self.fences.get(tag, 0))
+        self.version += 1
+        self._tell(tags, fence)
+
+    def _tell(self, tags: Sequence[str], fence: Fence) -> None:
         for listener in self.listeners:
-            listener(tags, fence)
+            try:
+                listener(tags, fence)
+            except Exception:
+                # The bus, and whoever has changed something, have no part in it.
+                log.exception("a change of %s was not taken in", tags)
 
     async def _ask(self, statement: Any, **values: Any) -> Seen:
         async def read(reader: Reader) -> Seen:

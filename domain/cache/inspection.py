@@ -7,7 +7,7 @@ from sqlalchemy import func, insert
 
 from domain.cache.changes import Changes
 from domain.cache.kinds import Kind
-from domain.cache.shared import Kept, Shared, slot
+from domain.cache.shared import Kept, Shared, Slots
 from domain.database import Cluster, Database, Fence, Writer
 from domain.model import OutboxEvent
 from domain.redis import Nodes
@@ -38,7 +38,7 @@ async def explain(cluster: Cluster, nodes: Nodes, kind: Kind[Any, Any], key: Any
     changes = Changes(cluster)
     await changes.look()
     await changes.close()
-    place = slot(changes.generation, kind.shape, key)
+    place = Slots(changes.generation, kind.shape).of(key)
     tags = (*kind.tags(key), kind.tag)
     return Explanation(
         place.value.decode(),

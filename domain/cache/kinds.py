@@ -34,15 +34,22 @@ class Kind(Generic[K, V]):
     renewed: float | None = None
     """Age at which one process reads it anew while the others go on with what there is; by default
     shortly before its time in Redis is over, the sooner the longer it takes to read."""
+    is_exact: bool = True
+    """Whether nothing but a change makes it another one; a list of what comes next is not."""
     outage: float = 0.0
     """How much longer it may be served while nobody can tell whether it is still true."""
     bytes: int = 8 * 1024 * 1024
     """That all of the kind may take in a process."""
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """Of every value of the kind."""
         return f"kind-{self.name}"
+
+    @cached_property
+    def decoder(self) -> "msgspec.msgpack.Decoder[V | None]":
+        """Of a value as it is kept in Redis."""
+        return msgspec.msgpack.Decoder(self.type | None)
 
     @cached_property
     def shape(self) -> str:

@@ -1,9 +1,11 @@
-"""What a process remembers of one kind, bounded in bytes; what nobody asks for goes first."""
+"""What a process has of one kind: what it remembers, bounded in bytes, and what it reads."""
 
 from collections.abc import Hashable
 from typing import Any, Final
 
 from domain.cache.figures import Figures
+from domain.cache.flights import Flight
+from domain.cache.shared import Slots
 from domain.database import Fence
 
 # Bytes of memory that a decoded value takes for each byte of it encoded, and beside them.
@@ -14,7 +16,17 @@ _BESIDE: Final = 400
 class Entry:
     """A value, as of a position of the log; times are of the monotonic clock."""
 
-    __slots__ = ("asof", "expires", "fresh_until", "renew_at", "size", "tags", "value", "visited")
+    __slots__ = (
+        "asof",
+        "checked",
+        "expires",
+        "fresh_until",
+        "renew_at",
+        "size",
+        "tags",
+        "value",
+        "visited",
+    )
 
     def __init__(
         self,
@@ -36,13 +48,17 @@ class Entry:
         # It was read so lately that nobody has to vouch for it.
         self.fresh_until = fresh_until
         self.visited = False
+        self.checked = -1
+        """How much was known when it was good."""
 
 
 class Memory:
     """Entries by id, of at most `limit` bytes together (SIEVE: a FIFO that spares the visited)."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, slots: Slots) -> None:
+        self.slots = slots
         self.entries: dict[Hashable, Entry] = {}
+        self.flights: dict[Hashable, Flight[Any]] = {}
         self.size = 0
         self.figures = Figures()
         self._limit = limit
@@ -71,7 +87,9 @@ class Memory:
         if entry is not None:
             self.size -= entry.size
 
-    def clear(self) -> None:
-        """Remember nothing at all."""
+    def begin_anew(self, slots: Slots) -> None:
+        """Remember nothing at all; nobody joins what is read now."""
+        self.slots = slots
         self.entries.clear()
+        self.flights.clear()
         self.size = 0

@@ -1,22 +1,47 @@
 """What all processes remember together, in Redis: values, and who is reading one anew."""
 
 import os
+import struct
 import time
 import zlib
+from asyncio import Future
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Protocol, TypeVar
+
+from msgspec import Struct
+from redis.crc import key_slot
 
 from domain.database import Fence
 from domain.redis import Nodes, Script
 
 BUCKETS: Final = 64
+_TAGS: Final = [b"{%02x}" % number for number in range(BUCKETS)]
+_HEADS: Final = [b"c:%b:" % tag for tag in _TAGS]
+_CHANNELS: Final = [b"c:%b" % tag for tag in _TAGS]
+SLOTS: Final = {channel: key_slot(channel) for channel in _CHANNELS}
+"""Of a cluster, by the channels of all buckets."""
 # Seconds that one process has to read a value; then it is another one's turn. It may be gone by
 # then, so this is what the others wait at most for nothing.
 LEASE: Final = 1.0
-# asof, and when it is to be renewed (milliseconds since 1970): eight bytes each, before the value.
-_HEAD: Final = 16
+# asof, and when it is to be renewed (milliseconds since 1970), before the value.
+_FRAME: Final = struct.Struct(">QQ")
+_HEAD: Final = _FRAME.size
+_unpacked: Final = _FRAME.unpack_from
+# Values that are asked for in one command: of more, the others on the wire would wait.
+_AT_ONCE: Final = 100
 # Bytes at the beginning of a token by which a process knows its own.
 _NAME: Final = 8
+
+
+class Placed(Protocol):
+    """Whatever has a place in Redis."""
+
+    @property
+    def place(self) -> "Slot": ...
+
+
+T = TypeVar("T", bound=Placed)
 
 
 # The value, if it is not of before what is asked for. Whoever is told of none, or of one that is
@@ -52,7 +77,7 @@ return 0
 """)
 
 
-class Found(NamedTuple):
+class Found(Struct, frozen=True):
     """A value of Redis, encoded; and whether it is ours to renew."""
 
     asof: Fence
@@ -60,7 +85,14 @@ class Found(NamedTuple):
     is_ours: bool
 
 
-class Kept(NamedTuple):
+def read(frame: bytes) -> tuple[Fence, float, bytes]:
+    """The asof of a value of Redis, when it is to be renewed (seconds since 1970), and what it is,
+    encoded. Raises struct.error."""
+    asof, renew_at = _unpacked(frame)
+    return asof, renew_at / 1000, frame[_HEAD:]
+
+
+class Kept(Struct, frozen=True):
     """What is in Redis of a value: its asof, bytes, seconds left, and whether it is being read."""
 
     asof: Fence
@@ -69,24 +101,35 @@ class Kept(NamedTuple):
     is_leased: bool
 
 
-class Slot(NamedTuple):
-    """Where a value lies, and its lease; all of a bucket is in one slot of a cluster."""
+class Slot(Struct, frozen=True):
+    """Where a value lies; all of a bucket is in one slot of a cluster."""
 
     value: bytes
-    lease: bytes
     channel: bytes
 
+    @property
+    def lease(self) -> bytes:
+        """Of who reads it anew."""
+        return b"l" + self.value[1:]
 
-def slot(generation: str, kind: str, key: object) -> Slot:
-    """The place of a value; another generation of the database has other places."""
-    name = f"{generation}:{kind}:{key}".encode()
-    tag = b"{%02x}" % (zlib.crc32(name) % BUCKETS)
-    return Slot(b"c:%b:%b" % (tag, name), b"l:%b:%b" % (tag, name), channel(zlib.crc32(name)))
+
+class Slots:
+    """The places of a kind's values; another generation of the database has others."""
+
+    def __init__(self, generation: str, shape: str) -> None:
+        self._name = f"{generation}:{shape}:".encode()
+        self._sum = zlib.crc32(self._name)
+
+    def of(self, key: object) -> Slot:
+        """The place of one."""
+        name = str(key).encode()
+        bucket = zlib.crc32(name, self._sum) % BUCKETS
+        return Slot(_HEADS[bucket] + self._name + name, _CHANNELS[bucket])
 
 
 def channel(number: int) -> bytes:
     """Of the bucket that a number falls into."""
-    return b"c:{%02x}" % (number % BUCKETS)
+    return _CHANNELS[number % BUCKETS]
 
 
 class Shared:
@@ -99,6 +142,22 @@ class Shared:
     def token(self) -> bytes:
         """For a lease: whose it is, and which of that process's."""
         return self._name + os.urandom(_NAME)
+
+    def together(self, asked: Sequence[T]) -> Iterator[Sequence[T]]:
+        """What can be peeked at in one command each."""
+        groups: dict[bytes, list[T]] = {}
+        if self._nodes.is_cluster:
+            for each in asked:
+                groups.setdefault(each.place.channel, []).append(each)
+        for group in groups.values() or (asked,):
+            for first in range(0, len(group), _AT_ONCE):
+                yield group[first : first + _AT_ONCE]
+
+    def peek(self, places: Sequence[Slot]) -> "Future[list[bytes | None]]":
+        """What is at places of one bucket, or of any where Redis is no cluster: to be `read`, or to
+        be asked for with `get`. Raises AwayError, ResponseError."""
+        slot = SLOTS[places[0].channel]
+        return self._nodes.ask(slot, "MGET", *(place.value for place in places))
 
     async def get(self, place: Slot, needed: Fence, token: bytes) -> Found | bool:
         """The value, of no moment before `needed`; else whether `token` has the lease now.
@@ -116,7 +175,8 @@ class Shared:
         if isinstance(answer, int):
             return answer == 1
         value, leased = (answer, 0) if isinstance(answer, bytes) else answer
-        return Found(int.from_bytes(value[:8], "big"), value[_HEAD:], leased == 1)
+        asof, _, body = read(value)
+        return Found(asof, body, leased == 1)
 
     async def kept(self, place: Slot) -> Kept | None:
         """What is there, without asking for it. Raises AwayError, ResponseError."""
@@ -125,8 +185,8 @@ class Shared:
             return None
         left = await self._nodes.call(place.value, "PTTL", place.value)
         leased = await self._nodes.call(place.lease, "EXISTS", place.lease)
-        asof = int.from_bytes(value[:8], "big")
-        return Kept(asof, len(value) - _HEAD, left / 1000, leased == 1)
+        asof, _, body = read(value)
+        return Kept(asof, len(body), left / 1000, leased == 1)
 
     async def fill(
         self,
@@ -141,7 +201,7 @@ class Shared:
         """Keep a value for so many `seconds`, end the lease, and wake who waits for it; whether
         nobody had a later one."""
         renew_at = int((time.time() + renew_in) * 1000)
-        frame = asof.to_bytes(8, "big") + renew_at.to_bytes(8, "big") + body
+        frame = _FRAME.pack(asof, renew_at) + body
         kept = await self._run(
             _FILL,
             (place.value, place.lease),

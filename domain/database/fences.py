@@ -46,7 +46,7 @@ class Sources:
     def __init__(self) -> None:
         self.tags: set[str] = set()
         self.asof: Fence = UNKNOWN
-        # The revision of the fences that they were last held against.
+        # The version of the fences that they were last held against.
         self.held = -1
 
     def add(self, tags: Iterable[str], asof: Fence) -> None:

@@ -22,7 +22,18 @@ from sqlalchemy import select, update
 
 from domain import model
 from domain.cache import Cache, Kind
-from domain.database import Cluster, Database, Fence, Horizon, Limits, Reader, Role, Writer, horizon
+from domain.database import (
+    UNKNOWN,
+    Cluster,
+    Database,
+    Fence,
+    Horizon,
+    Limits,
+    Reader,
+    Role,
+    Writer,
+    horizon,
+)
 from domain.errors import UnavailableError
 from domain.redis import Address, Nodes, Place
 
@@ -98,7 +109,7 @@ class Process:
                 await self.cache.changes.look()
 
     async def load(self, keys: Sequence[int], fence: Fence) -> tuple[Mapping[int, int], Fence]:
-        self.figures["loads"] += 1
+        self.figures["loads" if fence < UNKNOWN else "audits"] += 1
         product = model.Product
         prices = select(product.id, product.price_minor).where(product.id.in_(keys))
 
@@ -133,7 +144,7 @@ class Process:
     def forget(self) -> None:
         """As if everything were evicted here."""
         for memory in self.cache._memories.values():
-            memory.clear()
+            memory.begin_anew(memory.slots)
 
     async def deafen(self) -> None:
         """Hear of no change any more, and believe that there is none: what the outbox is for."""

@@ -8,7 +8,17 @@ from sqlalchemy import select, update
 
 from domain import model
 from domain.cache import Cache, Kind
-from domain.database import Cluster, Database, Fence, Limits, Reader, Role, Routing, Writer
+from domain.database import (
+    UNKNOWN,
+    Cluster,
+    Database,
+    Fence,
+    Limits,
+    Reader,
+    Role,
+    Routing,
+    Writer,
+)
 from domain.redis import Nodes
 
 PRICES: Kind[int, int] = Kind("prices", int, tags=lambda key: (f"product-{key}",))
@@ -28,11 +38,12 @@ class Process:
         self.cache = Cache(self.cluster, self.nodes)
         self.database = Database(self.cluster, None, self.cache.void)
         self.loads: list[int] = []
+        self.audits: list[int] = []
         self.before: Callable[[], object] = lambda: asyncio.sleep(0)
 
     async def load(self, keys: Sequence[int], fence: Fence) -> tuple[Mapping[int, int], Fence]:
         """Prices by id, as the menu's node has them."""
-        self.loads.extend(keys)
+        (self.loads if fence < UNKNOWN else self.audits).extend(keys)
         statement = select(model.Product.id, model.Product.price_minor).where(
             model.Product.id.in_(keys)
         )

@@ -1,6 +1,7 @@
 """What is kept is as of a moment, and is served as long as nothing later is known of it."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from domain.cache import inspection
 from domain.cache import shared as shared_module
 from domain.database import Cluster, Horizon, Limits, horizon
 from domain.errors import UnavailableError
+from domain.redis import wire as wire_module
 from tests.domain.cache.processes import PRICES, Process, running
 from tests.serving import Proxy
 
@@ -34,6 +36,16 @@ async def other(database: str, redis_url: str) -> AsyncIterator[Process]:
         yield process
 
 
+@pytest.fixture
+def _nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has no core for us for a while makes nobody give up on another."""
+    monkeypatch.setattr(shared_module, "LEASE", 3600.0)
+    monkeypatch.setattr(cache_module, "WAIT", 3600.0)
+    monkeypatch.setattr(changes_module, "TRUST", 3600.0)
+    monkeypatch.setattr(wire_module, "PATIENCE", 3600.0)
+
+
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_a_crowd_in_two_processes_reads_the_source_once(
     process: Process, other: Process
 ) -> None:
@@ -42,6 +54,22 @@ async def test_a_crowd_in_two_processes_reads_the_source_once(
     assert len(process.loads + other.loads) == 1
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
+async def test_a_crowd_in_processes_that_have_not_heard_of_anything_lately_is_none_the_less_one(
+    process: Process, other: Process
+) -> None:
+    for each in (process, other):
+        # As after a second without a core: the crowd comes before the next look does.
+        await each.cache._bus.close()
+        assert each.cache.changes._running is not None
+        each.cache.changes._running.cancel()
+        each.cache.changes.trusted_until = -math.inf
+    crowd = [each.price(1) for each in (process, other) for _ in range(100)]
+    assert len(set(await asyncio.gather(*crowd))) == 1
+    assert len(process.loads + other.loads) == 1
+
+
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_several_are_read_together_and_each_once(process: Process, other: Process) -> None:
     await other.price(2)
     many = await process.cache.get_many(PRICES, [1, 2, 3, 2], process.load)
@@ -169,8 +197,15 @@ async def test_a_lease_that_was_given_after_its_process_gave_up_holds_up_nobody_
     async with running(database, through) as process:
         # Redis knows the script by now.
         await process.price(2)
-        proxy.thaw.clear()
-        await process.price(1)
+        get = process.cache._shared.get
+
+        async def get_in_vain(*arguments: Any) -> Any:
+            proxy.thaw.clear()
+            return await get(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(process.cache._shared, "get", get_in_vain)
+            await process.price(1)
         proxy.thaw.set()
         with Redis.from_url(redis_url) as redis:
             async with asyncio.timeout(10):
@@ -211,7 +246,11 @@ async def test_what_is_not_understood_in_redis_is_read_anew(
 ) -> None:
     price = await process.price(1)
     with Redis.from_url(redis_url) as redis:
-        for key in redis.scan_iter("c:*prices*"):
+        async with asyncio.timeout(5):
+            # It is handed out before it is kept there.
+            while not (keys := redis.keys("c:*prices*")):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        for key in keys:
             redis.set(key, bytes(redis.get(key) or b"")[:16] + b"\xc1")
     assert await other.price(1) == price
     assert len(process.loads + other.loads) == 2
