@@ -47,6 +47,7 @@ class Bestsellers:
 
         async def read(database: Reader) -> dict[None, list[int]]:
             ids = [row[0] for row in await database.execute(statement)]
-            return dict.fromkeys(keys, ids)
+            # Where nothing is sold yet, it is asked again soon.
+            return dict.fromkeys(keys, ids) if ids else {}
 
         return await self._database.snapshot(Role.MENU, read, fence)

@@ -10,7 +10,6 @@ from domain import tags
 from domain.cache import Kind
 from domain.model.hours import Place
 from domain.model.menu import Category, Product
-from domain.product_sales import SALES
 
 HOUR: Final = 3600.0
 
@@ -43,6 +42,7 @@ HOURS: Final = Kind[None, list[Place]](
     list[Place],
     tags=lambda _: (tags.HOURS,),
     shared=6 * HOUR,
+    is_exact=False,
     outage=6 * HOUR,
 )
 """The cafeterias and when they open; whether one is open now is no matter of the cache."""
@@ -58,12 +58,14 @@ CONFIGURATION: Final = Kind[str, Any](
 BESTSELLERS: Final = Kind[None, list[int]](
     "bestsellers",
     list[int],
-    # The last is of the moment when the sales were added up, which is each hour.
-    tags=lambda _: (tags.MENU, tags.configuration(SALES.name)),
-    shared=HOUR,
+    tags=lambda _: (),
+    shared=6 * HOUR,
+    renewed=HOUR,
+    is_exact=False,
     outage=6 * HOUR,
 )
-"""The ids of what was sold most, the most first."""
+"""The ids of what was sold most, the most first: reckoned anew every hour by one process, while all
+others go on with what there is."""
 
 KINDS: Final[tuple[Kind[Any, Any], ...]] = (
     PRODUCTS,
