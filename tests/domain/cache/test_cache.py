@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import pytest
 from redis import Redis
 
 from domain import kinds
+from domain.cache import auditor as auditor_module
 from domain.cache import cache as cache_module
 from domain.cache import changes as changes_module
 from domain.cache import inspection
@@ -34,6 +35,12 @@ async def process(database: str, redis_url: str) -> AsyncIterator[Process]:
 async def other(database: str, redis_url: str) -> AsyncIterator[Process]:
     async with running(database, redis_url) as process:
         yield process
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -77,6 +84,7 @@ async def test_several_are_read_together_and_each_once(process: Process, other: 
     assert many == [await other.price(key) for key in (1, 2, 3, 2)]
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_what_is_not_there_is_remembered_too(process: Process, other: Process) -> None:
     for each in (process, process, other):
         assert await each.price(10**9) is None
@@ -135,6 +143,7 @@ async def test_nobody_joins_a_reading_that_began_before_the_change(process: Proc
     assert len(process.loads) == 2
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_an_old_reading_does_not_replace_a_later_one_in_redis(
     process: Process, other: Process
 ) -> None:
@@ -159,6 +168,7 @@ async def test_an_old_reading_does_not_replace_a_later_one_in_redis(
     assert len(process.loads + other.loads) == 2
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_a_leader_that_is_cancelled_fails_no_follower(process: Process) -> None:
     leader = asyncio.create_task(process.price(1))
     await asyncio.sleep(0)
@@ -169,6 +179,7 @@ async def test_a_leader_that_is_cancelled_fails_no_follower(process: Process) ->
     assert len(process.loads) == 1
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_without_redis_each_process_reads_once_and_hears_of_changes(
     database: str, redis_url: str, other: Process
 ) -> None:
@@ -241,16 +252,15 @@ async def test_without_its_source_only_what_may_be_old_is_served(
                 await process.price(1)
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_what_is_not_understood_in_redis_is_read_anew(
     process: Process, other: Process, redis_url: str
 ) -> None:
     price = await process.price(1)
     with Redis.from_url(redis_url) as redis:
-        async with asyncio.timeout(5):
-            # It is handed out before it is kept there.
-            while not (keys := redis.keys("c:*prices*")):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        for key in keys:
+        # It is handed out before it is kept there.
+        await until(lambda: bool(redis.keys("c:*prices*")))
+        for key in redis.scan_iter("c:*prices*"):
             redis.set(key, bytes(redis.get(key) or b"")[:16] + b"\xc1")
     assert await other.price(1) == price
     assert len(process.loads + other.loads) == 2
@@ -259,6 +269,7 @@ async def test_what_is_not_understood_in_redis_is_read_anew(
         assert third.loads == []
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_what_is_large_is_read_by_each_process_and_not_kept_in_redis(
     process: Process, other: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +279,9 @@ async def test_what_is_large_is_read_by_each_process_and_not_kept_in_redis(
     assert (len(process.loads), len(other.loads)) == (1, 1)
 
 
-async def test_a_source_that_fails_is_not_asked_by_each_of_a_crowd(process: Process) -> None:
+async def test_a_source_that_fails_is_not_asked_by_each_of_a_crowd_but_soon_again(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = 0
 
     async def fail(keys: Any, fence: Any) -> Any:
@@ -276,15 +289,197 @@ async def test_a_source_that_fails_is_not_asked_by_each_of_a_crowd(process: Proc
         asked += 1
         raise UnavailableError("It is away.")
 
-    async def ask() -> None:
+    async def ask(key: int) -> None:
         with pytest.raises(UnavailableError):
-            await process.cache.get(PRICES, 1, fail)
+            await process.cache.get(PRICES, key, fail)
 
-    await asyncio.gather(*(ask() for _ in range(100)))
-    await ask()
+    monkeypatch.setattr(cache_module, "HELD", 3600.0)
+    await asyncio.gather(*(ask(1) for _ in range(100)))
+    await ask(1)
     assert asked == 1
-    await asyncio.sleep(2 * cache_module.HELD)
+    monkeypatch.setattr(cache_module, "HELD", 0.05)
+    await ask(2)
+    async with asyncio.timeout(5):
+        while asked < 3:
+            await asyncio.sleep(0.01)
+            await ask(2)
+    assert await process.price(3) is not None
+
+
+async def test_what_is_there_is_one_command_for_all_that_a_turn_asks_for(
+    process: Process, other: Process, redis_url: str
+) -> None:
+    keys = list(range(1, 41))
+    prices = await process.cache.get_many(PRICES, keys, process.load)
+    with Redis.from_url(redis_url) as redis:
+        await until(lambda: len(redis.keys("c:*prices*")) == len(keys))
+        redis.config_resetstat()
+        assert await asyncio.gather(*map(other.price, keys)) == prices
+        asked = redis.info("commandstats")
+    assert asked["cmdstat_mget"]["calls"] == 1
+    assert "cmdstat_evalsha" not in asked
+    assert other.loads == []
+
+
+async def test_a_reading_of_another_primary_is_neither_joined_nor_remembered(
+    process: Process,
+) -> None:
+    has_read, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        has_read.set()
+        await may_end.wait()
+
+    process.before = wait
+    early = asyncio.create_task(process.price(1))
+    await has_read.wait()
+    changes = process.cache.changes
+    assert changes._running is not None
+    changes._running.cancel()
+    changes.generation = "promoted"
+    changes.version += 1
+    process.before = lambda: asyncio.sleep(0)
     assert await process.price(1) is not None
+    assert len(process.loads) == 2
+    (memory,) = process.cache._memories.values()
+    entry = memory.entries[1]
+    # Where its log has not come as far.
+    entry.asof = 0
+    may_end.set()
+    await early
+    assert memory.entries[1] is entry
+
+
+async def test_whoever_listens_is_told_of_tags_and_the_fence_and_disturbs_nobody(
+    process: Process, other: Process, connection: asyncpg.Connection
+) -> None:
+    told: list[tuple[set[str], int]] = []
+
+    def fail(tags: Any, fence: int) -> None:
+        raise RuntimeError
+
+    other.cache.changes.listeners += [fail, lambda tags, fence: told.append((set(tags), fence))]
+    seen = Horizon()
+    token = horizon.set(seen)
+    await process.reprice(1, 77)
+    horizon.reset(token)
+    await until(lambda: bool(told))
+    (tags, fence) = told[0]
+    assert "product-1" in tags
+    # As the writer knows it, or, where the outbox was faster than the bus, a later one.
+    assert fence >= seen.written
+    # Whoever asks with it sees the change.
+    token = horizon.set(Horizon(fence))
+    assert await other.price(1) == 77
+    horizon.reset(token)
+    assert other.cache.is_heard
+    await connection.execute("UPDATE products SET price_minor = 78 WHERE id = 2")
+    await until(lambda: any("product-2" in tags for tags, _ in told))
+
+
+async def test_whoever_listens_is_told_that_anything_may_be_void(
+    process: Process, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    process.cache.changes.listeners.append(lambda tags, _: told.extend(tags))
+    monkeypatch.setattr(changes_module, "MOST", 1)
+    for key in range(2, 6):
+        await connection.execute("UPDATE products SET price_minor = 5 WHERE id = $1", key)
+    await until(lambda: changes_module.EVERYTHING in told)
+
+
+@pytest.fixture
+def _all_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "ONE_IN", 1)
+
+
+async def audited(process: Process) -> tuple[int, int]:
+    """Hits that were looked at, and those that were stale, as soon as no more is looked at."""
+    await asyncio.gather(*process.cache._auditor._auditing)
+    figures = process.cache.figures["prices"]
+    return figures.audited, figures.stale
+
+
+@pytest.mark.usefixtures("_all_is_audited")
+async def test_a_change_that_tells_nobody_is_found_by_the_auditor(
+    process: Process, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    await process.price(1)
+    await process.price(1)
+    assert await audited(process) == (1, 0)
+    # As a restore does it.
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("UPDATE products SET price_minor = 77 WHERE id = 1")
+    assert await process.price(1) != 77
+    assert await audited(process) == (2, 1)
+    assert "comanda cache flush prices" in caplog.text
+
+
+@pytest.mark.usefixtures("_all_is_audited")
+async def test_a_change_that_this_process_was_not_told_of_is_found_by_the_auditor(
+    process: Process, other: Process
+) -> None:
+    await process.price(1)
+    await process.cache._bus.close()
+    await process.cache.changes.close()
+    process.cache.changes.trusted_until = math.inf
+    await other.reprice(1, 77)
+    assert await process.price(1) != 77
+    assert await audited(process) == (1, 1)
+
+
+@pytest.mark.usefixtures("_all_is_audited")
+async def test_changes_that_are_told_are_never_stale_to_the_auditor(
+    process: Process, other: Process
+) -> None:
+    for price in range(1, 10):
+        await other.reprice(1, price)
+        for _ in range(3):
+            await process.price(1)
+            await asyncio.sleep(0.01)
+    looked_at, stale = await audited(process)
+    assert looked_at > 0
+    assert stale == 0
+
+
+@pytest.mark.usefixtures("_all_is_audited")
+async def test_the_auditor_takes_no_more_than_it_can_and_outlives_a_source_that_fails(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auditor_module, "MOST", 2)
+    may_end = asyncio.Event()
+    await process.price(1)
+    process.before = may_end.wait
+    for _ in range(10):
+        await process.price(1)
+    await asyncio.sleep(0.1)
+    assert len(process.audits) == 2
+    may_end.set()
+    assert await audited(process) == (2, 0)
+
+    async def fail() -> None:
+        raise UnavailableError("It is away.")
+
+    process.before = fail
+    await process.price(1)
+    assert await audited(process) == (2, 0)
+
+
+async def test_it_is_told_how_often_nobody_could_be_sure_and_what_the_outbox_told(
+    process: Process, connection: asyncpg.Connection
+) -> None:
+    changes = process.cache.changes
+    await process.reprice(1, 5)
+    await process.price(1)
+    await connection.execute("UPDATE products SET price_minor = 6 WHERE id = 1")
+    await process.hears(1, 6)
+    assert (changes.count, changes.replayed, changes.lapses) == (2, 1, 0)
+    await process.cache._bus.close()
+    for key in (2, 3):
+        # What was just read needs nobody to be sure.
+        changes.trusted_until = -math.inf
+        await process.price(key)
+    assert changes.lapses == 2
 
 
 async def test_another_primary_is_another_cache(
@@ -314,6 +509,7 @@ async def test_of_too_many_changes_everything_is_void(
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_what_is_to_be_renewed_is_read_anew_by_one_while_all_go_on(
     process: Process, other: Process
 ) -> None:
@@ -380,6 +576,7 @@ def test_every_kind_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_a_transaction_that_takes_long_is_heard_of_when_it_ends(
     process: Process, connection: asyncpg.Connection
 ) -> None:
