@@ -18,16 +18,20 @@ from domain.redis import AwayError, Nodes
 
 
 class KindView(View, frozen=True):
-    """A kind of value: reads by the layer that answered, and what became of what was loaded."""
+    """A kind of value: reads by who answered, what became of what was loaded, and what the auditor
+    has seen: `stale` stays 0."""
 
     name: str
     memory_hits: int
     redis_hits: int
+    joined: int
     loads: int
     waits: int
     fills: int
     refused: int
     evicted: int
+    audited: int
+    stale: int
 
 
 class CacheView(Struct, frozen=True):
@@ -61,10 +65,10 @@ async def show_cache(
     figures = cache.figures
     total = sum(figures.values(), Figures())
     used, evicted = await _told(nodes)
-    missed = total.loads / total.reads if total.reads else None
+    hits = total.hits / total.reads if total.reads else None
     return CacheView(
-        cache_hit_rate=None if missed is None else 1 - missed,
-        cache_miss_rate=missed,
+        cache_hit_rate=hits,
+        cache_miss_rate=None if hits is None else 1 - hits,
         avg_cached_size=total.encoded / total.loads if total.loads else None,
         redis_memory_usage=used,
         cache_evictions=evicted,
@@ -86,9 +90,12 @@ def _kind(name: str, figures: Figures) -> KindView:
         name,
         figures.memory_hits,
         figures.redis_hits,
+        figures.joined,
         figures.loads,
         figures.waits,
         figures.fills,
         figures.refused,
         figures.evicted,
+        figures.audited,
+        figures.stale,
     )

@@ -473,13 +473,16 @@ async def test_it_is_told_how_often_nobody_could_be_sure_and_what_the_outbox_tol
     await process.price(1)
     await connection.execute("UPDATE products SET price_minor = 6 WHERE id = 1")
     await process.hears(1, 6)
-    assert (changes.count, changes.replayed, changes.lapses) == (2, 1, 0)
+    # Of the first one the outbox may have been told before the bus was.
+    assert changes.count == 2
+    assert changes.replayed in (1, 2)
+    lapses = changes.lapses
     await process.cache._bus.close()
     for key in (2, 3):
         # What was just read needs nobody to be sure.
         changes.trusted_until = -math.inf
         await process.price(key)
-    assert changes.lapses == 2
+    assert changes.lapses == lapses + 2
 
 
 async def test_another_primary_is_another_cache(
