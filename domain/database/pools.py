@@ -29,8 +29,8 @@ class Limits:
     statement_timeout: float = 10.0
     lock_timeout: float = 2.0
     pgbouncer: bool = False
-    """Whether PgBouncer stands before it, in transaction mode. Sessions are its own then, so the
-    timeouts of statements, locks and idle connections have to be set there, or by ALTER ROLE."""
+    """Whether PgBouncer stands before it, in transaction mode. Sessions are its own then, so all
+    timeouts of the server's have to be set there, or by ALTER ROLE."""
 
 
 class FullError(Exception):
@@ -132,7 +132,11 @@ def _settings(limits: Limits, *, read_only: bool, spare: bool) -> dict[str, str]
     }
     if read_only:
         return settings | {"default_transaction_read_only": "on"}
-    return settings | {"lock_timeout": _milliseconds(limits.lock_timeout)}
+    return settings | {
+        "lock_timeout": _milliseconds(limits.lock_timeout),
+        # A process that stands still, or a host that is cut off, says no more, not even farewell.
+        "idle_in_transaction_session_timeout": _milliseconds(limits.statement_timeout),
+    }
 
 
 def _milliseconds(seconds: float) -> str:

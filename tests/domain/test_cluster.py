@@ -166,6 +166,30 @@ async def test_what_was_cancelled_ends_and_leaves_its_place_to_others(
     await cluster.close()
 
 
+async def test_who_falls_silent_in_a_transaction_holds_its_locks_no_longer_than_a_statement(
+    database: str,
+) -> None:
+    silent = Cluster(database, [], Limits(statement_timeout=0.3))
+    others = Cluster(database, [], Limits(statement_timeout=60, lock_timeout=60))
+    locked, passed = asyncio.Event(), asyncio.Event()
+
+    async def fall_silent(writer: Writer) -> None:
+        await moved(writer)
+        locked.set()
+        await passed.wait()
+        await writer.scalar(ONE)
+
+    writing = asyncio.create_task(silent.write(fall_silent))
+    async with asyncio.timeout(30):
+        await locked.wait()
+        await others.write(moved)
+    passed.set()
+    with pytest.raises(UnavailableError):
+        await writing
+    await silent.close()
+    await others.close()
+
+
 LATE_REFUSAL = """
 CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the menu stays as it is'; END $$;
