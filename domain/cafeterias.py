@@ -1,12 +1,12 @@
 """The cafeterias of the campus, and whether each is open."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import Final
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, bindparam, select, true
 
 from domain import kinds, model
 from domain.cache import Cache
@@ -71,7 +71,7 @@ class Cafeterias:
                 model.OpeningException.cafeteria_id == cafeteria_id,
                 model.OpeningException.on_date.in_(days),
             )
-            return (await _special_days(database, *chosen))[cafeteria_id]
+            return _special_days(await database.execute(_exceptions(*chosen)))[cafeteria_id]
 
         return await self._database.read(Role.MENU, read)
 
@@ -81,14 +81,14 @@ class Cafeterias:
         now = datetime.now(UTC)
 
         async def read(database: Reader) -> dict[None, list[Place]]:
-            return dict.fromkeys(keys, await _places(database, now, true()))
+            return dict.fromkeys(keys, await _places(database, now))
 
         return await self._database.snapshot(Role.MENU, read, fence)
 
 
 async def cafeteria(database: Reader, cafeteria_id: int, at: datetime) -> Cafeteria:
     """One cafeteria with its status at `at`, in the caller's transaction. Raises NotFoundError."""
-    found = await _places(database, at, model.Cafeteria.id == cafeteria_id)
+    found = await _places(database, at, cafeteria_id)
     if not found:
         raise NotFoundError("cafeteria", cafeteria_id)
     return _at(found[0], at)
@@ -105,7 +105,17 @@ def _at(place: Place, at: datetime) -> Cafeteria:
     )
 
 
-async def _places(database: Reader, at: datetime, chosen: ColumnElement[bool]) -> list[Place]:
+_Exceptions: TypeAlias = Select[int, date, str | None, time | None, time | None]
+
+
+def _questions(
+    chosen: ColumnElement[bool],
+) -> tuple[
+    Select[int, str, str, str, int, int],
+    Select[int, int, time, time],
+    _Exceptions,
+]:
+    """The places, their weeks, and the days on which it is otherwise."""
     places = (
         select(
             model.Cafeteria.id,
@@ -129,31 +139,15 @@ async def _places(database: Reader, at: datetime, chosen: ColumnElement[bool]) -
         .where(chosen)
         .order_by(model.OpeningInterval.weekday, model.OpeningInterval.opens_at)
     )
-    weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
-    rows = (await database.execute(places)).all()
-    for owner, weekday, opens_at, closes_at in await database.execute(intervals):
-        weekly[owner].append(
-            WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
-        )
-    near = model.OpeningException.on_date.between((at - _PAST).date(), (at + _AHEAD).date())
-    special = await _special_days(database, chosen, near)
-    found = []
-    for key, name, location, time_zone, last_order_minutes, version in rows:
-        schedule = Schedule(
-            time_zone=time_zone,
-            weekly=tuple(weekly[key]),
-            exceptions=tuple(special[key]),
-            last_order=timedelta(minutes=last_order_minutes),
-        )
-        found.append(Place(key, name, location, schedule, version))
-    return found
+    near = model.OpeningException.on_date.between(
+        bindparam("first", type_=Date), bindparam("last", type_=Date)
+    )
+    return places, intervals, _exceptions(chosen, near)
 
 
-async def _special_days(
-    database: Reader, *chosen: ColumnElement[bool]
-) -> dict[int, list[SpecialDay]]:
-    """By cafeteria, and each by date."""
-    exceptions = (
+def _exceptions(*chosen: ColumnElement[bool]) -> _Exceptions:
+    """Closed days, and those with other hours, by cafeteria and date."""
+    return (
         select(
             model.OpeningException.cafeteria_id,
             model.OpeningException.on_date,
@@ -169,8 +163,39 @@ async def _special_days(
             model.OpeningException.opens_at,
         )
     )
+
+
+# Built once, for building takes longer than running.
+_OF_ALL: Final = _questions(true())
+_OF_ONE: Final = _questions(model.Cafeteria.id == bindparam("place", type_=BigInteger))
+
+
+async def _places(database: Reader, at: datetime, place: int | None = None) -> list[Place]:
+    places, intervals, exceptions = _OF_ALL if place is None else _OF_ONE
+    chosen: dict[str, Any] = {} if place is None else {"place": place}
+    near = {"first": (at - _PAST).date(), "last": (at + _AHEAD).date()}
+    weekly: dict[int, list[WeeklyInterval]] = defaultdict(list)
+    rows = (await database.execute(places, chosen)).all()
+    for owner, weekday, opens_at, closes_at in await database.execute(intervals, chosen):
+        weekly[owner].append(
+            WeeklyInterval(weekday=weekday, opens_at=opens_at, closes_at=closes_at)
+        )
+    special = _special_days(await database.execute(exceptions, chosen | near))
+    found = []
+    for key, name, location, time_zone, last_order_minutes, version in rows:
+        schedule = Schedule(
+            time_zone=time_zone,
+            weekly=tuple(weekly[key]),
+            exceptions=tuple(special[key]),
+            last_order=timedelta(minutes=last_order_minutes),
+        )
+        found.append(Place(key, name, location, schedule, version))
+    return found
+
+
+def _special_days(rows: Iterable[Sequence[Any]]) -> dict[int, list[SpecialDay]]:
+    """Exceptions by cafeteria."""
     special: dict[int, list[SpecialDay]] = defaultdict(list)
-    rows = (await database.execute(exceptions)).all()
     for (owner, on_date), shifts in groupby(rows, key=lambda row: row[:2]):
         _, _, reasons, opens_at, closes_at = zip(*shifts, strict=True)
         # A closed day is kept as one row without times.

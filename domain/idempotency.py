@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import func, insert, select
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, select
 
 from domain.database import Writer
 from domain.errors import InFlightError, KeyReusedError
@@ -18,6 +18,13 @@ T = TypeVar("T")
 
 # A client that has not asked again by then never will.
 KEPT: Final = Kept(IdempotencyKey.created_at, timedelta(hours=24))
+# Built once, for building takes longer than running.
+_LOCK: Final = select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger)))
+_KNOWN: Final = select(IdempotencyKey.scope, IdempotencyKey.digest, IdempotencyKey.answer).where(
+    IdempotencyKey.user_id == bindparam("person", type_=BigInteger),
+    IdempotencyKey.key == bindparam("name", type_=Text),
+)
+_KEEP: Final = insert(IdempotencyKey)
 
 
 class Once(Struct):
@@ -50,14 +57,10 @@ async def once(
     A refusal undoes the transaction and keeps nothing, so it may be asked anew. Raises
     InFlightError rather than wait for the first one, and KeyReusedError.
     """
-    if not await database.scalar(select(func.pg_try_advisory_xact_lock(request.lock))):
+    if not await database.scalar(_LOCK, {"lock": request.lock}):
         raise InFlightError
     # Another statement than the lock's, or it would see the world from before the lock.
-    kept = await database.execute(
-        select(IdempotencyKey.scope, IdempotencyKey.digest, IdempotencyKey.answer).where(
-            IdempotencyKey.user_id == request.user_id, IdempotencyKey.key == request.key
-        )
-    )
+    kept = await database.execute(_KNOWN, {"person": request.user_id, "name": request.key})
     row = kept.one_or_none()
     if row is not None:
         if (row.scope, row.digest) != (request.scope, request.digest):
@@ -66,12 +69,13 @@ async def once(
         return msgspec.json.decode(row.answer, type=answer)
     done = await work()
     await database.change(
-        insert(IdempotencyKey).values(
-            user_id=request.user_id,
-            key=request.key,
-            scope=request.scope,
-            digest=request.digest,
-            answer=msgspec.json.encode(done),
-        )
+        _KEEP,
+        {
+            "user_id": request.user_id,
+            "key": request.key,
+            "scope": request.scope,
+            "digest": request.digest,
+            "answer": msgspec.json.encode(done),
+        },
     )
     return done

@@ -37,6 +37,13 @@ MOST_OF_ONE: Final = 99
 _CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST, SHORTEST + 1, SHORTEST + 2)
 # What comes to nothing gives back what it took.
 _UNDONE: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED})
+# Built once, for building takes longer than running.
+_PLACED: Final = (
+    upsert(model.Order)
+    .on_conflict_do_nothing()
+    .returning(model.Order.id, model.Order.created_at, model.Order.updated_at)
+)
+_ORDERED: Final = insert(model.OrderItem)
 
 
 class Line(Struct, frozen=True):
@@ -159,15 +166,13 @@ async def _written(
     for length in _CODE_LENGTHS:
         code = pickup_code(length)
         inserted = await database.change(
-            upsert(model.Order)
-            .values(
-                user_id=user_id,
-                cafeteria_id=cafeteria_id,
-                total_minor=total_minor,
-                pickup_code=code,
-            )
-            .on_conflict_do_nothing()
-            .returning(model.Order.id, model.Order.created_at, model.Order.updated_at)
+            _PLACED,
+            {
+                "user_id": user_id,
+                "cafeteria_id": cafeteria_id,
+                "total_minor": total_minor,
+                "pickup_code": code,
+            },
         )
         row = inserted.one_or_none()
         if row is not None:
@@ -176,7 +181,7 @@ async def _written(
         raise UnavailableError("No pick-up code is free.")
     order_id, created_at, updated_at = row
     await database.change_each(
-        insert(model.OrderItem),
+        _ORDERED,
         [
             {
                 "order_id": order_id,

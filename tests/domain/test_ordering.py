@@ -43,7 +43,9 @@ BROKEN = (
 @pytest.fixture
 async def crowd(database: str) -> AsyncIterator[Database]:
     """The campus for hundreds at once, who may wait for their turn."""
-    cluster = Cluster(database, [], Limits(connections=16, pool_timeout=60, lock_timeout=60))
+    cluster = Cluster(
+        database, [], Limits(connections=16, connect_timeout=60, pool_timeout=60, lock_timeout=60)
+    )
     yield Database(cluster)
     await cluster.close()
 

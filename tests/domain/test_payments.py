@@ -306,7 +306,9 @@ async def test_whatever_happens_at_once_the_ledger_explains_every_balance(
         " RETURNING id", PLACE
     )  # fmt: skip
     chance = random.Random(seed)
-    cluster = Cluster(database, [], Limits(connections=12, pool_timeout=60, lock_timeout=60))
+    cluster = Cluster(
+        database, [], Limits(connections=12, connect_timeout=60, pool_timeout=60, lock_timeout=60)
+    )
     campus = Database(cluster)
     crowd = Crowd(campus, people, admin)
     for start in range(0, 180, 60):
