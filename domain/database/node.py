@@ -268,7 +268,8 @@ class Node:
         if connection is None or state.startswith(_LOST) or connection.is_closed():
             # One connection, perhaps: what others do there goes on until it is known.
             self._suspect()
-            return LostError(str(error))
+            # A transaction that cannot be undone over it hides what it met.
+            return LostError(str(error.__context__ or error))
         if isinstance(error, TimeoutError) or state.startswith(_LATER):
             log.warning("database node %s: %r", self.name, error)
             return LaterError("The database did not answer in time.")
