@@ -1,16 +1,22 @@
 """What is sent to hurt is refused, or rendered like any other: nothing else ever happens."""
 
+import asyncio
+import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from imaging.picture import Kind
+from infra.demo.campus import PASSWORD
 from tests.imaging.acceptance import bombs
+from tests.imaging.samples import encoded, scene
 
 MUTATIONS = 10_000
 MOST_MEBIBYTES = 900
@@ -82,3 +88,67 @@ def test_no_damage_does_more_than_lose_the_picture(
     assert counts["rendered"] > MUTATIONS / 20
     assert counts[Kind.BROKEN] > MUTATIONS / 20
     assert peak < MOST_MEBIBYTES
+
+
+def service_mebibytes() -> int:
+    """What the server, which is this process, and its workers hold; what they share, once."""
+    family = [os.getpid()]
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((directory / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and "worker_process" in (directory / "cmdline").read_text():
+                family.append(int(directory.name))
+        except OSError:
+            continue  # it has just ended
+    total = 0
+    for process in family:
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total >> 10
+
+
+@asynccontextmanager
+async def watched(peak: list[int]) -> AsyncIterator[None]:
+    """Note what the service holds, while the block lasts."""
+
+    async def watch() -> None:
+        while True:
+            peak.append(await asyncio.to_thread(service_mebibytes))
+            await asyncio.sleep(0.02)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+@pytest.mark.long
+async def test_the_whole_service_outlives_them(
+    client: httpx.AsyncClient, record_property: Callable[[str, object], None]
+) -> None:
+    login = {"email": "staff1@campus.example", "password": PASSWORD}
+    token = (await client.post("/auth/login", json=login)).json()["accessToken"]
+    staff = {"authorization": f"Bearer {token}"}
+    held = [service_mebibytes()]
+    answers = Counter[int]()
+    async with watched(held):
+        for bomb in bombs.BOMBS:
+            body = await asyncio.to_thread(bomb)
+            answer = await client.put("/api/products/1/picture", content=body, headers=staff)
+            answers[answer.status_code] += 1
+            # Where it is no bomb to us, only its time may be up.
+            allowed = (413, 415, 422) if bomb in REFUSED else (200, 503)
+            assert answer.status_code in allowed, bomb.__name__
+    plain = encoded(scene(400, 300))
+    kept = await client.put("/api/products/1/picture", content=plain, headers=staff)
+    assert kept.status_code == 200
+    assert (await client.get("/products/1?w=200&fm=jpeg")).status_code == 200
+    record_property(
+        "counts", f"{dict(answers)}, the whole service from {held[0]} to at most {max(held)} MiB"
+    )
+    assert max(held) - held[0] < MOST_MEBIBYTES
