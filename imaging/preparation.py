@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from typing import Final
 
 import msgspec
@@ -101,9 +102,10 @@ def _common(product_id: int, version: str) -> list[Variant]:
     queries = [f"p={name}" for name in LADDER.presets]
     queries += [f"w={width}" for width in LADDER.srcset]
     wanted: dict[str, Variant] = {}
-    # The quick formats first: they stand in for AVIF until it is there.
+    # The quick formats first: they stand in for AVIF until it is there. Within each, every process
+    # has an order of its own, so that of two on the same picture each finds what the other made.
     for format_ in (Format.WEBP, Format.JPEG, Format.AVIF):
-        for query in queries:
+        for query in random.sample(queries, len(queries)):
             variant = resolve(product_id, f"{query}&fm={format_}&v={version}")
             wanted.setdefault(variant.key, variant)
     return list(wanted.values())

@@ -31,10 +31,12 @@ from imaging import preparation as preparation_module
 from imaging import shelves as shelves_module
 from imaging.facts import facts
 from imaging.intake import shelve
+from imaging.memory import Memory
 from imaging.origin import Origin
 from imaging.pictures import PictureFacts
+from imaging.preparation import Preparation
 from imaging.shelves import ShelfError, Shelves, Store, level_key
-from imaging.workers import OverloadedError
+from imaging.workers import Limits, OverloadedError, Workers
 from infra.demo.campus import PASSWORD
 from tests.serving import Proxy
 
@@ -725,6 +727,40 @@ async def test_a_variant_that_had_to_wait_is_prepared_all_the_same(
     assert progress["done"] == len(refused)
     ready = await client.get(f"/products/1?w=320&fm=webp&v={version}")
     assert "hit" in ready.headers["cache-status"]
+
+
+class Hanging:
+    """A catalogue in which one picture hangs."""
+
+    def __init__(self, picture: PictureFacts) -> None:
+        self._picture = picture
+
+    async def picture(self, product_id: int) -> PictureFacts:
+        assert product_id == 1
+        return self._picture
+
+
+async def test_two_processes_that_prepare_the_same_picture_share_the_work(
+    shelves: Shelves,
+) -> None:
+    body = photograph(400, 300)
+    picture = await shelve(shelves, 1, body, facts(body), [])
+    workers = Workers(Limits(processes=2))
+    await workers.start()
+    both = [
+        Preparation(shelves, Origin(Hanging(picture), shelves, workers, Memory(1)))
+        for _ in range(2)
+    ]
+    for preparation in both:
+        await preparation.start(1, picture)
+    async with asyncio.timeout(60):
+        while (progress := await both[0].progress(1, picture.version)).done < progress.total:
+            pass
+    for preparation in both:
+        await preparation.close()
+    made = workers.metrics.done
+    await workers.close()
+    assert progress.total <= made < 1.5 * progress.total
 
 
 async def test_what_is_missing_is_purged_by_the_upload_that_brings_it(
