@@ -279,6 +279,7 @@ PRODUCTS: Final = Resource(
         "price": Field("price", str),
         "stock": Field("stock", int),
         "isAvailable": Field("is_available", bool),
+        "version": Field("version", int),
         "picture": Related("picture", PICTURES),
     },
     default=("id", "cafeteriaId", "categoryId", "name", "price", "stock", "isAvailable", "picture"),
@@ -290,6 +291,8 @@ CATEGORIES: Final = Resource(
         "slug": Field("slug", str),
         "name": Field("name", str),
         "description": Field("description", str),
+        "position": Field("position", int),
+        "version": Field("version", int),
     },
     default=("id", "slug", "name", "description"),
 )
@@ -306,6 +309,7 @@ CAFETERIAS: Final = Resource(
         "closesAt": Field("closes_at", datetime | None),
         "lastOrderAt": Field("last_order_at", datetime | None),
         "nextChange": Field("next_change", datetime | None),
+        "version": Field("version", int),
         "hours": Related(
             "hours",
             Resource(

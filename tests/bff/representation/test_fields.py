@@ -110,6 +110,7 @@ def test_a_view_is_sent_with_the_fields_that_were_chosen_and_no_others() -> None
         price="8.25",
         stock=3,
         is_available=True,
+        version=1,
         picture=views.PictureView("/p", "/p 1w", "100vw", 4, 3, None, "#aabbcc"),
     )
     chosen = views.PRODUCTS.select("picture.color,picture.width,price")
