@@ -63,9 +63,8 @@ class Pool:
             raise
 
     def give_back(self, connection: asyncpg.Connection) -> None:
-        """To whoever comes next, unless it is closed."""
-        if not connection.is_closed():
-            self._idle.append(connection)
+        """To whoever comes next."""
+        self._idle.append(connection)
         self._room.release()
 
     def terminate(self) -> None:

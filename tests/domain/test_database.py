@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from domain import model
 from domain.database import Cluster, Database, Limits, Reader, Role, Writer
+from domain.errors import UnavailableError
 from domain.model import OrderStatus
 
 Configuration = model.Configuration
@@ -147,6 +148,14 @@ async def test_a_migration_under_way_undoes_no_write_for_good(
     await connection.execute("ALTER TABLE categories ALTER COLUMN position TYPE bigint")
     # What was prepared returns another type now, which the server refuses to do unasked.
     assert (await cluster.write(move))[0] == {3}
+    await cluster.close()
+
+
+async def test_a_connection_that_is_refused_takes_no_place() -> None:
+    cluster = Cluster("postgresql://nobody@127.0.0.1:1/nothing", [], Limits(connections=1))
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match="does not answer"):
+            await cluster.read(Role.MENU, lambda reader: reader.scalar(select(1)))
     await cluster.close()
 
 
