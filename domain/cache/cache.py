@@ -21,6 +21,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -308,15 +309,34 @@ class Cache:
 
     async def _fly(self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]) -> None:
         try:
+            left, waits = list(flights), []
             if await self._catch_up(flights):
-                await asyncio.gather(*(self._ask(kind, flight, load) for flight in flights))
-            left = [flight for flight in flights if not flight.has_landed]
-            if left:
-                await self._read(kind, left, load)
+                naps = await asyncio.gather(*(self._ask(kind, each, load) for each in flights))
+                for flight, napping in zip(flights, naps, strict=True):
+                    if flight.has_landed or napping is not None:
+                        left.remove(flight)
+                    if napping is not None:
+                        waits.append(self._wait(kind, flight, load, napping))
+            # What is ours to read waits for nobody: others may wait for it.
+            await asyncio.gather(self._read_first(kind, left, load), *waits)
         except BaseException as error:
             await self._fail(kind, flights, error)
             if not isinstance(error, Exception):
                 raise
+        finally:
+            for flight in flights:
+                self._end(kind, flight)
+
+    async def _read_first(
+        self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]
+    ) -> None:
+        """Read values; those who wait for others do not fail with them."""
+        if not flights:
+            return
+        try:
+            await self._read(kind, flights, load)
+        except Exception as error:
+            await self._fail(kind, flights, error)
         finally:
             for flight in flights:
                 self._end(kind, flight)
@@ -331,34 +351,42 @@ class Cache:
             flight.needs = max(flight.needs, self.changes.of(flight.tags))
         return is_known and self.changes.generation == flights[0].generation
 
-    async def _ask(self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]) -> None:
-        """Take the value from Redis, or the lease to read it; neither where Redis is away."""
-        flight.token = self._shared.token()
-        deadline = time.monotonic() + WAIT
+    async def _ask(
+        self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]
+    ) -> asyncio.Event | None:
+        """Take the value from Redis, or the lease to read it; where another process has that, the
+        event that it has read. None of it is to be had where Redis is away."""
+        flight.token = flight.token or self._shared.token()
+        napping = self._naps.setdefault(flight.place.value, asyncio.Event())
         try:
-            while time.monotonic() < deadline:
-                napping = self._naps.setdefault(flight.place.value, asyncio.Event())
-                found = await self._shared.get(flight.place, flight.needs, flight.token)
-                if isinstance(found, Found):
-                    memory = self._memory(kind)
-                    self._take(kind, memory, flight, found.asof, found.body, load)
-                    if found.is_ours:
-                        self._run(self._read_again(kind, flight.again(flight.token), load))
-                    return
-                if found:
-                    return
-                self._memory(kind).figures.waits += 1
-                try:
-                    async with asyncio.timeout(NAP):
-                        await napping.wait()
-                except TimeoutError:
-                    pass
+            found = await self._shared.get(flight.place, flight.needs, flight.token)
+            if found is False:
+                return napping
+            if isinstance(found, Found):
+                self._take(kind, self._memory(kind), flight, found.asof, found.body, load)
+                if found.is_ours:
+                    self._run(self._read_again(kind, flight.again(flight.token), load))
         except _AWAY as error:
             log.debug("%s is not asked of Redis: %s", flight.place.value, error)
         except _STRANGE as error:
             log.warning("%s is not understood, and read anew: %s", flight.place.value, error)
-        finally:
-            self._naps.pop(flight.place.value, None)
+        self._naps.pop(flight.place.value, None)
+        return None
+
+    async def _wait(
+        self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V], napping: asyncio.Event | None
+    ) -> None:
+        """Take the value as soon as another process has read it; read it where that has not."""
+        deadline = time.monotonic() + WAIT
+        while napping is not None and time.monotonic() < deadline:
+            self._memory(kind).figures.waits += 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NAP):
+                    await napping.wait()
+            napping = await self._ask(kind, flight, load)
+        self._naps.pop(flight.place.value, None)
+        if not flight.has_landed:
+            await self._read_first(kind, [flight], load)
 
     def _take(
         self,

@@ -169,6 +169,46 @@ async def test_an_old_reading_does_not_replace_a_later_one_in_redis(
 
 
 @pytest.mark.usefixtures("_nobody_hurries")
+async def test_what_this_process_is_to_read_waits_for_nothing_that_another_reads(
+    process: Process, other: Process
+) -> None:
+    may_end = asyncio.Event()
+    other.before = may_end.wait
+    theirs = asyncio.create_task(other.price(2))
+    await until(lambda: other.loads == [2])
+    many = asyncio.create_task(process.cache.get_many(PRICES, [1, 2], process.load))
+    # Or two that wait for each other do so until a lease ends.
+    await until(lambda: process.loads == [1])
+    may_end.set()
+    assert await many == [await process.price(1), await theirs]
+    assert process.loads + other.loads == [1, 2]
+
+
+@pytest.mark.usefixtures("_nobody_hurries")
+async def test_who_waits_for_another_process_does_not_fail_with_what_is_read_here(
+    process: Process, other: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "HELD", 3600.0)
+    may_end = asyncio.Event()
+    other.before = may_end.wait
+    theirs = asyncio.create_task(other.price(2))
+    await until(lambda: other.loads == [2])
+
+    async def fail(keys: Any, fence: Any) -> Any:
+        raise UnavailableError("It is away.")
+
+    many = asyncio.create_task(process.cache.get_many(PRICES, [1, 2], fail))
+    await asyncio.sleep(0)
+    mine = asyncio.create_task(process.price(2))
+    with pytest.raises(UnavailableError):
+        await process.price(1)
+    may_end.set()
+    assert await mine == await theirs
+    with pytest.raises(UnavailableError):
+        await many
+
+
+@pytest.mark.usefixtures("_nobody_hurries")
 async def test_a_leader_that_is_cancelled_fails_no_follower(process: Process) -> None:
     leader = asyncio.create_task(process.price(1))
     await asyncio.sleep(0)
