@@ -161,7 +161,10 @@ class Cache:
     def holds(self, sources: Sources) -> bool:
         """Whether what was made of these would be made the same way now, as far as the present
         request has to see: by the very rule that a value of the cache is served by."""
-        if not (self._is_sure() and self._is_seen(sources.asof)):
+        seen = horizon.get()
+        if seen is not None and sources.asof < seen.fence > self.changes.horizon:
+            return False
+        if not self._is_sure():
             return False
         version = self.changes.version
         if sources.held != version:
@@ -177,16 +180,24 @@ class Cache:
         entry = memory.entries.get(key)
         if entry is None:
             return None
-        now = time.monotonic()
-        if now >= entry.expires or not self._is_good(entry, now):
+        now, changes = time.monotonic(), self.changes
+        if now >= entry.expires:
             return None
+        is_known = entry.checked == changes.version and now < changes.trusted_until
+        if not is_known and not self._is_good(entry, now):
+            return None
+        seen = horizon.get()
+        if seen is not None:
+            if entry.asof < seen.fence > changes.horizon:
+                return None
+            if seen.sources is not None:
+                seen.sources.add(entry.tags, entry.asof)
         entry.visited = True
-        _note(entry.tags, entry.asof)
         figures = memory.figures
         figures.memory_hits += 1
         if now >= entry.renew_at:
             entry.renew_at = entry.expires
-            needs, place = self.changes.of(entry.tags), memory.slots.of(key)
+            needs, place = changes.of(entry.tags), memory.slots.of(key)
             again = Flight(key, entry.tags, needs, self._generation, place)
             self._set_out(Party(kind, memory, load, copy_context()), (again,))
         if figures.memory_hits % ONE_IN == 0 and kind.is_exact:
@@ -208,16 +219,11 @@ class Cache:
             if not self._is_current(entry.tags, entry.asof):
                 return False
             entry.checked = changes.version
-        return self._is_seen(entry.asof)
+        return True
 
     def _is_current(self, tags: Iterable[str], asof: Fence) -> bool:
         """Whether nothing that is known has made it void."""
         return self.changes.generation == self._generation and asof >= self.changes.of(tags)
-
-    def _is_seen(self, asof: Fence) -> bool:
-        """Whether what the present request has to see is in it, or is known not to matter."""
-        seen = horizon.get()
-        return seen is None or asof >= seen.fence or self.changes.horizon >= seen.fence
 
     def _is_sure(self) -> bool:
         """Whether nothing that is older than TRUST can be unknown."""
