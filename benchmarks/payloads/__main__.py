@@ -33,12 +33,17 @@ CODINGS: Final = (GZIP, BROTLI, ZSTD)
 HEADER_BYTES: Final = len("content-encoding: gzip\r\n")
 # Seconds for the best coding of an answer to be ready.
 _PATIENCE: Final = 10.0
+_UNLIMITED: Final = {"COMANDA_LIMIT_GENERAL": "0", "COMANDA_LIMIT_ANONYMOUS": "0"}
 # As an upload would leave it.
 _PICTURES: Final = """
 UPDATE products SET picture_version = left(md5(id::text), 12), picture_original = md5(id::text),
     picture_width = 1600, picture_height = 1200, picture_uploaded_at = now(),
     picture_color = '#' || left(md5('color' || id), 6),
     picture_thumbhash = left(encode(decode(md5('a' || id) || md5('b' || id), 'hex'), 'base64'), 28)
+"""
+_REGULAR: Final = """
+SELECT email FROM users JOIN orders ON user_id = users.id WHERE role = 'customer'
+GROUP BY email HAVING count(*) > 20 ORDER BY email LIMIT 1
 """
 
 
@@ -56,26 +61,28 @@ def main() -> None:
 
 def _measured(directory: Path, running: ExitStack) -> str:
     servers = running.enter_context(Stack(data_directory(directory), replicas=0))
-    addresses = environment(servers)
+    addresses = environment(servers) | _UNLIMITED
     asyncio.run(prepare(addresses))
-    asyncio.run(_filled(addresses["COMANDA_DATABASE_URL"]))
+    email = asyncio.run(_filled(addresses["COMANDA_DATABASE_URL"]))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     peer = start("Comanda", port, addresses, None)
     running.callback(peer.stop)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        credentials = {"email": "student1@campus.example", "password": PASSWORD}
+        credentials = {"email": email, "password": PASSWORD}
         token = client.post("/auth/login", json=credentials).json()["accessToken"]
         client.headers["authorization"] = f"Bearer {token}"
         return "\n".join([*_sizes(client), "", *_small(client)]) + "\n"
 
 
-async def _filled(url: str) -> None:
+async def _filled(url: str) -> str:
+    """Who has more than a page of orders."""
     await loader.load(url, ORDERS, lambda told: print(told, file=sys.stderr))
     connection = await asyncpg.connect(dsn(url))
     try:
         await connection.execute(_PICTURES)
+        return str(await connection.fetchval(_REGULAR))
     finally:
         await connection.close()
 

@@ -125,7 +125,7 @@ class Shared:
         """Bytes of all that is kept."""
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._flights: dict[str, asyncio.Task[Kept]] = {}
-        self._questions: OrderedDict[Question, tuple[str, str]] = OrderedDict()
+        self._questions: OrderedDict[Question, str] = OrderedDict()
         self._settling: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class Shared:
         kept = await self.get(key, make)
         question = _question(request.scope)
         if question is not None:
-            self._questions[question] = key, request.scope["path_template"]
+            self._questions[question] = key
             if len(self._questions) > MOST_QUESTIONS:
                 self._questions.popitem(last=False)
         status, headers, body = self.reply(kept, wishes(request.scope))
@@ -169,15 +169,13 @@ class Shared:
 
     def ready(self, scope: HTTPScope) -> tuple[int, RawHeaders, bytes] | None:
         """The answer to a request that came before in the very same words, if there is one."""
-        asked = self._questions.get((scope["raw_path"], scope["query_string"]))
-        if asked is None:
+        key = self._questions.get((scope["raw_path"], scope["query_string"]))
+        if key is None:
             return None
-        key, template = asked
         kept = self._kept.get(key)
         if kept is None or not self._holds(kept):
             return None
         self._kept.move_to_end(key)
-        scope["path_template"] = template
         return self.reply(kept, wishes(scope))
 
     def reply(self, kept: Kept, wanted: Wishes) -> tuple[int, RawHeaders, bytes]:
