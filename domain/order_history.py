@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     ARRAY,
@@ -39,12 +38,11 @@ from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.nested import Columns, decimal, instant, json_object
 from domain.model.paging import MOST_COUNTED, Following, Position, Stretch, Window
-from domain.model.selection import Chosen, Selection, columns
-from domain.orders import COLUMNS, OF_THE_COUNTER, Item, Order, parties, visible
+from domain.model.selection import Chosen, Selection
+from domain.orders import COLUMNS, OF_THE_COUNTER, parties, visible
 
 Found: TypeAlias = Row[*tuple[Any, ...]]
 Part: TypeAlias = Window | Following[Position]
-_items = msgspec.json.Decoder(list[Item]).decode
 _LIMIT: Final = bindparam("limit", type_=Integer)
 _OFFSET: Final = bindparam("offset", type_=Integer)
 _AT: Final = bindparam("at", type_=DateTime(timezone=True))
@@ -68,8 +66,6 @@ _ITEM: Final[dict[str, ColumnElement[Any]]] = {
     "quantity": model.OrderItem.quantity.expression,
     "unit_price_minor": decimal(model.OrderItem.unit_price_minor.expression),
 }
-# As the domain has it.
-_UNWRITTEN: Final = {"unit_price_minor": model.OrderItem.unit_price_minor.expression}
 _CAFETERIA: Final[Columns] = {
     "id": model.Cafeteria.id.expression,
     "name": model.Cafeteria.name.expression,
@@ -153,9 +149,10 @@ class OrderHistory:
         last = Position(*rows[part.limit - 1][1:3]) if len(rows) > part.limit else None
         return Stretch([row[3:] for row in rows[: part.limit]], last, total)
 
-    async def detail(self, caller: Principal, order_id: int) -> Order:
-        """One order; somebody else's is not found rather than forbidden, so ids tell nothing."""
-        statement = _one(caller.role)
+    async def detail(self, caller: Principal, order_id: int, selection: Selection) -> Sequence[Any]:
+        """What is selected of one order, as of those of a list; somebody else's is not found rather
+        than forbidden, so ids tell nothing."""
+        statement = _one(tuple(selection), caller.role)
         parameters = parties(caller) | {"id": order_id}
 
         async def read(database: Reader) -> Found | None:
@@ -164,26 +161,16 @@ class OrderHistory:
         row = await self._database.read(Node.MENU, read, of=caller.id)
         if row is None:
             raise NotFoundError("order", order_id)
-        values: list[Any] = [*row[:-1], _decoded(row[-1])]
-        return Order(*values)
-
-
-def _decoded(items: str | None) -> list[Item]:
-    return [] if items is None else _items(items)
+        return row
 
 
 @lru_cache(maxsize=256)
 def _list(selection: tuple[Chosen, ...], shape: _Shape) -> Select[*tuple[Any, ...]]:
     """Built once, for building takes longer than running: the total, the position, the rest."""
     key = model.Order.created_at, model.Order.id
-    own = [each for each in selection if not each.of]
-    related = [each for each in selection if each.of]
-    needed = dict.fromkeys(
-        [each.column for each in own] + [_LINKS[each.column] for each in related]
-    )
     order = [column.asc() if shape.oldest_first else column.desc() for column in key]
     page = (
-        select(*key, *(COLUMNS[name].label(f"of_{name}") for name in needed))
+        select(*key, *_needed(selection))
         .where(_listed(shape))
         # The id settles ties, or a page could show an order twice.
         .order_by(*order)
@@ -197,25 +184,41 @@ def _list(selection: tuple[Chosen, ...], shape: _Shape) -> Select[*tuple[Any, ..
         page = page.where(there > after if shape.oldest_first else there < after)
     rows = page.cte("page")
     total = _total(shape) if shape.is_counted else select(_NOTHING.label("total")).subquery()
-    source: FromClause = total.outerjoin(rows, true())
-    chosen: dict[str, ColumnElement[Any]] = {each.name: rows.c[f"of_{each.column}"] for each in own}
-    for each in related:
-        source, chosen[each.name] = _RELATED[each.column](source, rows, each.of)
+    source, chosen = _joined(total.outerjoin(rows, true()), rows, selection)
     place = (rows.c.created_at, rows.c.id)
     return (
-        select(total.c.total, *place, *(chosen[each.name] for each in selection))
+        select(total.c.total, *place, *chosen)
         .select_from(source)
         .order_by(*(each.asc() if shape.oldest_first else each.desc() for each in place))
     )
 
 
-@lru_cache(maxsize=8)
-def _one(role: Role) -> Select[*tuple[Any, ...]]:
-    found = select(*COLUMNS.values()).where(model.Order.id == _ID, visible(role)).cte("page")
-    items = _items_of(found, columns(*Item.__struct_fields__), _ITEM | _UNWRITTEN)
-    return select(*found.c, items.c.lines).outerjoin_from(
-        found, items, items.c.order_id == found.c.id
-    )
+@lru_cache(maxsize=256)
+def _one(selection: tuple[Chosen, ...], role: Role) -> Select[*tuple[Any, ...]]:
+    found = select(*_needed(selection)).where(model.Order.id == _ID, visible(role)).cte("page")
+    source, chosen = _joined(found, found, selection)
+    return select(*chosen).select_from(source)
+
+
+def _needed(selection: tuple[Chosen, ...]) -> list[ColumnElement[Any]]:
+    """The columns of orders that are chosen, and those that lead to what belongs to one."""
+    names = [_LINKS[each.column] if each.of else each.column for each in selection]
+    return [COLUMNS[name].label(f"of_{name}") for name in dict.fromkeys(names)]
+
+
+def _joined(
+    source: FromClause, orders: CTE, selection: tuple[Chosen, ...]
+) -> tuple[FromClause, list[ColumnElement[Any]]]:
+    """Orders with what belongs to them, and what is chosen of both."""
+    chosen: list[ColumnElement[Any]] = []
+    for each in selection:
+        column: ColumnElement[Any] = orders.c[
+            f"of_{_LINKS[each.column] if each.of else each.column}"
+        ]
+        if each.of:
+            source, column = _RELATED[each.column](source, orders, each.of)
+        chosen.append(column)
+    return source, chosen
 
 
 def _total(shape: _Shape) -> FromClause:
@@ -231,10 +234,9 @@ _Joined: TypeAlias = tuple[FromClause, ColumnElement[Any]]
 
 
 def _with_items(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
-    products = {each.column: json_object(each.of, _PRODUCT) for each in of if each.of}
-    items = _items_of(orders, of, _ITEM | products)
+    items = _items_of(orders, of)
     lines = func.coalesce(items.c.lines, literal_column("'[]'"))
-    return source.outerjoin(items, items.c.order_id == orders.c.id), lines
+    return source.outerjoin(items, items.c.order_id == orders.c.of_id), lines
 
 
 def _with_cafeteria(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
@@ -256,15 +258,16 @@ _RELATED: Final[dict[str, Callable[[FromClause, CTE, Sequence[Chosen]], _Joined]
 _LINKS: Final = {"items": "id", "cafeteria": "cafeteria_id", "customer": "user_id"}
 
 
-def _items_of(orders: CTE, of: Sequence[Chosen], among: Columns) -> FromClause:
+def _items_of(orders: CTE, of: Sequence[Chosen]) -> FromClause:
     """What is chosen of the items of each of some orders, as JSON.
 
     Of all of them at once: order by order, a small menu would be read whole for each.
     """
-    in_order = aggregate_order_by(json_object(of, among), model.OrderItem.product_id)
+    products = {each.column: json_object(each.of, _PRODUCT) for each in of if each.of}
+    in_order = aggregate_order_by(json_object(of, _ITEM | products), model.OrderItem.product_id)
     return (
         select(model.OrderItem.order_id, cast(func.json_agg(in_order), Text).label("lines"))
-        .join(orders, orders.c.id == model.OrderItem.order_id)
+        .join(orders, orders.c.of_id == model.OrderItem.order_id)
         .join(model.Product, model.Product.id == model.OrderItem.product_id)
         .group_by(model.OrderItem.order_id)
         .subquery("items")

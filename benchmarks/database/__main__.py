@@ -46,6 +46,7 @@ OURS: Final = "Comanda"
 LIMIT: Final = 20
 ORDERS: Final = views.ORDERS[model.Role.CUSTOMER]
 HEAD: Final = ORDERS.select(None)
+DETAIL: Final = ORDERS.select(views.WHOLE_ORDER)
 WHOLE: Final = ORDERS.select("id,cafeteriaId,status,totalAmount,createdAt,items")
 PART: Final[Part[Position]] = Cursors("a secret").asked(
     listing("/api/orders"), Position, page=1, limit=LIMIT, cursor=None
@@ -170,8 +171,8 @@ def _questions(history: OrderHistory, pool: AsyncEngine) -> Questions:
         return read
 
     async def our_detail(asked: Asked) -> bytes:
-        found = await history.detail(_person(asked), asked[1])
-        return msgspec.json.encode(views.order(found))
+        row = await history.detail(_person(asked), asked[1], DETAIL.selection)
+        return msgspec.json.encode(DETAIL.rows([row])[0])
 
     def plain_detail(orders: PlainOrders) -> Way:
         async def read(asked: Asked) -> bytes:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar.exceptions import ValidationException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
@@ -184,6 +185,14 @@ class Resource:
         hint = f"; do you mean {prefix}{close[0]}?" if close else ";"
         known = ", ".join(f"{prefix}{each}" for each in self.members)
         return _refusal(f"there is no field {prefix + name!r}{hint} Known: {known}")
+
+
+def answered(shape: Any, words: str) -> dict[int, ResponseSpec]:
+    """What the description of a read says of it: its shape, and that it may be known already."""
+    return {
+        200: ResponseSpec(shape, generate_examples=False, description=words),
+        304: ResponseSpec(None, description="The caller has it (`If-None-Match`)"),
+    }
 
 
 def _described(member: Field | Related) -> Any:

@@ -17,7 +17,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
-from bff.representation.fields import Resource
+from bff.representation.fields import Resource, answered
 from domain.model.paging import MOST_COUNTED, Following, Stretch, Window
 
 T = TypeVar("T")
@@ -195,15 +195,8 @@ class Cursors:
 
 def declared(resource: Resource, of: Any = Page) -> dict[int, ResponseSpec]:
     """What the description of a list says of it: its fields, and that it may be known already."""
-    shape: Any = getitem(of, resource.shape)
-    return {
-        200: ResponseSpec(
-            shape,
-            generate_examples=False,
-            description="A part of the list; of each row what `fields` names",
-        ),
-        304: ResponseSpec(None, description="The caller has it (`If-None-Match`)"),
-    }
+    words = "A part of the list; of each row what `fields` names"
+    return answered(getitem(of, resource.shape), words)
 
 
 def asked(of: Listing, page: int, limit: int) -> Asked[Any]:

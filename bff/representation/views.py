@@ -387,6 +387,8 @@ _ORDER: Final[dict[str, Field | Related]] = {
     "cafeteria": Related("cafeteria", _PLACE),
     "items": Related("items", _ITEMS, is_many=True),
 }
+WHOLE_ORDER: Final = ",".join(name for name in _ORDER if name != "cafeteria")
+"""What is shown of one by itself."""
 _CUSTOMER: Final[dict[str, Field | Related]] = {
     "id": Field("id", int),
     "name": Field("name", str),

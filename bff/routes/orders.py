@@ -15,7 +15,7 @@ from bff.edge.problems import declared as problems
 from bff.representation import views
 from bff.representation.amounts import Amount
 from bff.representation.answers import Answer
-from bff.representation.fields import Fields
+from bff.representation.fields import Fields, answered
 from bff.representation.pages import (
     Cursor,
     Cursors,
@@ -277,15 +277,20 @@ async def list_changes(
     security=BEARER,
     responses=problems(
         kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE
-    ),
+    )
+    | answered(views.ORDERS[Role.ADMIN].shape, "The order; of it what `fields` names"),
 )
 async def show_order(
     order_id: OrderId,
     principal: NamedDependency[Principal],
     order_history: NamedDependency[OrderHistory],
-) -> views.OrderView:
-    """One order with its items; 404 for one that is not the caller's to see."""
-    return views.order(await order_history.detail(principal, order_id))
+    fields: Fields = None,
+) -> Answer[Any]:
+    """One order, with its items if not said otherwise; 404 for one that is not the caller's to
+    see."""
+    chosen = views.ORDERS[principal.role].select(views.WHOLE_ORDER if fields is None else fields)
+    row = await order_history.detail(principal, order_id, chosen.selection)
+    return Answer(chosen.rows([row])[0])
 
 
 def _position(text: str) -> Place:

@@ -327,3 +327,33 @@ async def test_a_position_that_was_never_given_out_is_refused(
     for since, status in (("a" * 48, 410), ("_" * 48, 410), ("a" * 47, 400), ("=" * 48, 400)):
         url = f"/api/orders/changes?since={since}"
         assert (await client.get(url, headers=student)).status_code == status
+
+
+async def test_an_order_is_shown_with_the_fields_that_are_asked_for(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    listed = (await client.get("/api/orders?limit=1", headers=student)).json()["data"]
+    url = f"/api/orders/{listed[0]['id']}"
+    whole = (await client.get(url, headers=student)).json()
+    assert {name: whole[name] for name in listed[0]} == listed[0]
+    query = "?fields=status,items.product.name,items.quantity,cafeteria"
+    some = (await client.get(url + query, headers=student)).json()
+    assert some == {
+        "status": whole["status"],
+        "cafeteria": {
+            "id": whole["cafeteriaId"],
+            "name": await connection.fetchval(
+                "SELECT name FROM cafeterias WHERE id = $1", whole["cafeteriaId"]
+            ),
+        },
+        "items": [
+            {"quantity": each["quantity"], "product": {"name": each["productName"]}}
+            for each in whole["items"]
+        ],
+    }
+    for fields in ("customer.name", ""):
+        refused = await client.get(f"{url}?fields={fields}", headers=student)
+        assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, "fields")
+    admin = await bearer(client, "admin1")
+    shown = (await client.get(f"{url}?fields=customer.email", headers=admin)).json()
+    assert shown == {"customer": {"email": "student1@campus.example"}}

@@ -43,7 +43,7 @@ async def test_somebody_elses_order_is_not_found(
     )
     for stranger in (customer, Principal(customer.id, Role.STAFF, PLACE)):
         with pytest.raises(NotFoundError):
-            await OrderHistory(campus).detail(stranger, other)
+            await OrderHistory(campus).detail(stranger, other, columns("id"))
 
 
 async def test_who_runs_a_counter_sees_what_they_placed_at_another(
@@ -55,7 +55,8 @@ async def test_who_runs_a_counter_sees_what_they_placed_at_another(
         own = await orders.listed(caller, chosen, Window(100), Wanted(mine=True))
         assert own == await orders.listed(customer, chosen, Window(100))
         elsewhere = next(row[0] for row in own.rows if row[1] != PLACE)
-        assert await orders.detail(caller, elsewhere) == await orders.detail(customer, elsewhere)
+        seen = await orders.detail(caller, elsewhere, chosen)
+        assert seen == await orders.detail(customer, elsewhere, chosen)
 
 
 @pytest.mark.parametrize("before", list(OrderStatus))

@@ -59,7 +59,7 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "sales by hour": (2, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.HOUR)),
     "sales by category": (2, lambda to: Reports(to).sales(ADMIN, None, WEEK, Grouping.CATEGORY)),
     "payments": (2, lambda to: Reports(to).takings(ADMIN, None, WEEK)),
-    "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300)),
+    "order": (1, lambda to: OrderHistory(to).detail(ADMIN, 300, EVERYTHING)),
     "wallet": (2, lambda to: Wallets(to).statement(ADMIN, columns("id", "kind"), Window(100))),
     "payment": (1, lambda to: Payments(to, Outbox(to), SimulatedProvider(0)).detail(ADMIN, 1)),
     "notifications": (
