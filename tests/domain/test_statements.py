@@ -39,6 +39,7 @@ WEEK = Span(NOW.date() - timedelta(days=6), NOW.date())
 TOLD = Event(1, "notification:created", {"notificationId": 0, "userId": 1}, 1)
 ITEMS = Chosen("items", "items", columns("product_id", "quantity"))
 EVERYTHING = (*columns("id", "user_id", "status", "total_minor", "created_at"), ITEMS)
+STATEMENTS = "domain.database.statements"
 READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "categories": (1, lambda to: Menu(to, unread()).categories()),
     "menu": (2, lambda to: Menu(to, unread()).products(Window(100))),
@@ -75,7 +76,7 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
 async def test_every_read_takes_the_statements_it_is_known_for(
     campus: Database, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "domain.database.statements")
+    caplog.set_level(logging.DEBUG, STATEMENTS)
     await connection.execute(
         "INSERT INTO payments (user_id, amount_minor, provider_key) VALUES (1, 100, 'a')"
     )
@@ -83,5 +84,6 @@ async def test_every_read_takes_the_statements_it_is_known_for(
     for name, (_, read) in READS.items():
         caplog.clear()
         await read(campus)
-        taken[name] = len(caplog.records)
+        # Others tell of what they do, too.
+        taken[name] = sum(record.name == STATEMENTS for record in caplog.records)
     assert taken == {name: expected for name, (expected, _) in READS.items()}
