@@ -128,13 +128,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(max_length=64, description="robots that are served, by a part of their User-Agent"),
     ] = ("cubot",)
     limit_general: Annotated[
-        int, Meta(ge=0, le=10_000, description="requests of a person in a minute; 0: no limit")
+        int, Meta(ge=0, le=10**9, description="requests of a person in a minute; 0: no limit")
     ] = 100
     limit_anonymous: Annotated[
         int,
         Meta(
             ge=0,
-            le=10_000,
+            le=10**9,
             description="requests in a minute from one address without a token, which a whole "
             "campus may have; 0: no limit",
         ),

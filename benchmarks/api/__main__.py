@@ -53,7 +53,7 @@ _EXPECTED: Final = {
     UNCHANGED: {HTTPStatus.NOT_MODIFIED},
 }
 # Every limit is looked at, and none is reached: the load comes from one address.
-_UNLIMITED: Final[dict[str, str]] = {}
+_UNLIMITED: Final = dict.fromkeys(("COMANDA_LIMIT_GENERAL", "COMANDA_LIMIT_ANONYMOUS"), "1000000")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 def _trace(given: bytes) -> tuple[str, str | None]:
     """The id of the trace, and the caller's span in it."""
-    found = _TRACEPARENT.fullmatch(given)
+    found = _TRACEPARENT.fullmatch(given) if given else None
     # Version 00 has four parts and no more.
     if found is None or (given.startswith(b"00-") and len(given) != len(b"00-") + 52):
         return f"{random.getrandbits(_TRACE_BITS):032x}", None

@@ -80,6 +80,6 @@ def _is_private(exchange: Exchange) -> bool:
 
 def _limits(decisions: list[Decision]) -> Headers:
     return [
-        (b"ratelimit-policy", b", ".join([each.policies for each in decisions])),
+        (b"ratelimit-policy", b", ".join([each.windows.policies for each in decisions])),
         (b"ratelimit", b", ".join([each.state for each in decisions])),
     ]

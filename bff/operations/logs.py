@@ -75,6 +75,7 @@ class AccessLog:
     """
 
     def __init__(self, share: float, form: LogFormat, stream: TextIO | None = None) -> None:
+        self._tells_all = share >= 1
         self._most = share * _TRACES
         self._lines = Lines(stream or sys.stdout)
         if form.is_for_people(self._lines.stream):
@@ -90,7 +91,8 @@ class AccessLog:
     def note(self, exchange: Exchange, seconds: float) -> None:
         """A request was answered."""
         status = exchange.status
-        if int(exchange.id[:8], 16) >= self._most and status < _FAULT and seconds < _SLOW_SECONDS:
+        is_usual = status < _FAULT and seconds < _SLOW_SECONDS
+        if is_usual and not self._tells_all and int(exchange.id[:8], 16) >= self._most:
             return
         scope = exchange.scope
         self._log.info(

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
+from functools import partial
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -88,10 +89,24 @@ class Standing:
         # What was seen over one connection tells nothing of who answers over the next.
         self.wire: Wire | None = None
         self.doubted_until = 0.0
+        self._looking: asyncio.Future[Any] | None = None
 
     @property
     def is_doubted(self) -> bool:
         return time.monotonic() < self.doubted_until
+
+    def is_marked(self, wire: Wire) -> asyncio.Future[Any]:
+        """Whether the mark is there, after all that this turn of the loop asks of the master: who
+        was emptied in between has none."""
+        if self._looking is None:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.create_future()
+            loop.call_soon(self._look, wire, self._looking)
+        return self._looking
+
+    def _look(self, wire: Wire, told: asyncio.Future[Any]) -> None:
+        self._looking = None
+        wire.call("GET", self.mark).add_done_callback(partial(_hand_on, told))
 
     def doubt(self) -> None:
         """It is there, and may know nothing of a moment ago: whose write was kept, it may lack."""
@@ -157,18 +172,17 @@ class Fences:
         standing = self._believed(key)
         if standing is None or standing.wire is None:
             return await self._nodes.call(key, *command), False
-        # In this order: who is emptied in between has no mark.
-        asked, marked = standing.wire.call(*command), standing.wire.call("GET", standing.mark)
-        # Both are lost together.
-        marked.add_done_callback(asyncio.Future.exception)
+        wire = standing.wire
+        asked, marked = wire.call(*command), standing.is_marked(wire)
         try:
             reply = await asked
         except ResponseError:
             # It may have moved.
             return await self._nodes.call(key, *command), False
-        if not await marked:
+        # Others wait for it, too; mostly it has come by then.
+        if not (marked.result() if marked.done() else await asyncio.shield(marked)):
             standing.doubt()
-        return reply, self._believed(key) is standing
+        return reply, standing.wire is wire and wire.is_open and not standing.is_doubted
 
     def _believed(self, key: bytes) -> Standing | None:
         """Of the master that has `key`, if it lacks nothing."""
@@ -234,6 +248,11 @@ class Fences:
         """The name of a key that lies on this master."""
         names = (b"fences:%d:%b" % (number, self._name) for number in count())
         return next(name for name in names if self._nodes.of(key_slot(name)) == place)
+
+
+def _hand_on(told: asyncio.Future[Any], looked: asyncio.Future[Any]) -> None:
+    # Who is away has shown no mark; whoever asked is told of that by what they asked.
+    told.set_result(None if looked.cancelled() or looked.exception() else looked.result())
 
 
 def fence_key(person: int) -> bytes:

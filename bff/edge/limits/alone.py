@@ -1,20 +1,61 @@
 """The same windows in one process, for as long as Redis does not answer; bounded, too."""
 
 import time
-from bisect import bisect_right
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bff.edge.limits.policies import Decision, Policy, Standing, Window
+from bff.edge.limits.policies import Decision, Policy, Standing, Window, Windows
 
-# Subjects of each policy; a hundred moments of one take four kilobytes.
+# Subjects of each policy; a hundred moments of one take ten kilobytes.
 MOST_SUBJECTS: Final = 10_000
 _MICROSECONDS: Final = 1_000_000
 
 
 def _clock() -> int:
     return time.monotonic_ns() // 1000
+
+
+class _Log:
+    """What is in one window: moments, the oldest first, with how many requests fell into each."""
+
+    __slots__ = ("_policy", "counts", "used")
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.counts: deque[list[int]] = deque()
+        self.used = 0
+
+    def forget(self, now: int) -> None:
+        """What has left it."""
+        while self.counts and self.counts[0][0] <= now - self._policy.microseconds:
+            self.used -= self.counts.popleft()[1]
+
+    def add(self, now: int) -> None:
+        """One request more."""
+        mark = _rounded(now, self._policy)
+        if self.counts and self.counts[-1][0] == mark:
+            self.counts[-1][1] += 1
+        else:
+            self.counts.append([mark, 1])
+        self.used += 1
+
+    def remove(self, now: int) -> None:
+        """One request less, if it is there."""
+        mark = _rounded(now, self._policy)
+        entry = next((each for each in self.counts if each[0] == mark), None)
+        if entry is not None:
+            entry[1] -= 1
+            self.used -= 1
+            if not entry[1]:
+                self.counts.remove(entry)
+
+    def standing(self, now: int) -> Standing:
+        """How it stands."""
+        if not self.counts:
+            return Standing(0, 0.0)
+        left = self.counts[0][0] + self._policy.microseconds - now
+        return Standing(self.used, left / _MICROSECONDS)
 
 
 class Alone:
@@ -24,11 +65,11 @@ class Alone:
     def __init__(self, clock: Callable[[], int] = _clock, most: int = MOST_SUBJECTS) -> None:
         self._clock = clock
         self._most = most
-        self._logs: defaultdict[Policy, dict[bytes, list[int]]] = defaultdict(dict)
+        self._logs: defaultdict[Policy, dict[bytes, _Log]] = defaultdict(dict)
         self._swept: dict[Policy, int] = {}
         self._last = 0
 
-    def take(self, windows: Sequence[Window]) -> Decision:
+    def take(self, windows: Windows) -> Decision:
         """Count a request."""
         # Each has a moment of its own, by which it is found again.
         now = self._last = max(self._clock(), self._last + 1)
@@ -37,52 +78,58 @@ class Alone:
             (
                 window.policy
                 for window, log in zip(windows, logs, strict=True)
-                if (window.policy.is_strict if log is None else len(log) >= window.policy.limit)
+                if (window.policy.is_strict if log is None else log.used >= window.policy.limit)
             ),
             None,
         )
         standings = []
         for window, log in zip(windows, logs, strict=True):
-            if refused is None and log is not None:
-                log.append(now)
+            if log is None:
+                standings.append(_uncounted(window.policy))
+                continue
+            if refused is None:
+                log.add(now)
                 self._logs[window.policy][window.key] = log
-            standings.append(_standing(window.policy, log, now, was_refused=refused is not None))
+            standings.append(log.standing(now))
         return Decision(windows, standings, refused, now)
 
     def give_back(self, windows: Sequence[Window], moment: int) -> None:
         """What was counted at that moment does not count."""
         for window in windows:
-            log = self._logs[window.policy].get(window.key, [])
-            if moment in log:
+            log = self._logs[window.policy].get(window.key)
+            if log is not None:
                 log.remove(moment)
 
     def clear(self, window: Window) -> None:
         """Nothing in it counts any more."""
         self._logs[window.policy].pop(window.key, None)
 
-    def _log(self, window: Window, now: int) -> list[int] | None:
+    def _log(self, window: Window, now: int) -> _Log | None:
         """What is in the window; None where it cannot be kept."""
         kept = self._logs[window.policy]
         log = kept.get(window.key)
         if log is not None:
-            del log[: bisect_right(log, now - window.policy.microseconds)]
+            log.forget(now)
             return log
-        return [] if len(kept) < self._most or self._sweep(window.policy, now) else None
+        is_room = len(kept) < self._most or self._sweep(window.policy, now)
+        return _Log(window.policy) if is_room else None
 
     def _sweep(self, policy: Policy, now: int) -> bool:
         """Forget those of whom nothing counts any more; whether there is room."""
+        kept = self._logs[policy]
         if now - self._swept.get(policy, 0) >= _MICROSECONDS:
             self._swept[policy] = now
-            kept, bound = self._logs[policy], now - policy.microseconds
-            for key in [key for key, log in kept.items() if not log or log[-1] <= bound]:
-                del kept[key]
-        return len(self._logs[policy]) < self._most
+            for key, log in list(kept.items()):
+                log.forget(now)
+                if not log.used:
+                    del kept[key]
+        return len(kept) < self._most
 
 
-def _standing(policy: Policy, log: list[int] | None, now: int, *, was_refused: bool) -> Standing:
-    span = policy.microseconds
-    if log is None:
-        # Nobody counts it: full for who is strict, else empty.
-        return Standing(policy.limit if policy.is_strict else 0, policy.seconds)
-    first = max(0, len(log) - policy.limit) if was_refused else 0
-    return Standing(len(log), (log[first] + span - now) / _MICROSECONDS if log else 0.0)
+def _rounded(now: int, policy: Policy) -> int:
+    return -(-now // policy.grain) * policy.grain
+
+
+def _uncounted(policy: Policy) -> Standing:
+    """Full for who is strict, else empty."""
+    return Standing(policy.limit if policy.is_strict else 0, policy.seconds)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from bff.edge.exchange import current
 from bff.edge.limits.limiter import Limiter
-from bff.edge.limits.policies import Decision, LimitedError, Policies, Window
+from bff.edge.limits.policies import Decision, LimitedError, Policies, Window, Windows
 from bff.edge.limits.subjects import Subjects
 from domain.accounts import same_for_all_spellings
 from domain.errors import CredentialsError, UnavailableError
@@ -31,7 +31,7 @@ class Attempts:
             yield
             return
         here, everywhere = self._windows(account)
-        decision = await self._limiter.take([here, everywhere])
+        decision = await self._limiter.take(Windows([here, everywhere]))
         if decision.refused_by is not None:
             _tell(decision)
             raise LimitedError(decision)

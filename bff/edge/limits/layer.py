@@ -12,7 +12,7 @@ from bff.edge import kinds
 from bff.edge.answers import refuse
 from bff.edge.exchange import Exchange, current
 from bff.edge.limits.limiter import Limiter
-from bff.edge.limits.policies import Decision, LimitedError, Policies, Policy, Window
+from bff.edge.limits.policies import Decision, LimitedError, Policies, Policy, Window, Windows
 from bff.edge.limits.subjects import Subjects
 from bff.edge.routing import Route
 from domain.accounts import AccessTokens, Principal
@@ -137,14 +137,12 @@ class Limited:
         except CredentialsError:
             return None
 
-    def _windows_of_person(
-        self, person: int, role: Role, names: tuple[str, ...]
-    ) -> Sequence[Window]:
+    def _windows_of_person(self, person: int, role: Role, names: tuple[str, ...]) -> Windows:
         subject = b"{user:%d}" % person
         policies = [self._policies.general, *map(self._policy, names)]
         return _windows(subject, [each for each in policies if each.counts(role)])
 
-    def _windows_of_address(self, client: str, names: tuple[str, ...]) -> Sequence[Window]:
+    def _windows_of_address(self, client: str, names: tuple[str, ...]) -> Windows:
         # What else a route limits is of people, and none has come.
         del names
         subject = b"{address:%b}" % self._subjects.address(client)
@@ -154,8 +152,8 @@ class Limited:
         return getattr(self._policies, name)  # type: ignore[no-any-return]
 
 
-def _windows(subject: bytes, policies: Sequence[Policy]) -> Sequence[Window]:
-    return tuple(
+def _windows(subject: bytes, policies: Sequence[Policy]) -> Windows:
+    return Windows(
         Window(policy, b"%b:limit:%b" % (subject, policy.name.encode()))
         for policy in policies
         if policy.limit

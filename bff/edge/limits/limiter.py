@@ -8,7 +8,7 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from bff.edge.limits.alone import Alone
-from bff.edge.limits.policies import Decision, Window
+from bff.edge.limits.policies import Decision, Window, Windows
 from bff.edge.limits.shared import Shared
 from domain.database import Fence, Fences
 from domain.redis import AwayError, Nodes
@@ -28,7 +28,7 @@ class Limiter:
         self.decisions: Counter[tuple[str, str, str]] = Counter()
         """By policy, whether it was allowed, and who counted it."""
 
-    async def take(self, windows: Sequence[Window]) -> Decision:
+    async def take(self, windows: Windows) -> Decision:
         """Count a request of nobody in particular, in windows of one subject."""
         try:
             decision = await self._shared.take(windows)
@@ -36,9 +36,7 @@ class Limiter:
             return self._decide_alone(windows, error)
         return self._decided(decision, "redis")
 
-    async def take_of(
-        self, person: int, windows: Sequence[Window]
-    ) -> tuple[Decision, Fence | None]:
+    async def take_of(self, person: int, windows: Windows) -> tuple[Decision, Fence | None]:
         """Count a request of `person`'s; their last fence comes along, where Redis answers."""
         try:
             decision, fence = await self._shared.take_of(person, windows)
@@ -63,7 +61,7 @@ class Limiter:
             # Then it counts for as long as a window is.
             self._tell(error)
 
-    def _decide_alone(self, windows: Sequence[Window], error: Exception) -> Decision:
+    def _decide_alone(self, windows: Windows, error: Exception) -> Decision:
         self._tell(error)
         return self._decided(self._alone.take(windows), "process")
 

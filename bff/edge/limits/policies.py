@@ -1,6 +1,6 @@
 """What is limited, and how a decision is told (draft-ietf-httpapi-ratelimit-headers-10)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -10,6 +10,9 @@ from domain.model import Role
 
 MINUTE: Final = 60
 QUARTER: Final = 15 * MINUTE
+# Requests of a window that are kept one by one, and the grains of one with more.
+_MOST_APART: Final = 128
+_GRAINS: Final = 64
 # An account is tried from many addresses only by who attacks it; its owner has few.
 _ADDRESSES: Final = 4
 
@@ -34,6 +37,13 @@ class Policy(Struct, frozen=True):
     def microseconds(self) -> int:
         """Of a window."""
         return round(self.seconds * 1_000_000)
+
+    @property
+    def grain(self) -> int:
+        """Microseconds to whose end a moment is rounded up: 1 where each request is kept by itself,
+        a 64th of a window where there may be so many that they are counted together. Rounded so, a
+        window has rather less than its limit than more."""
+        return 1 if self.limit <= _MOST_APART else self.microseconds // _GRAINS
 
     @property
     def told(self) -> bytes:
@@ -74,6 +84,21 @@ class Window(NamedTuple):
     key: bytes
 
 
+class Windows(tuple[Window, ...]):
+    """Those of one request, which lie in one slot of a cluster; and what is always told of them."""
+
+    def __init__(self, windows: Iterable[Window]) -> None:
+        del windows
+        self.keys = [window.key for window in self]
+        self.bounds = [
+            bound
+            for policy, _ in self
+            for bound in (policy.limit, policy.microseconds, policy.grain)
+        ]
+        self.policies = b", ".join(policy.told for policy, _ in self)
+        """The items of RateLimit-Policy."""
+
+
 class Standing(NamedTuple):
     """How many requests are in a window, and the seconds until it takes another one, or until
     the oldest of them leaves it."""
@@ -84,22 +109,17 @@ class Standing(NamedTuple):
 
 class Decision(NamedTuple):
     """What became of a request: counted in all of its windows, or refused by one of them and
-    counted in none. `moment` is its mark there (microseconds of whoever counted)."""
+    counted in none. `moment` is when (microseconds of whoever counted)."""
 
-    windows: Sequence[Window]
+    windows: Windows
     standings: Sequence[Standing]
     refused_by: Policy | None
     moment: int
 
     @property
-    def policies(self) -> bytes:
-        """The items of RateLimit-Policy."""
-        return b", ".join(window.policy.told for window in self.windows)
-
-    @property
     def state(self) -> bytes:
         """The items of RateLimit."""
-        return b", ".join(map(_told, self.windows, self.standings))
+        return b", ".join([*map(_told, self.windows, self.standings)])
 
     @property
     def retry_after(self) -> int:
@@ -121,5 +141,7 @@ class LimitedError(Exception):
 
 
 def _told(window: Window, standing: Standing) -> bytes:
-    left = max(0, window.policy.limit - standing.used)
-    return b'"%b";r=%d;t=%d' % (window.policy.name.encode(), left, ceil(standing.seconds))
+    policy = window.policy
+    left = max(0, policy.limit - standing.used)
+    seconds = ceil(min(standing.seconds, policy.seconds))
+    return b'"%b";r=%d;t=%d' % (policy.name.encode(), left, seconds)
