@@ -168,11 +168,17 @@ async def test_what_a_route_says_itself_stays(client: httpx.AsyncClient) -> None
     assert picture.headers["cache-control"] == "public, max-age=10, s-maxage=60"
 
 
-async def test_who_has_a_token_is_answered_for_nobody_to_keep(client: httpx.AsyncClient) -> None:
+async def test_what_is_private_is_for_no_cache_to_keep(client: httpx.AsyncClient) -> None:
     who = await bearer(client, "student1")
-    for url in ("/api/wallet", "/api/notifications"):
-        assert (await client.get(url, headers=who)).headers["cache-control"] == "no-store"
-    assert "cache-control" not in (await client.get("/docs")).headers
+    wallet = await client.get("/api/wallet", headers=who)
+    assert wallet.headers.get_list("cache-control") == ["private, no-cache"]
+    refused = await client.get("/api/wallet")
+    assert refused.headers.get_list("cache-control") == ["no-store"]
+    async with around(plain) as client:
+        # Where the route says nothing of it.
+        for asked in (client.get("/", headers=who), client.post("/"), client.delete("/")):
+            assert (await asked).headers["cache-control"] == "no-store"
+        assert "cache-control" not in (await client.get("/")).headers
 
 
 async def test_head_is_not_let_in_without_a_token(client: httpx.AsyncClient) -> None:
