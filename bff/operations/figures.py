@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from bff.cache_figures import FAMILIES
 from bff.edge.exchange import Exchange
 
 # Upper bounds in seconds; what a phone notices begins at a tenth.
@@ -74,7 +75,7 @@ COUNTERS: Final = {
         ("policy", "decision", "by"),
     ),
     "comanda_refused_requests": Meaning("Requests that reached no route", ("reason",)),
-    "comanda_cache_reads": Meaning("Values read, by the layer that had them", ("kind", "layer")),
+    **{name: Meaning(each.words, each.labels) for name, each in FAMILIES.items()},
     "comanda_database_reads": Meaning("Reads, by the node that answered", ("role", "node")),
 }
 GAUGES: Final = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from bff.cache_figures import FAMILIES
 from bff.edge.edge import Edge
 from bff.edge.limits.limiter import Limiter
 from bff.operations.figures import Sample
@@ -22,11 +23,10 @@ def of_edge(edge: Edge) -> Iterator[Sample]:
 
 
 def of_cache(cache: Cache) -> Iterator[Sample]:
-    """Where values were found."""
-    for kind, each in cache.figures.items():
-        found = {"memory": each.memory_hits, "redis": each.redis_hits, "database": each.loads}
-        for layer, count in found.items():
-            yield Sample("comanda_cache_reads", (kind, layer), count)
+    """All that it counts."""
+    for name, family in FAMILIES.items():
+        for labels, count in family.counted(cache):
+            yield Sample(name, labels, count)
 
 
 def of_database(cluster: Cluster) -> Iterator[Sample]:
