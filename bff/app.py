@@ -22,7 +22,7 @@ from bff.edge.limits.policies import Policies
 from bff.edge.limits.subjects import Subjects
 from bff.edge.methods import Methods
 from bff.edge.problems import HANDLERS
-from bff.edge.requests import ApiRequest
+from bff.edge.requests import ApiRequest, refuse_guesses
 from bff.edge.robots import Robots
 from bff.edge.routing import Routes
 from bff.operations import sources
@@ -321,6 +321,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         exception_handlers=HANDLERS,
         openapi_config=documentation.openapi(),
         request_class=ApiRequest,
+        before_request=refuse_guesses,
         response_class=Answer,
         state=State({"placeholder": _placeholder(settings)}),
         lifespan=[lifespan],

@@ -1,13 +1,21 @@
 """A request as Litestar knows it, but that JSON has to be called so, and a sender may leave."""
 
 import logging
+import re
 from collections.abc import AsyncGenerator
+from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
 from litestar import Request
 from litestar.enums import RequestEncodingType
-from litestar.exceptions import ClientException, InternalServerException
+from litestar.exceptions import (
+    ClientException,
+    InternalServerException,
+    ValidationException,
+)
+from litestar.handlers import HTTPRouteHandler
 
 from imaging.routes import ClientGoneError
 
@@ -16,6 +24,7 @@ log = logging.getLogger(__name__)
 JSON: Final = RequestEncodingType.JSON.value
 # What a PATCH may be called as well (RFC 7396).
 MERGE_PATCH: Final = "application/merge-patch+json"
+_NUMBER: Final = re.compile("[-+0-9.eE]+")
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -44,3 +53,27 @@ class ApiRequest(Request[Any, Any, Any]):
                 headers={"Accept-Patch" if MERGE_PATCH in taken else "Accept": ", ".join(taken)},
             )
         return await super().json()
+
+
+def refuse_guesses(request: Request[Any, Any, Any]) -> None:
+    """Raises ValidationException for what msgspec would make of an address though nobody has
+    described it: of a number or the like that is `null`, that nothing was said; of a number, a
+    moment."""
+    guessed = _guessed(request.route_handler) if request.scope["query_string"] else None
+    if not guessed:
+        return
+    for name, value in request.query_params.multi_items():
+        kind = guessed.get(name)
+        if kind and (value == "null" or (kind is datetime and _NUMBER.fullmatch(value))):
+            wrong = {"key": name, "message": f"{value[:32]} is none", "source": "query"}
+            raise ValidationException(extra=[wrong])
+
+
+@lru_cache(maxsize=256)
+def _guessed(handler: HTTPRouteHandler) -> dict[str, type]:
+    """The parameters of a route that may be left out and are no texts, each with what it is."""
+    return {
+        getattr(field.kwarg_definition, "name", None) or name: field.inner_types[0].annotation
+        for name, field in handler.parsed_fn_signature.parameters.items()
+        if field.is_optional and str not in field.args
+    }

@@ -134,6 +134,7 @@ async def is_open(client: httpx.AsyncClient, cafeteria_id: int) -> bool:
         ("limit=101", "limit"),
         ("page=200&limit=100", "page"),
         ("categoryId=0", "categoryId"),
+        ("categoryId=null", "categoryId"),
         ("categoryId=99999999999999999999", "categoryId"),
     ],
 )

@@ -321,6 +321,15 @@ async def test_who_was_away_is_told_what_is_new(
     assert told["data"] == []
 
 
+@pytest.mark.parametrize("moment", ["0.5", "1795977600", "null", "-1e3", "2026-11-24"])
+async def test_a_moment_is_a_moment_and_no_number(
+    client: httpx.AsyncClient, student: dict[str, str], moment: str
+) -> None:
+    refused = await client.get(f"/api/orders?createdTo={moment}", headers=student)
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["parameter"] == "createdTo"
+
+
 async def test_a_position_that_was_never_given_out_is_refused(
     client: httpx.AsyncClient, student: dict[str, str]
 ) -> None:
