@@ -65,8 +65,8 @@ class Answer(Response[T]):
     strong entity tag where it can be asked for again, and 304 for who has it (RFC 9110 13.1.2).
 
     It is one person's unless its Cache-Control says more. What is `no-store` holds a secret: it is
-    neither coded, so that its length tells nothing of it (BREACH), nor tagged. What is coded or
-    tagged already stays as it is.
+    neither coded, so that its length tells nothing of it (BREACH), nor tagged. What is coded stays
+    as it is; a tag that it has already is that of its version.
     """
 
     def to_asgi_response(
@@ -76,17 +76,19 @@ class Answer(Response[T]):
         headers = answer.headers
         is_secret = "no-store" in headers.get("cache-control", "")
         kind = headers.get("content-type", "")
-        is_made = "content-encoding" in headers or "etag" in headers
-        if is_secret or is_made or not _CODED.match(kind):
+        if is_secret or "content-encoding" in headers or not _CODED.match(kind):
             return answer
         wanted = wishes(request.scope)
-        content = Content(answer.body)
+        version = headers.get("etag")
+        content = Content(answer.body, version and version.strip('"'))
         coded = content.coded(wanted.choice())
         headers["vary"] = _joined(headers.get("vary"), VARY)
         if coded.coding is not None:
             headers["content-encoding"] = coded.coding
         answer.body = coded.body
         headers["content-length"] = str(len(coded.body))
+        if version is not None:
+            headers["etag"] = coded.etag
         if request.method == HttpMethod.GET and answer.status_code == HTTPStatus.OK:
             headers.setdefault("cache-control", freshness.PERSONAL)
             headers["etag"] = coded.etag

@@ -25,11 +25,13 @@ class Content:
     """A body, and what became of it in each coding that was asked for.
 
     The tag is made of the bytes and not of a version: processes that read the same at different
-    moments agree on it, and what was changed and changed back is what the client has.
+    moments agree on it, and what was changed and changed back is what the client has. What can be
+    changed by its version has that before them, for If-Match.
     """
 
-    def __init__(self, body: bytes) -> None:
-        self._name = urlsafe_b64encode(blake2b(body, digest_size=_TAG_BYTES).digest()).decode()
+    def __init__(self, body: bytes, version: str | None = None) -> None:
+        name = urlsafe_b64encode(blake2b(body, digest_size=_TAG_BYTES).digest()).decode()
+        self._name = name if version is None else f"{version}-{name}"
         self.plain = Coded(body, None, f'"{self._name}"')
         self._live: dict[str, Coded] = {}
         self._kept: dict[str, Coded] = {}

@@ -4,15 +4,15 @@ from datetime import UTC, date, datetime, time
 from typing import Annotated, Final, cast
 from zoneinfo import ZoneInfo
 
-from litestar import Response, delete, get, patch, post, put
+from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.exceptions import ValidationException
 from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation import views
+from bff.representation.answers import Answer
 from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, PathId, WallTime, given
@@ -57,10 +57,7 @@ LastOrder = Annotated[
         description="minutes before closing at which the last order is taken",
     ),
 ]
-On = Annotated[
-    str,
-    PathParameter(pattern="^2[0-9]{3}-[0-9]{2}-[0-9]{2}$(?!\n)", description="like 2026-11-24"),
-]
+On = Annotated[date, PathParameter(description="a day like 2026-11-24")]
 
 
 class CafeteriaBody(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -125,7 +122,7 @@ class ExceptionList(Struct, frozen=True):
 )
 async def show_cafeteria(
     cafeteria_id: PathId, cafeterias: NamedDependency[Cafeterias]
-) -> Response[views.CafeteriaView]:
+) -> Answer[views.CafeteriaView]:
     """With its hours, and whether it is open at this instant."""
     return _shown(await cafeterias.one(cafeteria_id, datetime.now(UTC)))
 
@@ -168,7 +165,7 @@ async def add_cafeteria(
     idempotency_key: IdempotencyKey,
     principal: NamedDependency[Principal],
     cafeteria_changes: NamedDependency[CafeteriaChanges],
-) -> Response[views.CafeteriaView]:
+) -> Answer[views.CafeteriaView]:
     """By administrators, without hours yet; 409 where there is one of that name, 422 where there
     is no such time zone."""
     new = NewCafeteria(
@@ -197,7 +194,7 @@ async def change_cafeteria(
     principal: NamedDependency[Principal],
     cafeteria_changes: NamedDependency[CafeteriaChanges],
     if_match: IfMatch = None,
-) -> Response[views.CafeteriaView]:
+) -> Answer[views.CafeteriaView]:
     """By administrators; 409 where there is another one of that name, 422 where there is no such
     time zone."""
     return _shown(
@@ -238,7 +235,7 @@ async def set_hours(
     principal: NamedDependency[Principal],
     cafeteria_changes: NamedDependency[CafeteriaChanges],
     if_match: IfMatch = None,
-) -> Response[views.CafeteriaView]:
+) -> Answer[views.CafeteriaView]:
     """All of the week anew, under the version of the cafeteria. By administrators; 422 where two
     intervals overlap, Sunday night with Monday morning too."""
     week = [
@@ -251,7 +248,7 @@ async def set_hours(
 
 
 @put(
-    "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:str}",
+    "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:date}",
     summary="Set other hours for a date",
     tags=["menu"],
     security=BEARER,
@@ -265,20 +262,19 @@ async def set_exception(
     principal: NamedDependency[Principal],
     cafeteria_changes: NamedDependency[CafeteriaChanges],
     if_match: IfMatch = None,
-) -> Response[views.CafeteriaView]:
+) -> Answer[views.CafeteriaView]:
     """A holiday, or a long night, under the version of the cafeteria. By administrators; 422 where
     shifts overlap."""
-    date_of = _date(on)
     shifts = tuple(Interval(*_wall(each.opens_at, each.closes_at)) for each in data.shifts)
     try:
-        day = SpecialDay(date_of, shifts, data.reason)
+        day = SpecialDay(on, shifts, data.reason)
     except ValueError as error:
         raise InvalidError(str(error)) from error
     return _shown(await cafeteria_changes.set_day(principal, cafeteria_id, day, expected(if_match)))
 
 
 @delete(
-    "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:str}",
+    "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:date}",
     summary="Have a date follow the week again",
     tags=["menu"],
     security=BEARER,
@@ -293,23 +289,12 @@ async def unset_exception(
 ) -> None:
     """Under the version of the cafeteria; that it follows it already is no error. By
     administrators."""
-    await cafeteria_changes.unset_day(principal, cafeteria_id, _date(on), expected(if_match))
+    await cafeteria_changes.unset_day(principal, cafeteria_id, on, expected(if_match))
 
 
-def _shown(cafeteria: Cafeteria) -> Response[views.CafeteriaView]:
-    turns = cafeteria.status.next_change
-    # It looks the same until then.
-    headers = named(cafeteria.version, None if turns is None else int(turns.timestamp()))
-    return Response(views.cafeteria(cafeteria), headers=headers)
+def _shown(cafeteria: Cafeteria) -> Answer[views.CafeteriaView]:
+    return Answer(views.cafeteria(cafeteria), headers=named(cafeteria.version))
 
 
 def _wall(opens_at: str, closes_at: str) -> tuple[time, time]:
     return time.fromisoformat(opens_at), time.fromisoformat(closes_at)
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        wrong = {"key": "on", "message": "it is no day like 2026-11-24", "source": "path"}
-        raise ValidationException(extra=[wrong]) from error

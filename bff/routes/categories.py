@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from litestar import Response, delete, get, patch, post
+from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation import views
+from bff.representation.answers import Answer
 from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, PathId, Slug, given
@@ -70,7 +71,7 @@ class CategoryPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
 )
 async def show_category(
     category_id: PathId, menu: NamedDependency[Menu]
-) -> Response[views.CategoryView]:
+) -> Answer[views.CategoryView]:
     """404 for one that was withdrawn."""
     return _shown(await menu.category(category_id))
 
@@ -95,7 +96,7 @@ async def add_category(
     idempotency_key: IdempotencyKey,
     principal: NamedDependency[Principal],
     menu_changes: NamedDependency[MenuChanges],
-) -> Response[views.CategoryView]:
+) -> Answer[views.CategoryView]:
     """By administrators; 409 where there is one of that slug."""
     new = NewCategory(
         slug=data.slug, name=data.name, description=data.description, position=data.position
@@ -103,7 +104,7 @@ async def add_category(
     request = keyed(principal, idempotency_key, "category", data)
     category = await menu_changes.add_category(principal, new, request)
     headers = placed(category.version, f"/api/categories/{category.id}")
-    return Response(views.category(category), headers=headers)
+    return Answer(views.category(category), headers=headers)
 
 
 @patch(
@@ -120,7 +121,7 @@ async def change_category(
     principal: NamedDependency[Principal],
     menu_changes: NamedDependency[MenuChanges],
     if_match: IfMatch = None,
-) -> Response[views.CategoryView]:
+) -> Answer[views.CategoryView]:
     """By administrators; 409 where there is another one of that slug."""
     return _shown(
         await menu_changes.change_category(
@@ -146,5 +147,5 @@ async def withdraw_category(
     await menu_changes.withdraw_category(principal, category_id, expected(if_match))
 
 
-def _shown(category: Category) -> Response[views.CategoryView]:
-    return Response(views.category(category), headers=named(category.version))
+def _shown(category: Category) -> Answer[views.CategoryView]:
+    return Answer(views.category(category), headers=named(category.version))

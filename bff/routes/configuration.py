@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, put
+from litestar import get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from msgspec import Struct
 
 from bff.edge import kinds
 from bff.edge.problems import declared
+from bff.representation.answers import Answer
 from bff.representation.views import View
 from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.inputs import END
@@ -82,7 +83,7 @@ async def show_setting(
     key: Key,
     principal: NamedDependency[Principal],
     configuration: NamedDependency[Configuration],
-) -> Response[SettingView]:
+) -> Answer[SettingView]:
     """For administrators."""
     return _shown(await configuration.one(principal, key))
 
@@ -110,13 +111,13 @@ async def put_setting(
     principal: NamedDependency[Principal],
     configuration: NamedDependency[Configuration],
     if_match: IfMatch = None,
-) -> Response[SettingView]:
+) -> Answer[SettingView]:
     """Every process has it within a second. By administrators; 422 for what it cannot be."""
     return _shown(await configuration.put(principal, key, data.value, expected(if_match)))
 
 
-def _shown(held: Held) -> Response[SettingView]:
-    return Response(_setting(held), headers=named(held.version))
+def _shown(held: Held) -> Answer[SettingView]:
+    return Answer(_setting(held), headers=named(held.version))
 
 
 def _setting(held: Held) -> SettingView:

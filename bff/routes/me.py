@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from litestar import Response, get, patch
+from litestar import get, patch
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
 from bff.edge import kinds
 from bff.edge.problems import declared
+from bff.representation.answers import Answer
 from bff.representation.views import View
 from bff.routes.auth import BEARER, JSON_PROBLEMS, Name
 from bff.routes.versions import ETAG, IfMatch, expected, named
@@ -46,7 +47,7 @@ class MePatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 )
 async def show_me(
     principal: NamedDependency[Principal], users: NamedDependency[Users]
-) -> Response[PersonView]:
+) -> Answer[PersonView]:
     """The caller, whose role here may be newer than that in their token."""
     return shown(await users.me(principal))
 
@@ -70,15 +71,15 @@ async def change_me(
     principal: NamedDependency[Principal],
     users: NamedDependency[Users],
     if_match: IfMatch = None,
-) -> Response[PersonView]:
+) -> Answer[PersonView]:
     """The caller by another name; 403 where the account was closed meanwhile."""
     name = None if data.name is UNSET else data.name
     return shown(await users.rename(principal, name, expected(if_match)))
 
 
-def shown(user: User) -> Response[PersonView]:
+def shown(user: User) -> Answer[PersonView]:
     """A person with the tag of their version."""
-    return Response(person(user), headers=named(user.version))
+    return Answer(person(user), headers=named(user.version))
 
 
 def person(user: User) -> PersonView:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from litestar import Response, delete, get, patch, post
+from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation import views
+from bff.representation.answers import Answer
 from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, Id, PathId, Price, given
@@ -73,7 +74,7 @@ class ProductPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
 )
 async def show_product(
     product_id: PathId, menu: NamedDependency[Menu]
-) -> Response[views.ProductView]:
+) -> Answer[views.ProductView]:
     """As it stands on the menu; 404 for one that was withdrawn."""
     return _shown(await menu.product(product_id))
 
@@ -98,7 +99,7 @@ async def add_product(
     idempotency_key: IdempotencyKey,
     principal: NamedDependency[Principal],
     menu_changes: NamedDependency[MenuChanges],
-) -> Response[views.ProductView]:
+) -> Answer[views.ProductView]:
     """By the staff of the cafeteria, and administrators; 422 where there is no such cafeteria or
     category."""
     new = NewProduct(
@@ -113,7 +114,7 @@ async def add_product(
     request = keyed(principal, idempotency_key, "product", data)
     product = await menu_changes.add_product(principal, new, request)
     headers = placed(product.version, f"/api/products/{product.id}")
-    return Response(views.product(product), headers=headers)
+    return Answer(views.product(product), headers=headers)
 
 
 @patch(
@@ -130,7 +131,7 @@ async def change_product(
     principal: NamedDependency[Principal],
     menu_changes: NamedDependency[MenuChanges],
     if_match: IfMatch = None,
-) -> Response[views.ProductView]:
+) -> Answer[views.ProductView]:
     """By the staff of its cafeteria, and administrators. Each order makes another version, for
     there is less in stock then: `If-Match: *` is for taking a dish off in the middle of lunch."""
     change = given(data)
@@ -161,5 +162,5 @@ async def withdraw_product(
     await menu_changes.withdraw_product(principal, product_id, expected(if_match))
 
 
-def _shown(product: Product) -> Response[views.ProductView]:
-    return Response(views.product(product), headers=named(product.version))
+def _shown(product: Product) -> Answer[views.ProductView]:
+    return Answer(views.product(product), headers=named(product.version))

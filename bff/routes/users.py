@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, cast
 
-from litestar import Response, get, patch
+from litestar import get, patch
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
@@ -94,7 +94,7 @@ async def list_users(
 )
 async def show_user(
     user_id: PathId, principal: NamedDependency[Principal], users: NamedDependency[Users]
-) -> Response[PersonView]:
+) -> Answer[PersonView]:
     """For administrators."""
     return shown(await users.one(principal, user_id))
 
@@ -120,7 +120,7 @@ async def change_user(
     principal: NamedDependency[Principal],
     users: NamedDependency[Users],
     if_match: IfMatch = None,
-) -> Response[PersonView]:
+) -> Answer[PersonView]:
     """By administrators. `isActive: false` closes the account and ends all of its sessions: what
     tokens there are end within a quarter of an hour, and move no money until then. 409 for one's
     own role or closing, 422 for staff without a cafeteria."""

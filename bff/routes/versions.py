@@ -35,7 +35,7 @@ LOCATION: Final = ResponseHeader(
     description="where it is from now on",
     documentation_only=True,
 )
-# What follows the version names its coding, or the moment; a weak one matches nothing.
+# What follows the version is of the bytes and their coding; a weak one matches nothing.
 _OURS: Final = re.compile(r'(?<!/)"([0-9]{1,10})(?:[-.;+][^"]*)?"')
 
 
@@ -49,9 +49,9 @@ def expected(if_match: str | None) -> Expected:
     return None if if_match == "*" else frozenset(map(int, _OURS.findall(if_match)))
 
 
-def named(version: int, moment: int | None = None) -> dict[str, str]:
-    """The header that names a version, and the moment from which on it looks different."""
-    return {"ETag": f'"{version}"' if moment is None else f'"{version}-{moment}"'}
+def named(version: int) -> dict[str, str]:
+    """The header that names a version, to which the answer adds its bytes."""
+    return {"ETag": f'"{version}"'}
 
 
 def placed(version: int, location: str) -> dict[str, str]:
