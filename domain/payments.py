@@ -68,7 +68,8 @@ class Payments:
         self._provider = provider
 
     async def detail(self, caller: Principal, payment_id: int) -> Payment:
-        """A payment of the caller's, or one they took. Raises NotFoundError."""
+        """A payment of the caller's, or one they took; any for an administrator. Raises
+        NotFoundError."""
 
         async def read(database: Reader) -> Payment:
             return await _payment(database, payment_id, _visible_to(caller))

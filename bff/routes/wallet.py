@@ -25,6 +25,7 @@ from bff.representation.pages import (
     listing,
 )
 from bff.routes.idempotency import IdempotencyKey, keyed
+from bff.routes.inputs import MOST_ID
 from domain.accounts import Principal
 from domain.model import TransactionKind
 from domain.model.money import to_decimal, to_minor
@@ -41,7 +42,7 @@ class NewTopUp(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     took from that person."""
 
     amount: Amount
-    user_id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    user_id: Annotated[int, Meta(ge=1, le=MOST_ID)] | None = None
 
 
 class WalletView(Struct, Generic[T], frozen=True):
@@ -139,9 +140,10 @@ async def top_up(
     ),
 )
 async def show_payment(
-    payment_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
+    payment_id: Annotated[int, PathParameter(ge=1, le=MOST_ID)],
     principal: NamedDependency[Principal],
     payments: NamedDependency[Payments],
 ) -> views.PaymentView:
-    """One of the caller's, or one that they took in cash; 404 for anybody else's."""
+    """One of the caller's, or one that they took in cash; 404 for anybody else's, but for
+    administrators."""
     return views.payment(await payments.detail(principal, payment_id))
