@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads
+.PHONY: help up down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -69,6 +69,9 @@ extra = $(bin)/python -c 'import sys, tomllib; project = tomllib.load(open("pypr
 	print(*project["optional-dependencies"][sys.argv[1]], sep="\n")'
 
 # The engines have locks of their own: the set-up puts in one of the two.
+contract: ready ## keep the description of the API that changes are held against
+	@$(bin)/comanda openapi > tests/contract/openapi.json
+
 lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newest)
 	@test -x $(bin)/uv || $(bin)/pip install --quiet 'uv>=0.13,<1'
 	$(compile) $(ARGS) --extra local pyproject.toml -o requirements/run.lock

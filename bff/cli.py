@@ -12,14 +12,16 @@ from typing import Any
 
 import asyncpg
 import click
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from bff import serve
-from bff.app import store
+from bff.app import create_app, store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
+from bff.routes import documentation
 from bff.serve import HOST, PORT, WORKERS
-from bff.settings import SettingsError, database_url, described, from_environment
+from bff.settings import Settings, SettingsError, database_url, described, from_environment
 from domain import kinds, wallet
 from domain.cache import inspection
 from domain.database import Cluster, Database, Limits
@@ -317,6 +319,21 @@ def settings() -> None:
     ours = (DATA_VARIABLE, "directory of the embedded stack, for the command line", DATA_DEFAULT)
     for name, meaning, default in (*described(), ours):
         say(f"{name:<30} {meaning} [{default}]")
+
+
+@main.command()
+def openapi() -> None:
+    """The description of the API (OpenAPI), for whoever makes a client of it."""
+    # Nobody is asked for anything: any addresses will do.
+    app = create_app(
+        Settings(
+            database_url="postgresql://nobody@localhost/nothing",
+            redis_url="redis://localhost",
+            token_secret="none" * 8,
+        )
+    )
+    described = documentation.described(app, app.openapi_schema.to_schema())
+    click.echo(msgspec.json.format(described, indent=1))
 
 
 def _environment(data: Path) -> Mapping[str, str]:

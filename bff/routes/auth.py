@@ -15,7 +15,7 @@ from bff.edge.limits.attempts import Attempts
 from bff.edge.limits.layer import limited_by
 from bff.edge.problems import declared
 from bff.representation.views import View
-from bff.routes.inputs import END
+from bff.routes.inputs import END, MOST_ID
 from domain.accounts import (
     LEAST_PASSWORD,
     MOST_ADDRESS,
@@ -229,7 +229,7 @@ async def list_sessions(
     ),
 )
 async def end_session(
-    session_id: Annotated[int, PathParameter(ge=1, le=2**63 - 1)],
+    session_id: Annotated[int, PathParameter(ge=1, le=MOST_ID)],
     principal: NamedDependency[Principal],
     sessions: NamedDependency[Sessions],
 ) -> None:

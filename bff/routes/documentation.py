@@ -1,20 +1,26 @@
 """The API's description (OpenAPI 3.1), and a page to browse it, from our own files."""
 
+import re
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
-from litestar import Request, Response
+import msgspec
+from litestar import Litestar, Request, Response
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.router import Router
+from litestar.serialization import encode_json
 
 import bff
 from bff.edge import kinds
 from bff.edge.kinds import Kind
 from bff.edge.problems import MEDIA_TYPE, declared, problem
+from bff.edge.requests import JSON, MERGE_PATCH
 from bff.representation.answers import Answer
 from bff.routes import static
+from bff.routes.examples import EXAMPLES
 from cdn.address import Format
 
 Document = dict[str, Any]
@@ -48,6 +54,27 @@ _WITH_CONTENT: Final = _ABOUT | {
     "Cache-Status": "where it came from (RFC 9211)",
     "Server-Timing": "what took how long",
 }
+
+# Of answers by their status, and of those to what has changed something.
+_LATER: Final = {"Retry-After": "seconds after which to ask again"}
+_ON: Final = {
+    "401": {"WWW-Authenticate": "by what to say who asks (RFC 6750)"},
+    "415": {"Accept": "what would have been taken; after a PATCH that is Accept-Patch"},
+    "503": _LATER,
+}
+_WRITTEN: Final = {
+    "Comanda-Fence": "how far one has to see to see this; to send with what is asked next"
+}
+_FENCE: Final = {
+    "name": "Comanda-Fence",
+    "in": "header",
+    "description": "the last one that was told, over a socket perhaps: nothing from before it is"
+    " answered; one's own changes are seen without it",
+    "schema": {"type": "string"},
+}
+_OURS: Final = ("/api/", "/auth/")
+# Litestar calls a page of orders by the module that they are in.
+_PLAIN_NAME: Final = re.compile(rb"\b([A-Z]\w*)_(?:\w+\.)+(\w+)_")
 
 
 def openapi() -> OpenAPIConfig:
@@ -84,20 +111,85 @@ def _as_ours(answer: Response[Any]) -> Response[Any]:
 
 
 class _Description(JsonRenderPlugin):
-    """Adds what Litestar cannot say: that all else is a problem too, and what a picture is."""
+    """Adds what Litestar cannot say: that all else is a problem too, what a picture is, which
+    headers there are, and what bodies look like."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
-        for path, item in openapi_schema["paths"].items():
-            for method, operation in item.items():
-                if path in PICTURES:
-                    # A canonical path with a wrong part is no canonical path: not found.
-                    parameters = [] if path == CANONICAL else [kinds.INVALID_PARAMETER]
-                    problems = [*parameters, *_PICTURE_PROBLEMS]
-                    _describe_picture(operation, problems, head=method == "head")
-                if path == UPLOAD and method == "put":
-                    operation["requestBody"] = {"required": True, "content": {"image/*": {}}}
-                operation["responses"]["default"] = _problem("Any other error")
-        return super().render(request, openapi_schema)
+        return described(request.app, openapi_schema)
+
+
+def described(app: Litestar, document: Document) -> bytes:
+    """The description of an application as JSON; `document` is what Litestar makes of it."""
+    _complete(document, app)
+    return _PLAIN_NAME.sub(rb"\1Of\2", encode_json(document))
+
+
+def _complete(document: Document, app: Litestar) -> None:
+    schemas = document["components"]["schemas"]
+    schemas.update(_bodies(app))
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if path in PICTURES:
+                # A canonical path with a wrong part is no canonical path: not found.
+                parameters = [] if path == CANONICAL else [kinds.INVALID_PARAMETER]
+                problems = [*parameters, *_PICTURE_PROBLEMS]
+                _describe_picture(operation, problems, head=method == "head")
+            if path == UPLOAD and method == "put":
+                operation["requestBody"] = {"required": True, "content": {"image/*": {}}}
+            if method == "patch":
+                content = operation["requestBody"]["content"]
+                content[MERGE_PATCH] = content[JSON]
+            for parameter in operation.get("parameters", []):
+                _settle(parameter)
+            if path.startswith(_OURS):
+                _add_headers(operation, method)
+            operation["responses"]["default"] = _problem("Any other error")
+    for name, examples in EXAMPLES.items():
+        schemas[name]["examples"] = examples
+
+
+def _bodies(app: Litestar) -> Document:
+    """What is sent to us, as msgspec says it: nothing else is taken, and 0 is a bound too."""
+    taken = {
+        handler.parsed_data_field.annotation
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+        if handler.parsed_data_field is not None
+    }
+    _, components = msgspec.json.schema_components(
+        sorted(taken, key=lambda each: each.__name__), ref_template="#/components/schemas/{name}"
+    )
+    for each in components.values():
+        each["description"] = cleandoc(each["description"])
+    return components
+
+
+def _settle(parameter: Document) -> None:
+    """Leave null out: it cannot be said in an address or a header."""
+    schema = parameter["schema"]
+    several = [each for each in schema.get("oneOf", []) if each != {"type": "null"}]
+    if len(several) == 1:
+        del schema["oneOf"]
+        parameter["schema"] = several[0] | schema
+    if parameter["name"] == "If-Match":
+        # What is left out is 428, and not 400.
+        parameter["required"] = True
+
+
+def _add_headers(operation: Document, method: str) -> None:
+    answers: Document = operation["responses"]
+    parameters = operation.setdefault("parameters", [])
+    # The document is completed each time that it is asked for.
+    if method == "get" and _FENCE not in parameters:
+        parameters.append(_FENCE)
+    for status, answer in answers.items():
+        told = dict(_ON.get(status, {}))
+        if method != "get" and status.startswith("2"):
+            told |= _WRITTEN
+        if kinds.IN_FLIGHT.type in answer["description"]:
+            told |= _LATER
+        if told:
+            answer.setdefault("headers", {}).update(_headers(told))
 
 
 def _describe_picture(operation: Document, problems: list[Kind], *, head: bool) -> None:

@@ -23,17 +23,18 @@ from bff.representation.pages import (
     listing,
 )
 from bff.representation.shared import Made, Shared
+from bff.routes.inputs import MOST_ID
 from domain.cafeterias import Cafeterias
 from domain.menu import Menu, ProductOrder, Wanted
 from domain.model.paging import Rank
 
 CategoryId = Annotated[
     int | None,
-    QueryParameter(name="categoryId", ge=1, le=2**63 - 1, description="of this category only"),
+    QueryParameter(name="categoryId", ge=1, le=MOST_ID, description="of this category only"),
 ]
 CafeteriaId = Annotated[
     int | None,
-    QueryParameter(name="cafeteriaId", ge=1, le=2**63 - 1, description="of this cafeteria only"),
+    QueryParameter(name="cafeteriaId", ge=1, le=MOST_ID, description="of this cafeteria only"),
 ]
 Sort = Annotated[ProductOrder, QueryParameter(description="a minus turns it round")]
 PROBLEMS: Final = problems(kinds.INVALID_PARAMETER, kinds.UNAVAILABLE)

@@ -22,6 +22,7 @@ from bff.representation.pages import (
     declared,
     listing,
 )
+from bff.routes.inputs import MOST_ID
 from domain.accounts import Principal
 from domain.devices import Devices
 from domain.model import Platform
@@ -30,7 +31,7 @@ from domain.notifications import Notifications
 
 BEARER = [{"bearer": list[str]()}]
 ONE = problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE)
-Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Id = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
 
 
 class UnreadView(Struct, frozen=True):

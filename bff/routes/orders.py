@@ -40,8 +40,8 @@ from domain.order_history import OrderHistory, Wanted
 from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
 
 BEARER = [{"bearer": list[str]()}]
-Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
-OrderId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
+OrderId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="the version that was seen")]
 # A generation in four bytes, and four numbers of the database in eight each.
 _POSITION: Final = struct.Struct(">IQQQQ")
@@ -295,7 +295,7 @@ async def show_order(
 
 def _position(text: str) -> Place:
     generation, *numbers = _POSITION.unpack(urlsafe_b64decode(text))
-    if max(numbers) > MOST_ID:
+    if max(numbers) >= 2**63:
         # No database has come so far.
         raise PositionLostError
     return Place(generation, *numbers)

@@ -9,6 +9,7 @@ from litestar.params import PathParameter
 from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation.views import View
+from bff.routes.inputs import MOST_ID
 from cdn.srcset import srcset
 from domain.accounts import Principal
 from domain.catalogue import Catalogue
@@ -17,7 +18,7 @@ from imaging.intake import Intake
 from imaging.picture import LIMITS
 from imaging.preparation import Preparation
 
-ProductId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+ProductId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
 BEARER = [{"bearer": list[str]()}]
 PROBLEMS = (
     kinds.INVALID_PARAMETER,

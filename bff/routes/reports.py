@@ -16,6 +16,7 @@ from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation.answers import streamed
 from bff.representation.views import View
+from bff.routes.inputs import MOST_ID
 from domain.accounts import Principal
 from domain.days import Days, Recent, Span
 from domain.model.money import to_decimal
@@ -42,7 +43,7 @@ CafeteriaId = Annotated[
     QueryParameter(
         name="cafeteriaId",
         ge=1,
-        le=2**63 - 1,
+        le=MOST_ID,
         description="of this cafeteria only; staff have no other than their own",
     ),
 ]

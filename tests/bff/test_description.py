@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bff.routes.documentation import PICTURES
@@ -201,6 +202,54 @@ def test_a_picture_is_declared_as_it_is_answered(document: Document, path: str) 
     head = document["paths"][path]["head"]
     assert {"206", "416"}.isdisjoint(head["responses"])
     assert "Range" not in {each["name"] for each in head["parameters"]}
+
+
+def test_every_body_has_an_example_that_is_one(document: Document) -> None:
+    shown = set()
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            alone = {
+                "$ref": f"#/components/schemas/{name}",
+                "components": document["components"],
+            }
+            Draft202012Validator(alone).validate(example)
+            shown.add(name)
+    for method, path, operation in operations(document):
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if body is not None:
+            assert body["schema"]["$ref"].rpartition("/")[2] in shown, (method, path)
+    assert {"HomeView", "OrderView", "ProductView", "GrantView", "Problem"} <= shown
+
+
+def test_nothing_is_taken_but_what_is_described(document: Document) -> None:
+    for method, path, operation in operations(document):
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            if "schema" in body:
+                schema = resolved(document, body["schema"])
+                assert schema["additionalProperties"] is False, (method, path)
+
+
+def test_headers_are_described_where_they_are_sent(document: Document) -> None:
+    for method, path, operation in operations(document):
+        answers = operation["responses"]
+        named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "header"}
+        where = (method, path)
+        assert ("428" in answers) is ("If-Match" in named), where
+        if path.startswith(("/api/", "/auth/")):
+            assert ("Comanda-Fence" in named) is (method == "get"), where
+            for status, answer in answers.items():
+                headers = set(answer.get("headers", {}))
+                if status == "503":
+                    assert "Retry-After" in headers, where
+                if status == "401":
+                    assert "WWW-Authenticate" in headers, where
+                if status == "201" and "428" in document["paths"][path].get("patch", {}):
+                    assert {"ETag", "Location"} <= headers, where
+
+
+async def test_the_description_is_the_same_each_time(client: httpx.AsyncClient) -> None:
+    first, second = [(await client.get("/schema/openapi.json")).content for _ in range(2)]
+    assert first == second
 
 
 def resolved(document: Document, schema: Document) -> Document:

@@ -1,0 +1,34 @@
+"""An app's client is generated from the description, and its types fit what an app does."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PROJECT = HERE / "typescript"
+
+
+@pytest.fixture
+def npm() -> str:
+    found = shutil.which("npm")
+    if found is None:
+        pytest.skip("npm is not installed, so no client is generated")
+    return found
+
+
+def test_a_generated_client_is_type_checked_against_an_app(npm: str, tmp_path: Path) -> None:
+    for name in ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "app.ts"):
+        shutil.copy(PROJECT / name, tmp_path)
+
+    def run(*command: str) -> None:
+        done = subprocess.run(
+            [npm, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    run("ci", "--ignore-scripts")
+    described = str(HERE / "openapi.json")
+    run("exec", "--offline", "openapi-typescript", "--", described, "--output", "api.d.ts")
+    run("exec", "--offline", "tsc", "--", "--project", ".")
