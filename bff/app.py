@@ -9,6 +9,7 @@ import boto3
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
 
 from bff.edge.clients import Clients, Networks
 from bff.edge.cors import Cors
@@ -54,6 +55,7 @@ from bff.routes import (
 )
 from bff.routes.cache import show_cache
 from bff.settings import Settings, SettingsError, from_environment
+from bff.wiring import given
 from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain import events, idempotency
@@ -245,76 +247,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
             shelves.close()
 
     app = Litestar(
-        route_handlers=[
-            product_picture,
-            canonical_picture,
-            pictures.upload_picture,
-            pictures.remove_picture,
-            pictures.picture_preparation,
-            gallery.page(),
-            home.show_home,
-            menu.list_products,
-            menu.list_categories,
-            menu.list_cafeterias,
-            products.show_product,
-            products.add_product,
-            products.change_product,
-            products.withdraw_product,
-            categories.show_category,
-            categories.add_category,
-            categories.change_category,
-            categories.withdraw_category,
-            cafeterias.show_cafeteria,
-            cafeterias.list_exceptions,
-            cafeterias.add_cafeteria,
-            cafeterias.change_cafeteria,
-            cafeterias.withdraw_cafeteria,
-            cafeterias.set_hours,
-            cafeterias.set_exception,
-            cafeterias.unset_exception,
-            auth.register,
-            auth.login,
-            auth.refresh,
-            auth.logout,
-            auth.list_sessions,
-            auth.end_session,
-            auth.change_password,
-            orders.place_order,
-            orders.move_order,
-            orders.cancel_order,
-            orders.list_orders,
-            orders.list_changes,
-            orders.show_order,
-            wallet.show_wallet,
-            wallet.top_up,
-            wallet.show_payment,
-            notifications.list_notifications,
-            notifications.count_unread,
-            notifications.mark_read,
-            notifications.mark_all_read,
-            notifications.register_device,
-            notifications.forget_device,
-            reports.report_today,
-            reports.report_products,
-            reports.report_sales,
-            reports.report_payments,
-            reports.export_orders,
-            me.show_me,
-            me.change_me,
-            users.list_users,
-            users.show_user,
-            users.change_user,
-            configuration.list_settings,
-            configuration.show_setting,
-            configuration.put_setting,
-            show_cache,
-            health.health,
-            health.ready,
-            health.metrics,
-            documentation.page(),
-        ],
+        route_handlers=[given(each, parts) for each in _routes()],
         dependencies={
-            **{name: _constant(part) for name, part in parts.items()},
             "principal": Provide(principal),
             "visitor": Provide(visitor),
         },
@@ -356,6 +290,77 @@ def create_app(settings: Settings | None = None) -> Litestar:
     ]
     figures.gauges.append(lambda: sources.in_flight(edge))
     return app
+
+
+def _routes() -> list[ControllerRouterHandler]:
+    return [
+        product_picture,
+        canonical_picture,
+        pictures.upload_picture,
+        pictures.remove_picture,
+        pictures.picture_preparation,
+        gallery.page(),
+        home.show_home,
+        menu.list_products,
+        menu.list_categories,
+        menu.list_cafeterias,
+        products.show_product,
+        products.add_product,
+        products.change_product,
+        products.withdraw_product,
+        categories.show_category,
+        categories.add_category,
+        categories.change_category,
+        categories.withdraw_category,
+        cafeterias.show_cafeteria,
+        cafeterias.list_exceptions,
+        cafeterias.add_cafeteria,
+        cafeterias.change_cafeteria,
+        cafeterias.withdraw_cafeteria,
+        cafeterias.set_hours,
+        cafeterias.set_exception,
+        cafeterias.unset_exception,
+        auth.register,
+        auth.login,
+        auth.refresh,
+        auth.logout,
+        auth.list_sessions,
+        auth.end_session,
+        auth.change_password,
+        orders.place_order,
+        orders.move_order,
+        orders.cancel_order,
+        orders.list_orders,
+        orders.list_changes,
+        orders.show_order,
+        wallet.show_wallet,
+        wallet.top_up,
+        wallet.show_payment,
+        notifications.list_notifications,
+        notifications.count_unread,
+        notifications.mark_read,
+        notifications.mark_all_read,
+        notifications.register_device,
+        notifications.forget_device,
+        reports.report_today,
+        reports.report_products,
+        reports.report_sales,
+        reports.report_payments,
+        reports.export_orders,
+        me.show_me,
+        me.change_me,
+        users.list_users,
+        users.show_user,
+        users.change_user,
+        configuration.list_settings,
+        configuration.show_setting,
+        configuration.put_setting,
+        show_cache,
+        health.health,
+        health.ready,
+        health.metrics,
+        documentation.page(),
+    ]
 
 
 def store(settings: Settings) -> Store:
@@ -417,7 +422,3 @@ def _pusher(settings: Settings) -> Pusher:
         return fcm.from_file(settings.fcm_credentials, settings.fcm_endpoint)
     except fcm.CredentialsFileError as error:
         raise SettingsError(f"COMANDA_FCM_CREDENTIALS: {error}") from error
-
-
-def _constant(part: object) -> Provide:
-    return Provide(lambda: part, sync_to_thread=False, use_cache=True)

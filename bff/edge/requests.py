@@ -55,7 +55,7 @@ class ApiRequest(Request[Any, Any, Any]):
         return await super().json()
 
 
-def refuse_guesses(request: Request[Any, Any, Any]) -> None:
+async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
     """Raises ValidationException for what msgspec would make of an address though nobody has
     described it: of a number or the like that is `null`, that nothing was said; of a number, a
     moment."""
