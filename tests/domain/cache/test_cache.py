@@ -21,6 +21,7 @@ from domain.cache import shared as shared_module
 from domain.database import Cluster, Horizon, Limits, horizon
 from domain.errors import UnavailableError
 from domain.redis import wire as wire_module
+from infra.local.redis_cluster import RedisCluster
 from tests.domain.cache.processes import PRICES, Process, running
 from tests.serving import Proxy
 
@@ -359,6 +360,27 @@ async def test_what_is_there_is_one_command_for_all_that_a_turn_asks_for(
     assert asked["cmdstat_mget"]["calls"] == 1
     assert "cmdstat_evalsha" not in asked
     assert other.loads == []
+
+
+@pytest.mark.usefixtures("_nobody_hurries")
+async def test_in_a_cluster_too_what_redis_has_is_not_read_again(
+    database: str, redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = list(range(1, 41))
+    async with (
+        running(database, redis_cluster.url, is_cluster=True) as process,
+        running(database, redis_cluster.url, is_cluster=True) as other,
+    ):
+        prices = await process.cache.get_many(PRICES, keys, process.load)
+        (memory,) = process.cache._memories.values()
+        async with asyncio.timeout(10):
+            for place in map(memory.slots.of, keys):
+                while await process.cache._shared.kept(place) is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        # The script is for what is not there.
+        monkeypatch.setattr(other.cache._shared, "get", None)
+        assert await other.cache.get_many(PRICES, keys, other.load) == prices
+        assert other.loads == []
 
 
 async def test_a_reading_of_another_primary_is_neither_joined_nor_remembered(
