@@ -21,6 +21,7 @@ EVERYBODY = "ncosea"
 TABLE = """
     GET    /health                                         n c o s e a
     GET    /ready                                          n c o s e a
+    GET    /metrics                                        n c o s e a
     GET    /docs                                           n c o s e a
     GET    /docs/{file_path}                               n c o s e a
     GET    /gallery                                        n c o s e a

@@ -128,7 +128,7 @@ async def test_a_setting_is_what_its_schema_says_and_nothing_else(
     }
     where = "/api/admin/configuration/home.bestsellers"
     shown = await client.get(where, headers=admin)
-    assert shown.headers["etag"] == '"0"'
+    assert shown.headers["etag"].startswith('"0-')
     assert shown.json()["jsonSchema"] == {"type": "integer", "minimum": 0, "maximum": 24}
     for value in (-1, 25, "8", None, [8]):
         refused = await client.put(where, json={"value": value}, headers=seen(admin, shown))
@@ -139,7 +139,8 @@ async def test_a_setting_is_what_its_schema_says_and_nothing_else(
     assert sorted((first.status_code, second.status_code)) == [200, 412]
     kept = await client.get(where, headers=admin)
     won = first if first.is_success else second
-    assert (kept.json(), kept.headers["etag"]) == (won.json(), '"1"')
+    assert kept.json() == won.json()
+    assert kept.headers["etag"] == won.headers["etag"]
     # The system keeps other things there, which are nobody's to set.
     for key in ("product_sales_daily", "none", "a.b"):
         refused = await client.get(f"/api/admin/configuration/{key}", headers=admin)
