@@ -65,6 +65,10 @@ _ON: Final = {
 _WRITTEN: Final = {
     "Comanda-Fence": "how far one has to see to see this; to send with what is asked next"
 }
+_LIMITS: Final = {
+    "RateLimit": "how many requests are left of each limit, and for how many seconds",
+    "RateLimit-Policy": "how many there are in how many seconds",
+}
 _FENCE: Final = {
     "name": "Comanda-Fence",
     "in": "header",
@@ -143,7 +147,9 @@ def _complete(document: Document, app: Litestar) -> None:
                 _settle(parameter)
             if path.startswith(_OURS):
                 _add_headers(operation, method)
-            operation["responses"]["default"] = _problem("Any other error")
+            other = operation["responses"]["default"] = _problem("Any other error")
+            # For 429 is one of them.
+            other["headers"] = _headers(_LIMITS | _LATER)
     for name, examples in EXAMPLES.items():
         schemas[name]["examples"] = examples
 
@@ -184,8 +190,8 @@ def _add_headers(operation: Document, method: str) -> None:
         parameters.append(_FENCE)
     for status, answer in answers.items():
         told = dict(_ON.get(status, {}))
-        if method != "get" and status.startswith("2"):
-            told |= _WRITTEN
+        if status.startswith("2"):
+            told |= _LIMITS if method == "get" else _LIMITS | _WRITTEN
         if kinds.IN_FLIGHT.type in answer["description"]:
             told |= _LATER
         if told:
