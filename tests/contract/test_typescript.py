@@ -8,6 +8,8 @@ import pytest
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "typescript"
+# What npm says where there is no network.
+UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")
 
 
 @pytest.fixture
@@ -26,7 +28,10 @@ def test_a_generated_client_is_type_checked_against_an_app(npm: str, tmp_path: P
         done = subprocess.run(
             [npm, *command], cwd=tmp_path, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        told = done.stdout + done.stderr
+        if any(code in told for code in UNREACHABLE):
+            pytest.skip("npm reaches no registry, so no client is generated")
+        assert done.returncode == 0, told
 
     run("ci", "--ignore-scripts")
     described = str(HERE / "openapi.json")
