@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads
+.PHONY: help up down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -56,6 +56,9 @@ bench-database: ready ## reads of orders beside the plain way with an ORM (ARGS=
 
 bench-cache: ready ## the cache beside cashews and aiocache, and a lunch (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.cache $(ARGS)
+
+bench-edge: ready ## what a request costs in the edge layer (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.edge $(ARGS)
 
 bench-payloads: ready ## bytes of the catalogue and the order list (ARGS="--write")
 	$(bin)/python -m benchmarks.payloads $(ARGS)
