@@ -453,6 +453,21 @@ def test_a_token_that_proves_nothing_is_refused(token: str) -> None:
         AccessTokens(SECRET).verify(token)
 
 
+async def test_a_token_that_was_good_a_moment_ago_expires_like_any() -> None:
+    tokens = AccessTokens(SECRET)
+    began = datetime.now(UTC) - ACCESS_TOKEN_LIFETIME + timedelta(seconds=4)
+    token, _ = tokens.issue(Principal(1, Role.CUSTOMER), began)
+    assert tokens.verify(token).id == 1
+
+    async def as_long_as_it_is_good() -> None:
+        while tokens.verify(token):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(30):
+        with pytest.raises(CredentialsError):
+            await as_long_as_it_is_good()
+
+
 def test_a_token_expires() -> None:
     issued = datetime.now(UTC) - ACCESS_TOKEN_LIFETIME - timedelta(seconds=1)
     tokens = AccessTokens(SECRET)
