@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -61,7 +60,7 @@ async def until(holds: Callable[[], Awaitable[bool]], wanted: bool = True) -> No
 
 
 async def test_a_sigterm_is_told_before_anybody_is_turned_away_and_what_came_is_answered(
-    settings: Settings, shelves: Shelves, connection: asyncpg.Connection
+    settings: Settings, shelves: Shelves
 ) -> None:
     async with (
         served(settings, COMANDA_DRAIN_SECONDS="4") as (process, url),
@@ -73,13 +72,18 @@ async def test_a_sigterm_is_told_before_anybody_is_turned_away_and_what_came_is_
             return (await client.get(f"{url}/ready")).status_code == 200
 
         await until(is_ready)
-        transaction = connection.transaction()
-        await transaction.start()
-        # Who logs in waits for this until the process should have ended.
-        await connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
-        body = {"email": "student1@campus.example", "password": "comanda"}
-        waiting = asyncio.create_task(patient.post(f"{url}/auth/login", json=body))
-        await until(lambda: is_waited_for(connection))
+        has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b'{"email": "student1@campus.example", '
+            has_begun.set()
+            await may_end.wait()
+            yield b'"password": "comanda"}'
+
+        json = {"content-type": "application/json"}
+        login = patient.post(f"{url}/auth/login", content=body(), headers=json, timeout=60)
+        waiting = asyncio.create_task(login)
+        await has_begun.wait()
         process.send_signal(signal.SIGTERM)
         await until(is_ready, False)
         told = await client.get(f"{url}/ready")
@@ -89,20 +93,9 @@ async def test_a_sigterm_is_told_before_anybody_is_turned_away_and_what_came_is_
         assert (menu.status_code, menu.headers["connection"]) == (200, "close")
         await until(lambda: answers(client, url), False)
         assert process.poll() is None
-        await transaction.rollback()
+        may_end.set()
         assert (await waiting).status_code == 200
         assert process.wait(30) in (0, -signal.SIGTERM)
-
-
-async def is_waited_for(connection: asyncpg.Connection) -> bool:
-    """Whether somebody waits for a lock."""
-    await connection.execute("SELECT pg_stat_clear_snapshot()")
-    return bool(
-        await connection.fetchval(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-    )
 
 
 async def answers(client: httpx.AsyncClient, url: str) -> bool:
