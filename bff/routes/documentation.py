@@ -194,8 +194,10 @@ def _add_headers(operation: Document, method: str) -> None:
             told |= _LIMITS if method == "get" else _LIMITS | _WRITTEN
         if kinds.IN_FLIGHT.type in answer["description"]:
             told |= _LATER
-        if told:
-            answer.setdefault("headers", {}).update(_headers(told))
+        headers = answer.get("headers", {}) | _headers(told)
+        if headers:
+            # Litestar has them in a set, in another order in each process.
+            answer["headers"] = dict(sorted(headers.items()))
 
 
 def _describe_picture(operation: Document, problems: list[Kind], *, head: bool) -> None:
