@@ -97,6 +97,15 @@ class Answer(Response[T]):
         return answer
 
 
+class Whole(Answer[T]):
+    """One whose body is coded, and tagged, as the request wants it."""
+
+    def to_asgi_response(
+        self, app: Any, request: Request[Any, Any, Any], **settled: Any
+    ) -> ASGIResponse:
+        return Response.to_asgi_response(self, app, request, **settled)
+
+
 def streamed(
     request: Request[Any, Any, Any],
     pieces: AsyncIterator[str],

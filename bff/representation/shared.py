@@ -19,7 +19,7 @@ from litestar.enums import HttpMethod, MediaType, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from bff.representation import answers
-from bff.representation.answers import Answer, Wishes, wishes
+from bff.representation.answers import Answer, Whole, Wishes, wishes
 from bff.representation.codings import KEPT, Coding
 from bff.representation.content import Coded, Content
 from cdn import freshness
@@ -148,7 +148,7 @@ class Shared:
                 self._questions.popitem(last=False)
         status, headers, body = self.reply(kept, wishes(request.scope))
         named = {name.decode(): value.decode() for name, value in headers}
-        return Answer(body, headers=named, status_code=status)
+        return Whole(body, headers=named, status_code=status)
 
     async def get(self, key: str, make: Make) -> Kept:
         """What is kept under the key, or made for all who ask meanwhile."""

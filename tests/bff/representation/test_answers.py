@@ -211,6 +211,14 @@ async def test_a_picture_is_never_coded(client: httpx.AsyncClient) -> None:
         assert Image.open(BytesIO(body)).width <= 640
 
 
+async def test_who_asks_first_is_told_the_same_tag_as_all_others(client: httpx.AsyncClient) -> None:
+    for place, accepted in enumerate(("gzip", "identity"), start=1):
+        asked = f"{MENU}&cafeteriaId={place}", {"accept-encoding": accepted}
+        first, _ = await raw(client, *asked)
+        second, _ = await raw(client, *asked)
+        assert first.headers["etag"] == second.headers["etag"]
+
+
 async def test_head_tells_what_get_would(client: httpx.AsyncClient) -> None:
     for accepted in ("gzip", "identity"):
         wants = {"accept-encoding": accepted}
