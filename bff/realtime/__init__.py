@@ -1,0 +1,1 @@
+"""Socket.IO of our own: codec, connections, rooms, bus; and who may join which room."""

@@ -1,0 +1,257 @@
+"""Sessions over plain ASGI: polls, and WebSockets on servers whose protocol we cannot take over."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send, WebSocketScope
+from litestar.types import Message as Event
+
+from bff.edge import kinds, problems
+from bff.edge.kinds import Kind
+from bff.realtime.codec import Message, PacketError, packets
+from bff.realtime.engine import Asked, Engine, RefusedError
+from bff.realtime.frames import CloseCode
+from bff.realtime.session import TOO_SLOW, Session, Waiting
+
+PATH: Final = "/socket.io"
+Headers = Iterable[tuple[bytes, bytes]]
+AddressOf = Callable[[Scope], str]
+# A browser's page of another origin asks beforehand (Fetch, 3.2); it may for a while not ask again.
+_ASKED_BEFORE: Final = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"content-type, authorization"),
+    (b"access-control-max-age", b"600"),
+]
+
+
+class Sockets:
+    """An ASGI application whose PATH belongs to the engine, and all else to another one."""
+
+    def __init__(self, application: ASGIApp, engine: Engine) -> None:
+        self._application = application
+        self.engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request or a connection (ASGI)."""
+        if not is_ours(scope["path"]):
+            await self._application(scope, receive, send)
+        elif scope["type"] == ScopeType.HTTP:
+            await self._http(scope, receive, send)
+        else:
+            await self._websocket(scope, receive, send)
+
+    async def _http(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        asked = _asked(scope, scope["method"])
+        reply = Reply(send, asked.origin)
+        try:
+            if asked.method == "OPTIONS":
+                self.engine.must_be_trusted(asked)
+                await reply.give(204, b"", _ASKED_BEFORE)
+                return
+            session = self.engine.session(asked)
+            if asked.method == "POST" and session is not None:
+                await self._post(session, receive, reply)
+            elif asked.method == "GET":
+                await self._get(session, asked, receive, reply)
+            else:
+                raise RefusedError(kinds.METHOD_NOT_ALLOWED, "It is GET or POST.")
+        except RefusedError as error:
+            await reply.refuse(error.kind, error.detail)
+
+    async def _get(
+        self, session: Session | None, asked: Asked, receive: Receive, reply: "Reply"
+    ) -> None:
+        if session is None:
+            session = self.engine.open(asked.address)
+            await reply.packets(self.engine.greeting(session).polled)
+            return
+        poll = session.poll()
+        if poll is None:
+            await reply.refuse(kinds.INVALID_REQUEST, "Another poll waits already.")
+            return
+        if not poll.done():
+            leaving = asyncio.create_task(_left(receive))
+            leaving.add_done_callback(lambda _: poll.cancel())
+            try:
+                await asyncio.wait({poll})
+            finally:
+                leaving.cancel()
+        if poll.cancelled():
+            session.close("transport close")
+        else:
+            await reply.packets(poll.result())
+
+    async def _post(self, session: Session, receive: Receive, reply: "Reply") -> None:
+        body = await self._body(receive)
+        if body is None:
+            session.close("payload too large")
+            await reply.refuse(kinds.BODY_TOO_LARGE)
+            return
+        try:
+            is_right = session.posted(packets(body))
+        except PacketError:
+            session.close("parse error")
+            is_right = False
+        if is_right:
+            await reply.give(200, b"ok", [(b"content-type", b"text/html")])
+        else:
+            await reply.refuse(kinds.INVALID_REQUEST, "It is no payload of packets.")
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """What is posted; None if that is too much. Of who leaves, what came is enough."""
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            event = await receive()
+            if event["type"] != "http.request":
+                break
+            chunks.append(event["body"])
+            size += len(event["body"])
+            if size > self.engine.limits.payload:
+                return None
+            if not event.get("more_body"):
+                break
+        return b"".join(chunks)
+
+    async def _websocket(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
+        await receive()
+        asked = _asked(scope, "GET")
+        try:
+            session = self.engine.session(asked)
+        except RefusedError:
+            # Before it is accepted, a close is an answer of 403.
+            await send({"type": "websocket.close", "code": CloseCode.POLICY, "reason": ""})
+            return
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        carrier = Carried(send)
+        if session is None:
+            session = self.engine.open(asked.address, carrier)
+            carrier.send(self.engine.greeting(session))
+        elif not session.joined(carrier):
+            carrier.close(CloseCode.PROTOCOL_ERROR)
+        carrier.session = session
+        writing = asyncio.create_task(carrier.write())
+        try:
+            await self._read(session, carrier, receive)
+        finally:
+            session.lost(carrier)
+            carrier.close(CloseCode.NORMAL)
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _read(self, session: Session, carrier: "Carried", receive: Receive) -> None:
+        while not carrier.is_closed:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                return
+            text, data = event.get("text"), event.get("bytes")
+            if len(text or data or b"") > self.engine.limits.payload:
+                session.lost(carrier, "payload too large", CloseCode.TOO_BIG)
+            elif text is not None:
+                session.text_over(carrier, text)
+            elif data is not None:
+                session.binary_over(carrier, data)
+
+
+class Carried:
+    """A WebSocket that an ASGI server speaks: its messages leave one after another."""
+
+    def __init__(self, send: Send) -> None:
+        self.session: Session | None = None
+        self.is_closed = False
+        self._send = send
+        self._waiting = Waiting()
+        self._more = asyncio.Event()
+        self._code = CloseCode.NORMAL
+        self._reason = ""
+
+    def send(self, message: Message) -> None:
+        if self.is_closed:
+            return
+        has_room = self._waiting.add(message)
+        self._more.set()
+        if not has_room and self.session is not None:
+            # Nothing of it would arrive in order, so nothing of it is sent.
+            self._waiting.take()
+            self.session.close(TOO_SLOW, CloseCode.TRY_AGAIN)
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        if not self.is_closed:
+            self.is_closed, self._code, self._reason = True, code, reason
+            self._more.set()
+
+    async def write(self) -> None:
+        """Write until it is closed, and then say so."""
+        while not (self.is_closed and not self._waiting.messages):
+            await self._more.wait()
+            self._more.clear()
+            for message in self._waiting.take():
+                await self._send(_event(message))
+        await self._send(
+            {"type": "websocket.close", "code": self._code, "reason": self._reason[:120]}
+        )
+
+
+class Reply:
+    """The answer to a request."""
+
+    def __init__(self, send: Send, origin: str | None) -> None:
+        self._send = send
+        self._origin = origin
+
+    async def packets(self, body: bytes) -> None:
+        """Packets, as text."""
+        await self.give(200, body, [(b"content-type", b"text/plain; charset=UTF-8")])
+
+    async def refuse(self, kind: Kind, detail: str = "") -> None:
+        """A problem."""
+        content_type = (b"content-type", problems.MEDIA_TYPE.encode())
+        await self.give(kind.status, problems.details(kind, detail), [content_type])
+
+    async def give(self, status: int, body: bytes, headers: Headers) -> None:
+        """Send it."""
+        whole = [
+            *headers,
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+        ]
+        if self._origin is not None:
+            whole += [
+                (b"access-control-allow-origin", self._origin.encode("latin-1", "replace")),
+                (b"access-control-allow-credentials", b"true"),
+                (b"vary", b"Origin"),
+            ]
+        await self._send({"type": "http.response.start", "status": status, "headers": whole})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path is the engine's."""
+    return path == PATH or path.startswith(f"{PATH}/")
+
+
+def _event(message: Message) -> Event:
+    if message.is_binary:
+        return {"type": "websocket.send", "bytes": message.packet, "text": None}
+    return {"type": "websocket.send", "bytes": None, "text": message.packet.decode()}
+
+
+def _asked(scope: HTTPScope | WebSocketScope, method: str) -> Asked:
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    client = scope["client"]
+    return Asked(
+        method,
+        scope["query_string"].decode("latin-1"),
+        client[0] if client else "",
+        is_websocket=scope["type"] == ScopeType.WEBSOCKET,
+        host=headers.get(b"host", b"").decode("latin-1"),
+        origin=None if origin is None else origin.decode("latin-1"),
+    )
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

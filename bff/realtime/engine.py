@@ -1,0 +1,248 @@
+"""Engine.IO v4: who may open a session, which there are, and that each gives a sign of life."""
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Collection
+from typing import Final
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from bff.edge import kinds
+from bff.edge.kinds import Kind
+from bff.realtime.codec import OPEN_UP, PING, PROTOCOL, Message
+from bff.realtime.figures import Figures
+from bff.realtime.frames import CloseCode
+from bff.realtime.session import Carrier, Session, Upper
+
+POLLING: Final = "polling"
+WEBSOCKET: Final = "websocket"
+_GOING_AWAY: Final = "server shutting down"
+_MOST_QUERY: Final = 1024
+_MOST_FIELDS: Final = 16
+
+
+class Limits(Struct, frozen=True):
+    """What clients may take; times in seconds, sizes in bytes.
+
+    A campus comes from a few addresses only, so that those are bounded widely.
+    """
+
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    connect_timeout: float = 45.0
+    """Until a session has said what it wants, or is closed."""
+    payload: int = 64 * 1024
+    sessions: int = 20_000
+    sessions_an_address: int = 5_000
+    drain: float = 5.0
+    """Over which the sessions of a server that goes are closed, one by one."""
+
+
+class Asked(Struct, frozen=True):
+    """What a request says, before anything is done for it."""
+
+    method: str
+    query: str
+    address: str
+    is_websocket: bool
+    host: str = ""
+    origin: str | None = None
+
+
+class RefusedError(Exception):
+    """A request that is not served: the kind of problem, and the words for this one."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class Engine:
+    """The sessions of this process; `speak` makes what is spoken in a new one."""
+
+    def __init__(
+        self,
+        speak: Callable[[Session], Upper],
+        figures: Figures,
+        limits: Limits | None = None,
+        origins: Collection[str] = (),
+    ) -> None:
+        self.limits = limits or Limits()
+        self.sessions: dict[str, Session] = {}
+        self.figures = figures
+        self._speak = speak
+        self._origins = frozenset(origins)
+        self._addresses: Counter[str] = Counter()
+        self._is_leaving = False
+        # Each waits as long, so the first to be due is always in front.
+        self._pings = Queue(self.limits.ping_interval, self._ping)
+        self._pongs = Queue(self.limits.ping_timeout, self._missed)
+        self._silent = Queue(self.limits.connect_timeout, self._unheard)
+
+    def session(self, asked: Asked) -> Session | None:
+        """The session that a request belongs to, or None where it asks for one.
+
+        Raises RefusedError.
+        """
+        self.must_be_trusted(asked)
+        query = _query(asked.query)
+        transport = query.get("transport")
+        if transport != (WEBSOCKET if asked.is_websocket else POLLING):
+            raise self._refused(kinds.INVALID_PARAMETER, "transport is polling or websocket.")
+        if query.get("EIO") != PROTOCOL:
+            raise self._refused(kinds.INVALID_PARAMETER, f"EIO is {PROTOCOL}.")
+        name = query.get("sid")
+        if name is None:
+            self._must_have_room(asked)
+            return None
+        session = self.sessions.get(name)
+        if session is None:
+            raise self._refused(kinds.INVALID_PARAMETER, "There is no such session.")
+        if not asked.is_websocket and not session.is_polled:
+            raise self._refused(kinds.INVALID_REQUEST, "The session is a WebSocket's by now.")
+        return session
+
+    def must_be_trusted(self, asked: Asked) -> None:
+        """Apps send no Origin, and our own pages are at our host. Raises RefusedError."""
+        if asked.origin is None or asked.origin in self._origins:
+            return
+        if not asked.host or asked.origin.partition("://")[2] != asked.host:
+            raise self._refused(kinds.FORBIDDEN, "Pages of this origin are not served.")
+
+    def open(self, address: str, carrier: Carrier | None = None) -> Session:
+        """A new session, which its client has yet to be told of (`greeting`)."""
+        session = Session(self, address, carrier)
+        session.upper = self._speak(session)
+        self.sessions[session.id] = session
+        self._addresses[address] += 1
+        self.figures.opened += 1
+        self._pings.add(session)
+        self._silent.add(session)
+        return session
+
+    def greeting(self, session: Session) -> Message:
+        """The first packet of a session."""
+        told = {
+            "sid": session.id,
+            "upgrades": [WEBSOCKET] if session.is_polled else [],
+            "pingInterval": round(self.limits.ping_interval * 1000),
+            "pingTimeout": round(self.limits.ping_timeout * 1000),
+            "maxPayload": self.limits.payload,
+        }
+        return Message(OPEN_UP + msgspec.json.encode(told))
+
+    def answered(self, session: Session) -> None:
+        """A pong has come."""
+        if session.pong_due:
+            session.pong_due = 0.0
+            self._pings.add(session)
+
+    def ended(self, session: Session, reason: str) -> None:
+        """It is over, and counts no more."""
+        self.sessions.pop(session.id, None)
+        self.figures.closed[reason] += 1
+        self._addresses[session.address] -= 1
+        if not self._addresses[session.address]:
+            del self._addresses[session.address]
+
+    def drain(self) -> None:
+        """Let nobody in any more, and have those who are here leave, but not all at once: they
+        will be at another server's door a moment later."""
+        if self._is_leaving:
+            return
+        self._is_leaving = True
+        loop = asyncio.get_running_loop()
+        for session in self.sessions.values():
+            after = random.uniform(0, self.limits.drain)
+            loop.call_later(after, session.close, _GOING_AWAY, CloseCode.GOING_AWAY)
+
+    def close(self) -> None:
+        """End what is left."""
+        self._is_leaving = True
+        for session in list(self.sessions.values()):
+            session.close(_GOING_AWAY, CloseCode.GOING_AWAY)
+        for queue in (self._pings, self._pongs, self._silent):
+            queue.close()
+
+    def refuse(self, kind: Kind) -> None:
+        """Count a refusal."""
+        self.figures.refused[kind.name] += 1
+
+    def _must_have_room(self, asked: Asked) -> None:
+        if asked.method != "GET":
+            raise self._refused(kinds.INVALID_REQUEST, "A session begins with GET.")
+        if self._is_leaving:
+            raise self._refused(kinds.UNAVAILABLE, "This server is about to stop.")
+        if len(self.sessions) >= self.limits.sessions:
+            raise self._refused(kinds.OVERLOADED, "This server has all the sessions it takes.")
+        if self._addresses[asked.address] >= self.limits.sessions_an_address:
+            raise self._refused(kinds.OVERLOADED, "Too many sessions come from this address.")
+
+    def _refused(self, kind: Kind, detail: str) -> RefusedError:
+        self.refuse(kind)
+        return RefusedError(kind, detail)
+
+    def _ping(self, session: Session) -> None:
+        session.pong_due = asyncio.get_running_loop().time() + self.limits.ping_timeout
+        self._pongs.add(session)
+        session.send(PING)
+
+    def _missed(self, session: Session) -> None:
+        # It may have been pinged again meanwhile.
+        if 0 < session.pong_due <= asyncio.get_running_loop().time():
+            session.close("ping timeout")
+
+    def _unheard(self, session: Session) -> None:
+        if not session.upper.is_wanted:
+            session.close("connect timeout")
+
+
+class Queue:
+    """Sessions in the order in which something is due for them, with one timer for all."""
+
+    def __init__(self, seconds: float, act: Callable[[Session], None]) -> None:
+        self._seconds = seconds
+        self._act = act
+        self._due: deque[tuple[float, Session]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, session: Session) -> None:
+        """`act` on it in so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._due.append((loop.time() + self._seconds, session))
+        if self._timer is None:
+            self._timer = loop.call_at(self._due[0][0], self._turn)
+
+    def close(self) -> None:
+        """Forget all of them."""
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        while self._due and (self._due[0][0] <= now or self._due[0][1].is_closed):
+            _, session = self._due.popleft()
+            if not session.is_closed:
+                self._act(session)
+        # uvloop counts whole milliseconds.
+        self._timer = (
+            loop.call_at(max(self._due[0][0], now + 0.001), self._turn) if self._due else None
+        )
+
+
+def _query(text: str) -> dict[str, str]:
+    """The first value of each field; nothing where there is more than anybody sends."""
+    if len(text) > _MOST_QUERY:
+        return {}
+    try:
+        fields = parse_qs(text, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items()}

@@ -1,0 +1,244 @@
+"""WebSockets in uvicorn's place: its `--ws` protocol, without a task or a queue a connection."""
+
+import asyncio
+import base64
+import hashlib
+from asyncio import AbstractEventLoop, BaseTransport, Transport
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from litestar import Litestar
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.server import ServerState
+
+from bff.edge import kinds, problems
+from bff.edge.kinds import Kind
+from bff.realtime.asgi import is_ours
+from bff.realtime.codec import Message
+from bff.realtime.engine import Asked, Engine, RefusedError
+from bff.realtime.frames import CloseCode, FrameError, Opcode, Reader, closing, frame
+from bff.realtime.session import TOO_SLOW, Session, Waiting
+
+ENGINE: Final = "engine"
+"""Where the application's state has the engine."""
+# Bytes that wait in the socket's own buffer; what is more waits with us, where it is counted.
+_BUFFER: Final = 64 * 1024
+# For a client to take what it was sent, and to close in its turn.
+_LINGER_SECONDS: Final = 5.0
+_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
+_VERSION: Final = "13"
+_KEY_CHARACTERS: Final = 24
+
+
+class WebSocket(asyncio.Protocol):
+    """A connection, from the head of its handshake on: a carrier of its session."""
+
+    engine: Engine | None = None
+    """Of whoever serves no application that has one."""
+
+    __slots__ = (
+        "_address",
+        "_connections",
+        "_engine",
+        "_is_closed",
+        "_linger",
+        "_loop",
+        "_reader",
+        "_session",
+        "_transport",
+        "_waiting",
+        "_write",
+    )
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # noqa: ARG002
+        _loop: AbstractEventLoop | None = None,
+    ) -> None:
+        self._engine = self.engine or engine_of(config)
+        self._connections = server_state.connections
+        self._loop = _loop or asyncio.get_running_loop()
+        self._session: Session | None = None
+        self._reader: Reader | None = None
+        self._waiting: Waiting | None = None
+        self._linger: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    # Of the transport
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        # uvloop's are Transports by their methods only.
+        self._transport = cast("Transport", transport)
+        self._write = self._transport.write
+        address = get_remote_addr(self._transport)
+        self._address = address[0] if address else ""
+        self._connections.add(self)  # type: ignore[arg-type]
+        self._transport.set_write_buffer_limits(high=_BUFFER)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._is_closed = True
+        self._connections.discard(self)
+        if self._linger is not None:
+            self._linger.cancel()
+        if self._session is not None:
+            self._session.lost(self)
+            self._session = None
+
+    def eof_received(self) -> bool | None:
+        return None
+
+    def pause_writing(self) -> None:
+        if self._waiting is None:
+            self._waiting = Waiting()
+
+    def resume_writing(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not self._is_closed:
+            self._write(b"".join([each.frame for each in waiting.take()]))
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_closed:
+            return
+        if self._reader is None:
+            self._handshake(data)
+            return
+        try:
+            for opcode, payload in self._reader.feed(data):
+                self._received(opcode, payload)
+        except FrameError as error:
+            self._fail(error.code)
+
+    def shutdown(self) -> None:
+        """The server stops, as uvicorn tells each connection."""
+        if self._engine is not None:
+            self._engine.drain()
+
+    # Of the session
+
+    def send(self, message: Message) -> None:
+        if self._is_closed:
+            return
+        if self._waiting is None:
+            self._write(message.frame)
+        elif not self._waiting.add(message) and self._session is not None:
+            # Nothing of it would arrive in order, so nothing of it is sent.
+            self._waiting = None
+            self._session.close(TOO_SLOW, CloseCode.TRY_AGAIN)
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        if self._is_closed:
+            return
+        if self._waiting is not None:
+            self._write(b"".join([each.frame for each in self._waiting.take()]))
+        self._is_closed = True
+        self._write(closing(code, reason))
+        self._transport.close()
+        # It waits, with its buffer, for a client that reads no more.
+        self._linger = self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
+
+    def _received(self, opcode: Opcode, payload: bytes) -> None:
+        session = self._session
+        if self._is_closed:
+            return
+        if opcode is Opcode.CLOSE:
+            self.close(CloseCode.NORMAL)
+        elif opcode is Opcode.PING:
+            # Who sends many and reads none has them all answered by one, at the end.
+            if self._waiting is None:
+                self._write(frame(Opcode.PONG, payload))
+        elif session is None or opcode is Opcode.PONG:
+            pass
+        elif opcode is Opcode.BINARY:
+            session.binary_over(self, payload)
+        else:
+            try:
+                text = payload.decode()
+            except UnicodeDecodeError:
+                raise FrameError(CloseCode.NOT_UTF8) from None
+            session.text_over(self, text)
+
+    def _fail(self, code: CloseCode) -> None:
+        session, self._session = self._session, None
+        self.close(code)
+        if session is not None:
+            session.lost(self, "payload too large" if code is CloseCode.TOO_BIG else "parse error")
+
+    # Of the handshake
+
+    def _handshake(self, data: bytes) -> None:
+        line, headers = _head(data)
+        method, target, *_ = line.split(" ")
+        path, _, query = target.partition("?")
+        try:
+            engine = self._engine
+            if engine is None or not is_ours(path):
+                raise RefusedError(kinds.NOT_FOUND, "No sockets are served here.")
+            asked = Asked(
+                method,
+                query,
+                self._address,
+                is_websocket=True,
+                host=headers.get("host", ""),
+                origin=headers.get("origin"),
+            )
+            session = engine.session(asked)
+            key = _key(method, headers)
+        except RefusedError as error:
+            self._refuse(error.kind, error.detail)
+            return
+        self._write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n\r\n" % key
+        )
+        self._reader = Reader(engine.limits.payload)
+        if session is None:
+            session = engine.open(asked.address, self)
+            self.send(engine.greeting(session))
+        elif not session.joined(self):
+            self.close(CloseCode.PROTOCOL_ERROR)
+            return
+        self._session = session
+
+    def _refuse(self, kind: Kind, detail: str) -> None:
+        body = problems.details(kind, detail)
+        phrase = HTTPStatus(kind.status).phrase.encode()
+        self._write(
+            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
+            b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b"
+            % (kind.status, phrase, problems.MEDIA_TYPE.encode(), len(body), body)
+        )
+        self._is_closed = True
+        self._transport.close()
+
+
+def engine_of(config: Config) -> Engine | None:
+    """The engine of the application that uvicorn serves, under what uvicorn wraps it in."""
+    application: Any = config.loaded_app
+    while application is not None and not isinstance(application, Litestar):
+        application = getattr(application, "app", None)
+    engine = None if application is None else application.state.get(ENGINE)
+    return engine if isinstance(engine, Engine) else None
+
+
+def _head(data: bytes) -> tuple[str, Mapping[str, str]]:
+    """The first line, and the headers by their names in lower case (uvicorn has bounded both)."""
+    line, *lines = data.decode("latin-1").split("\r\n")
+    headers = {}
+    for each in lines:
+        name, _, value = each.partition(":")
+        headers[name.lower()] = value.strip()
+    return line, headers
+
+
+def _key(method: str, headers: Mapping[str, str]) -> bytes:
+    """What proves that the handshake was understood (RFC 6455 4.2). Raises RefusedError."""
+    key = headers.get("sec-websocket-key", "")
+    is_right = method == "GET" and headers.get("sec-websocket-version") == _VERSION
+    if not is_right or len(key) != _KEY_CHARACTERS:
+        raise RefusedError(kinds.INVALID_REQUEST, "It is no handshake of a WebSocket.")
+    digest = hashlib.sha1(key.encode("latin-1") + _MAGIC, usedforsecurity=False).digest()
+    return base64.b64encode(digest)

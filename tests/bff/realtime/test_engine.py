@@ -1,0 +1,362 @@
+"""Engine.IO v4 as its document describes it, over both transports and both adapters."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bff.realtime.codec import Message
+from bff.realtime.engine import Engine, Limits
+from bff.realtime.figures import Figures
+from bff.realtime.session import Session
+from tests.bff.realtime.peer import ADAPTERS, OPEN, Peer, Place, serving, until
+
+QUICK = Limits(ping_interval=0.3, ping_timeout=0.2, connect_timeout=60, payload=10_000)
+
+
+class Echo:
+    """Sends back whatever comes."""
+
+    is_wanted = True
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def text(self, data: str) -> None:
+        self._session.send(Message(b"4" + data.encode()))
+
+    def binary(self, data: bytes) -> None:
+        self._session.send(Message(data, is_binary=True))
+
+    def closed(self, reason: str) -> None:
+        pass
+
+
+@pytest.fixture(params=ADAPTERS)
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    engine = Engine(Echo, Figures(), QUICK, origins=["https://shop.example"])
+    async with serving(engine, request.param) as place:
+        yield place
+
+
+async def spoken(peer: Peer) -> str:
+    """The next packet but pings, which are answered."""
+    while (packet := await peer.text()) == "2":
+        peer.write("3")
+    return packet
+
+
+async def upgraded(place: Place) -> tuple[Peer, str]:
+    sid = await place.polled()
+    peer = await place.websocket(f"&sid={sid}")
+    peer.write("2probe")
+    assert await peer.text() == "3probe"
+    peer.write("5")
+    return peer, sid
+
+
+async def test_a_session_opens_over_polling(place: Place) -> None:
+    answer = await place.client.get(f"{OPEN}polling")
+    assert answer.status_code == 200
+    assert answer.text[0] == "0"
+    greeting = json.loads(answer.text[1:])
+    assert greeting.pop("sid")
+    assert greeting == {
+        "upgrades": ["websocket"],
+        "pingInterval": 300,
+        "pingTimeout": 200,
+        "maxPayload": 10_000,
+    }
+
+
+async def test_a_session_opens_over_a_websocket(place: Place) -> None:
+    _, greeting = await place.opened()
+    assert greeting.pop("sid")
+    assert greeting == {
+        "upgrades": [],
+        "pingInterval": 300,
+        "pingTimeout": 200,
+        "maxPayload": 10_000,
+    }
+
+
+@pytest.mark.parametrize(
+    "query", ["EIO=3&transport=polling", "transport=polling", "EIO=4&transport=x", "EIO=4", ""]
+)
+async def test_a_wrong_query_opens_nothing(place: Place, query: str) -> None:
+    answer = await place.client.get(f"/socket.io/?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:comanda:problem:invalid-parameter"
+    _, status = await place.connect(f"/socket.io/?{query.replace('polling', 'w')}")
+    assert status in (400, 403)
+    assert not place.engine.sessions
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_no_other_method_opens_a_session(place: Place, method: str) -> None:
+    answer = await place.client.request(method, f"{OPEN}polling")
+    assert answer.status_code in (400, 405)
+    assert not place.engine.sessions
+
+
+async def test_an_unknown_session_is_refused(place: Place) -> None:
+    assert (await place.poll("nobody")).status_code == 400
+    _, status = await place.connect(f"{OPEN}websocket&sid=nobody")
+    assert status in (400, 403)
+
+
+async def test_a_packet_of_text_comes_back_from_a_poll(place: Place) -> None:
+    sid = await place.polled()
+    answer = await place.post(sid, "4hello €")
+    assert (answer.status_code, answer.text) == (200, "ok")
+    assert (await place.poll(sid)).text == "4hello €"
+
+
+async def test_several_packets_come_back_in_one_payload(place: Place) -> None:
+    sid = await place.polled()
+    body = "4one\x1ebAQIDBA==\x1e4three"
+    assert (await place.post(sid, body)).text == "ok"
+    assert (await place.poll(sid)).text == body
+
+
+@pytest.mark.parametrize("body", ["abc", "", "9", "4x\x1e", "b!!", b"\xff\xfe", "0", "2", "5"])
+async def test_a_payload_that_is_none_ends_the_session(place: Place, body: str | bytes) -> None:
+    sid = await place.polled()
+    poll = asyncio.create_task(place.poll(sid))
+    await asyncio.sleep(0.05)
+    assert (await place.post(sid, body)).status_code == 400
+    assert (await poll).text in ("1", "4x\x1e1", "4x")
+    assert (await place.poll(sid)).status_code == 400
+
+
+async def test_a_second_poll_at_once_ends_the_session(place: Place) -> None:
+    sid = await place.polled()
+    first = asyncio.create_task(place.poll(sid))
+    await asyncio.sleep(0.05)
+    assert (await place.poll(sid)).status_code == 400
+    assert (await first).text == "1"
+    assert (await place.poll(sid)).status_code == 400
+
+
+async def test_too_large_a_post_ends_the_session(place: Place) -> None:
+    sid = await place.polled()
+    assert (await place.post(sid, "4" + "x" * 10_000)).status_code == 413
+    assert (await place.poll(sid)).status_code == 400
+
+
+async def test_text_and_bytes_come_back_over_a_websocket(place: Place) -> None:
+    peer, _ = await place.opened()
+    peer.write("4hello €")
+    assert await spoken(peer) == "4hello €"
+    peer.write(b"\x01\x02\x03")
+    while (frame := await peer.read()) == (1, b"2"):
+        pass
+    assert frame == (2, b"\x01\x02\x03")
+
+
+async def test_a_message_in_fragments_is_one_message(place: Place) -> None:
+    peer, _ = await place.opened()
+    peer.write(b"4hel", 1, final=False)
+    peer.write(b"ping", 9)
+    peer.write(b"lo", 0, final=False)
+    peer.write(b"!", 0)
+    assert await peer.read() == (10, b"ping")
+    assert await spoken(peer) == "4hello!"
+
+
+@pytest.mark.parametrize("text", ["abc", "", "9", "0", "2", "5", "b"])
+async def test_a_packet_that_is_none_closes_a_websocket(place: Place, text: str) -> None:
+    peer, _ = await place.opened()
+    peer.write(text)
+    assert await peer.until_closed() in (1000, 1002, 1007)
+    assert not place.engine.sessions
+
+
+async def test_too_large_a_message_closes_a_websocket(place: Place) -> None:
+    peer, _ = await place.opened()
+    peer.write("4" + "x" * 10_001)
+    assert await peer.until_closed() == 1009
+    assert place.engine.figures.closed == {"payload too large": 1}
+
+
+async def test_polls_are_pinged(place: Place) -> None:
+    sid = await place.polled()
+    for _ in range(3):
+        assert (await place.poll(sid)).text == "2"
+        assert (await place.post(sid, "3")).text == "ok"
+
+
+async def test_websockets_are_pinged(place: Place) -> None:
+    peer, _ = await place.opened()
+    for _ in range(3):
+        assert await peer.text() == "2"
+        peer.write("3")
+
+
+async def test_who_is_polled_and_answers_no_ping_is_cut_off(place: Place) -> None:
+    sid = await place.polled()
+    assert (await place.poll(sid)).text == "2"
+    assert (await place.poll(sid)).text == "1"
+    assert (await place.poll(sid)).status_code == 400
+    assert place.engine.figures.closed == {"ping timeout": 1}
+
+
+async def test_who_answers_no_ping_over_a_websocket_is_cut_off(place: Place) -> None:
+    peer, _ = await place.opened()
+    assert await peer.until_closed() == 1000
+    assert place.engine.figures.closed == {"ping timeout": 1}
+
+
+async def test_a_polled_client_closes(place: Place) -> None:
+    sid = await place.polled()
+    poll = asyncio.create_task(place.poll(sid))
+    await asyncio.sleep(0.05)
+    assert (await place.post(sid, "1")).text == "ok"
+    assert (await poll).text == "6"
+    assert (await place.poll(sid)).status_code == 400
+    assert place.engine.figures.closed == {"client disconnect": 1}
+
+
+async def test_a_client_closes_over_a_websocket(place: Place) -> None:
+    peer, _ = await place.opened()
+    peer.write("1")
+    assert await peer.until_closed() == 1000
+    assert place.engine.figures.closed == {"client disconnect": 1}
+
+
+async def test_a_client_that_drops_its_websocket_is_gone(place: Place) -> None:
+    peer, _ = await place.opened()
+    peer.writer.transport.abort()
+    await until(lambda: not place.engine.sessions)
+    assert place.engine.figures.closed == {"transport close": 1}
+
+
+async def test_a_client_that_drops_its_poll_is_gone(place: Place) -> None:
+    sid = await place.polled()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(place.poll(sid), 0.05)
+    await until(lambda: not place.engine.sessions)
+    assert place.engine.figures.closed == {"transport close": 1}
+
+
+async def test_a_session_goes_over_from_polling_to_a_websocket(place: Place) -> None:
+    peer, sid = await upgraded(place)
+    peer.write("4hello")
+    assert await spoken(peer) == "4hello"
+    assert not place.engine.sessions[sid].is_polled
+
+
+async def test_a_poll_ends_when_the_session_is_about_to_go_over(place: Place) -> None:
+    sid = await place.polled()
+    poll = asyncio.create_task(place.poll(sid))
+    peer = await place.websocket(f"&sid={sid}")
+    peer.write("2probe")
+    assert await peer.text() == "3probe"
+    assert (await poll).text == "6"
+
+
+async def test_what_waited_for_a_poll_comes_over_the_websocket(place: Place) -> None:
+    sid = await place.polled()
+    peer = await place.websocket(f"&sid={sid}")
+    peer.write("2probe")
+    assert await peer.text() == "3probe"
+    body = f"4before\x1eb{b64encode(b'bytes').decode()}"
+    assert (await place.post(sid, body)).text == "ok"
+    peer.write("5")
+    assert await spoken(peer) == "4before"
+    assert await peer.read() == (2, b"bytes")
+
+
+async def test_a_session_stays_polled_whose_probe_is_dropped(place: Place) -> None:
+    sid = await place.polled()
+    peer = await place.websocket(f"&sid={sid}")
+    peer.write("2probe")
+    assert await peer.text() == "3probe"
+    peer.writer.transport.abort()
+    assert (await place.post(sid, "4still")).text == "ok"
+    bodies = [(await place.poll(sid)).text for _ in range(2)]
+    assert "4still" in bodies
+    again = await place.websocket(f"&sid={sid}")
+    again.write("2probe")
+    assert await again.text() == "3probe"
+
+
+@pytest.mark.parametrize("packet", ["5", "4hello", "2", b"bytes"])
+async def test_no_websocket_takes_a_session_over_unprobed(place: Place, packet: str) -> None:
+    sid = await place.polled()
+    peer = await place.websocket(f"&sid={sid}")
+    peer.write(packet)
+    assert await peer.until_closed() == 1002
+    assert place.engine.sessions[sid].is_polled
+
+
+async def test_polls_of_an_upgraded_session_are_refused(place: Place) -> None:
+    peer, sid = await upgraded(place)
+    peer.write("4a")
+    assert await spoken(peer) == "4a"
+    assert (await place.poll(sid)).status_code == 400
+    assert (await place.post(sid, "4b")).status_code == 400
+    peer.write("4c")
+    assert await spoken(peer) == "4c"
+
+
+async def test_a_second_websocket_of_an_upgraded_session_is_closed(place: Place) -> None:
+    peer, sid = await upgraded(place)
+    peer.write("4a")
+    assert await spoken(peer) == "4a"
+    other = await place.websocket(f"&sid={sid}")
+    assert await other.until_closed() == 1002
+    peer.write("4b")
+    assert await spoken(peer) == "4b"
+
+
+@pytest.mark.parametrize(
+    ("origin", "served"),
+    [
+        ("https://shop.example", True),
+        ("http://127.0.0.1:{port}", True),
+        ("https://evil.example", False),
+        ("http://127.0.0.1:1", False),
+        ("null", False),
+        ("http://[", False),
+    ],
+)
+async def test_pages_of_strangers_are_not_served(
+    place: Place, origin: str, *, served: bool
+) -> None:
+    told = {"origin": origin.format(port=place.port)}
+    answer = await place.client.get(f"{OPEN}polling", headers=told)
+    assert answer.status_code == (200 if served else 403)
+    _, status = await place.connect(f"{OPEN}websocket", told)
+    assert status == (101 if served else 403)
+    asked = await place.client.options(f"{OPEN}polling", headers=told)
+    assert asked.status_code == (204 if served else 403)
+    if served:
+        assert asked.headers["access-control-allow-origin"] == told["origin"]
+        assert answer.headers["access-control-allow-credentials"] == "true"
+
+
+async def test_sessions_of_one_address_and_of_all_are_bounded() -> None:
+    limits = Limits(sessions=3, sessions_an_address=2)
+    engine = Engine(Echo, Figures(), limits)
+    async with serving(engine, "ours") as place:
+        peers = [(await place.opened())[0] for _ in range(2)]
+        answer = await place.client.get(f"{OPEN}polling")
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "urn:comanda:problem:overloaded"
+        _, status = await place.connect(f"{OPEN}websocket")
+        assert status == 503
+        peers[0].write("1")
+        await peers[0].until_closed()
+        await place.opened()
+        # Of all, whoever asks.
+        engine.open("elsewhere")
+        assert (await place.client.get(f"{OPEN}polling")).status_code == 503
+
+
+async def test_what_is_not_the_engines_is_left_to_others(place: Place) -> None:
+    assert (await place.client.get("/socket.iox")).status_code == 404
+    _, status = await place.connect("/elsewhere?EIO=4&transport=websocket")
+    assert status in (403, 404, 500)
