@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, Text, Update, bindparam, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from domain.database import Database, Writer
+from domain.database import Database, Fence, Writer
 from domain.errors import UnavailableError
 from domain.model import OutboxEvent
+from domain.redis import AwayError
 from domain.sweeper import Kept
 
 log = logging.getLogger(__name__)
@@ -25,8 +28,38 @@ PATIENCE: Final = 50.0
 # Longer than that, so that nobody else takes up what is in hand; doubled each time it failed.
 PAUSE: Final = 60.0
 MOST_DOUBLINGS: Final = 4
+# Events that are told of at once, in their order.
+MOST_TOLD: Final = 500
+# Seconds until a process looks for what the one that wrote it has not told; and after a failure.
+LOOK: Final = 1.0
+AGAIN: Final = 0.25
+# What is older is no news: whoever was away asks for it (docs/realtime.md).
+NEWS: Final = timedelta(minutes=30)
 # For whoever asks afterwards what became of an event.
 KEPT: Final = Kept(OutboxEvent.delivered_at, timedelta(days=7))
+
+
+# One process at a time, and for no longer than that if it is frozen meanwhile.
+_ALONE: Final = select(
+    func.pg_advisory_xact_lock(func.hashtext("comanda: who tells")),
+    func.set_config("idle_in_transaction_session_timeout", "2000", True),
+)
+# The snapshot is taken before the position: what it shows was committed before there.
+_UNTOLD: Final = (
+    select(
+        OutboxEvent.id,
+        OutboxEvent.kind,
+        OutboxEvent.payload,
+        OutboxEvent.created_at,
+        literal_column("(pg_current_wal_insert_lsn() - '0/0')::bigint", BigInteger),
+    )
+    .where(
+        OutboxEvent.kind == func.any(bindparam("kinds", type_=ARRAY(Text))),
+        OutboxEvent.delivered_at.is_(None),
+    )
+    .order_by(OutboxEvent.id)
+    .limit(MOST_TOLD)
+)
 
 
 class Event(Struct, frozen=True):
@@ -37,6 +70,19 @@ class Event(Struct, frozen=True):
     payload: dict[str, Any]
     attempt: int
 
+
+class Told(Struct, frozen=True):
+    """A change, when it was made, and a fence: whoever has read so far has seen it."""
+
+    id: int
+    kind: str
+    payload: dict[str, Any]
+    at: datetime
+    fence: Fence
+
+
+Tell = Callable[[Sequence[Told]], Awaitable[None]]
+"""Tells of events, the oldest first; what it raises leaves all of them for later."""
 
 Handler = Callable[[Event], Awaitable[None]]
 """Sees to an event, which may come twice; what it raises leaves the event for later."""
@@ -89,6 +135,43 @@ class Outbox:
             return [Event(*row) for row in await database.change(taken)]
 
         return await self._database.write(take)
+
+    async def tell(self, kinds: Sequence[str], tell: Tell) -> int:
+        """Have the oldest events be told of that nobody was told of, in the order in which they
+        were written, and by one process at a time: of two about the same thing, the later one
+        never comes first. How many those were, at most MOST_TOLD.
+
+        They may come again, if that cannot be noted. Raises UnavailableError, and what `tell` does.
+        """
+
+        async def work(database: Writer) -> int:
+            await database.execute(_ALONE)
+            # A snapshot of its own: the one that told before this has noted it by now.
+            rows = await database.execute(_UNTOLD, {"kinds": list(kinds)})
+            events = [Told(*row) for row in rows]
+            if events:
+                await tell([each for each in events if each.at > _now() - NEWS])
+                await database.change(_told([each.id for each in events]))
+            return len(events)
+
+        return await self._database.write(work)
+
+    async def tell_again(self, kinds: Sequence[str], since: timedelta) -> None:
+        """What was told of so lately is told of once more: it may have been lost on its way.
+
+        Raises UnavailableError.
+        """
+        lately = (
+            update(OutboxEvent)
+            .where(OutboxEvent.kind.in_(kinds), OutboxEvent.delivered_at > func.now() - since)
+            .values(delivered_at=None)
+        )
+
+        async def work(database: Writer) -> None:
+            await database.execute(_ALONE)
+            await database.change(lately)
+
+        await self._database.write(work)
 
     async def delivered(self, event_id: int) -> None:
         """It needs no seeing to any more; where that cannot be noted, it is seen to once more."""
@@ -167,3 +250,76 @@ class Relay:
             log.log(level, "event %d, %s, attempt %d", *told, exc_info=error)
         else:
             await self._outbox.delivered(event.id)
+
+
+class Feed:
+    """Tells of every event of some kinds in its order: at once where the process that wrote it
+    says so, and from any process a moment later."""
+
+    def __init__(self, outbox: Outbox, kinds: Sequence[str], tell: Tell) -> None:
+        self._outbox = outbox
+        self._kinds = kinds
+        self._tell = tell
+        self._news = asyncio.Event()
+        self._lost = timedelta(0)
+        self._is_held_up = False
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Tell of what there is, now and from now on."""
+        self._running = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop; another process tells the rest."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    def hurry(self) -> None:
+        """Something has been written."""
+        self._news.set()
+
+    def again(self, since: timedelta) -> None:
+        """Tell once more of what was told of so lately."""
+        self._lost = max(self._lost, since)
+        self._news.set()
+
+    async def round(self) -> int:
+        """Tell of some; how many those were. Raises UnavailableError, and what telling does."""
+        if self._lost:
+            lost, self._lost = self._lost, timedelta(0)
+            try:
+                await self._outbox.tell_again(self._kinds, lost)
+            except UnavailableError:
+                self._lost = max(self._lost, lost)
+                raise
+        return await self._outbox.tell(self._kinds, self._tell)
+
+    async def _run(self) -> None:
+        while True:
+            self._news.clear()
+            try:
+                while await self.round() == MOST_TOLD:
+                    pass
+                self._is_held_up = False
+            except Exception as error:
+                if not self._is_held_up:
+                    log.warning("events wait to be told of: %s", error, exc_info=_unforeseen(error))
+                self._is_held_up = True
+                await asyncio.sleep(AGAIN)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._news.wait()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _unforeseen(error: Exception) -> Exception | None:
+    return None if isinstance(error, UnavailableError | AwayError) else error
+
+
+def _told(ids: Sequence[int]) -> Update:
+    return update(OutboxEvent).where(OutboxEvent.id.in_(ids)).values(delivered_at=func.now())

@@ -23,6 +23,9 @@ from domain.model.selection import Selection
 from domain.timeline import Part, Timeline
 
 CREATED: Final = "notification:created"
+"""Is pushed to the person's devices,"""
+TOLD: Final = "notification:told"
+"""and shown by those that watch."""
 
 
 _UNREAD: Final = ~model.Notification.is_read
@@ -44,9 +47,16 @@ _OWN: Final = Timeline(
 
 
 async def write(
-    writer: Writer, user_id: int, kind: str, title: str, body: str, order_id: int | None = None
+    writer: Writer,
+    user_id: int,
+    kind: str,
+    title: str,
+    body: str,
+    order_id: int | None = None,
+    version: int | None = None,
 ) -> int:
-    """Tell a person something in the transaction that makes it so; the notification's id.
+    """Tell a person something in the transaction that makes it so, of an order which `version` of
+    it; the notification's id.
 
     Of those that `Database.write` is told of, the person should be one.
     """
@@ -58,6 +68,8 @@ async def write(
     notification_id: int = written.scalar_one()
     payload = {"notificationId": notification_id, "userId": user_id}
     await writer.announce(CREATED, payload, at_once=True)
+    shown = {"kind": kind, "title": title, "body": body, "orderId": order_id, "version": version}
+    await writer.announce(TOLD, payload | shown)
     return notification_id
 
 

@@ -24,6 +24,5 @@ async def tell(writer: Writer, order: Order) -> None:
     # One from before there were codes has none.
     if order.status is OrderStatus.READY and order.pickup_code is not None:
         body = f"{body} Recógelo con el código {order.pickup_code}."
-    await notifications.write(
-        writer, order.user_id, f"order:{order.status}", f"Pedido {order.id}", body, order.id
-    )
+    kind, title = f"order:{order.status}", f"Pedido {order.id}"
+    await notifications.write(writer, order.user_id, kind, title, body, order.id, order.version)

@@ -33,6 +33,8 @@ _Before: TypeAlias = Row[int, int, OrderStatus, int]
 
 MOST_LINES: Final = 50
 MOST_OF_ONE: Final = 99
+CREATED: Final = "order:created"
+CHANGED: Final = "order:changed"
 # One in 20 is taken with 500 orders under way at one counter; then longer codes are tried.
 _CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST, SHORTEST + 1, SHORTEST + 2)
 # What comes to nothing gives back what it took.
@@ -68,9 +70,16 @@ def _now() -> datetime:
 class Ordering:
     """Changes of orders, each in one transaction with the stock and the money it moves."""
 
-    def __init__(self, database: Database, clock: Clock = _now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock = _now,
+        announced: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`announced` hears that there is something new in the outbox."""
         self._database = database
         self._clock = clock
+        self._announced = announced
 
     async def place(self, caller: Principal, basket: Basket, request: Once) -> Order:
         """A new order at the current prices, paid from the caller's wallet.
@@ -97,10 +106,12 @@ class Ordering:
             ]
             order = await _written(database, caller.id, basket.cafeteria_id, total, items)
             await wallet.pay(database, caller.id, order.id, total)
-            await _announce(database, "order:created", order)
+            await _announce(database, CREATED, order)
             return order
 
-        return await self._database.write(change, by=[caller.id])
+        placed = await self._database.write(change, by=[caller.id])
+        self._announced()
+        return placed
 
     async def move(
         self, caller: Principal, order_id: int, status: OrderStatus, version: int
@@ -127,12 +138,14 @@ class Ordering:
                 quantities = {item.product_id: item.quantity for item in order.items}
                 await stock.put_back(database, quantities)
                 await wallet.refund(database, order.user_id, order_id)
-            await _announce(database, "order:changed", order)
+            await _announce(database, CHANGED, order)
             if caller.id != order.user_id:
                 await order_notices.tell(database, order)
             return order
 
-        return await self._database.write(change, by=concerned)
+        moved = await self._database.write(change, by=concerned)
+        self._announced()
+        return moved
 
     async def _must_be_open(self, database: Writer, cafeteria_id: int) -> None:
         at = self._clock()
@@ -247,5 +260,7 @@ async def _announce(database: Writer, kind: str, order: Order) -> None:
         "cafeteriaId": order.cafeteria_id,
         "status": order.status.value,
         "version": order.version,
+        "totalMinor": order.total_minor,
+        "pickupCode": order.pickup_code,
     }
     await database.announce(kind, payload)

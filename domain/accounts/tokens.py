@@ -62,10 +62,17 @@ class AccessTokens:
 
     def verify(self, token: str) -> Principal:
         """The principal a token was issued to; CredentialsError when it proves nothing."""
+        return self.proof(token)[0]
+
+    def proof(self, token: str) -> tuple[Principal, int]:
+        """The principal, and the second (since 1970) until which the token proves it.
+
+        Raises CredentialsError.
+        """
         known = self._known.get(token)
         # As PyJWT has it: at that second it is over.
         if known is not None and time.time() < known[1]:
-            return known[0]
+            return known
         try:
             claims = jwt.decode(
                 token,
@@ -80,8 +87,9 @@ class AccessTokens:
             )
         except (jwt.InvalidTokenError, KeyError, ValueError) as error:
             raise CredentialsError("The access token is not valid, or no longer.") from error
-        self._remember(token, principal, int(claims["exp"]))
-        return principal
+        expires_at = int(claims["exp"])
+        self._remember(token, principal, expires_at)
+        return principal, expires_at
 
     def _remember(self, token: str, principal: Principal, expires_at: int) -> None:
         if len(self._known) >= _MOST_KNOWN:

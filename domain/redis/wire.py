@@ -35,14 +35,20 @@ class AwayError(Exception):
 class Wire:
     """One connection (RESP3) with any number of commands under way; it is opened once.
 
-    `pushed` is given what the server sends unasked.
+    `pushed` is given what the server sends unasked. Where a command may block, `patience` is
+    longer than it does.
     """
 
     def __init__(
-        self, connection: AbstractConnection, pushed: Callable[[list[Any]], None] | None = None
+        self,
+        connection: AbstractConnection,
+        pushed: Callable[[list[Any]], None] | None = None,
+        *,
+        patience: float | None = None,
     ) -> None:
         self._connection = connection
         self._pushed = pushed
+        self._patience = patience
         self._unsent: list[bytes] = []
         self._asked = asyncio.Event()
         self._pending: deque[asyncio.Future[Any]] = deque()
@@ -154,8 +160,9 @@ class Wire:
         while True:
             owed, received = len(self._pending), self._received
             began = time.monotonic()
-            await asyncio.sleep(PATIENCE)
-            was_late = time.monotonic() - began > 1.5 * PATIENCE
+            patience = self._patience or PATIENCE
+            await asyncio.sleep(patience)
+            was_late = time.monotonic() - began > 1.5 * patience
             # Where this process was late itself, the replies may lie there unread.
             if owed and self._received == received and not was_late:
                 for _ in range(_TURNS):

@@ -1,6 +1,8 @@
 """What a crash or a failure leaves in the outbox is seen to, once it is anybody's."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -8,7 +10,8 @@ import pytest
 
 from domain import events, sweeper
 from domain.database import Cluster, Database, Limits
-from domain.events import Event, Outbox, Relay
+from domain.events import Event, Feed, Outbox, Relay, Told
+from domain.redis import AwayError
 from domain.sweeper import sweep
 from tests.serving import Proxy
 
@@ -143,3 +146,139 @@ async def test_a_relay_waits_for_a_database_that_is_away(
     await relay.close()
     await cluster.close()
     await proxy.down()
+
+
+async def written(connection: asyncpg.Connection, kind: str, n: int, ago: str = "0 s") -> int:
+    event: int = await connection.fetchval(
+        "INSERT INTO outbox (kind, payload, created_at)"
+        " VALUES ($1, jsonb_build_object('n', $2::int), now() - $3::text::interval) RETURNING id",
+        kind,
+        n,
+        ago,
+    )
+    return event
+
+
+async def test_events_are_told_once_in_the_order_in_which_they_were_written(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    told: list[Told] = []
+
+    async def tell(events: Sequence[Told]) -> None:
+        told.extend(events)
+
+    feed = Feed(Outbox(campus), ["a", "b"], tell)
+    for n, kind in enumerate(("b", "a", "other", "b")):
+        await written(connection, kind, n)
+    # What is of an hour ago is no news to anybody.
+    await written(connection, "a", 9, "1 hour")
+    assert await feed.round() == 4
+    assert [each.payload["n"] for each in told] == [0, 1, 3]
+    assert await feed.round() == 0
+    left = await connection.fetch("SELECT kind FROM outbox WHERE delivered_at IS NULL")
+    assert [row["kind"] for row in left] == ["other"]
+
+
+async def test_whoever_has_read_as_far_as_its_fence_has_seen_what_is_told(
+    campus: Database, cluster: Cluster, connection: asyncpg.Connection
+) -> None:
+    before = await connection.fetchval("SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint")
+    await written(connection, "a", 1)
+    fences: list[int] = []
+
+    async def tell(events: Sequence[Told]) -> None:
+        fences.extend(each.fence for each in events)
+
+    await Feed(Outbox(campus), ["a"], tell).round()
+    assert before < fences[0] <= await cluster.look()
+
+
+async def test_what_could_not_be_told_comes_first_the_next_time(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    tries: list[list[int]] = []
+
+    async def tell(events: Sequence[Told]) -> None:
+        tries.append([each.payload["n"] for each in events])
+        if len(tries) == 1:
+            raise AwayError("no Redis")
+
+    feed = Feed(Outbox(campus), ["a"], tell)
+    await written(connection, "a", 1)
+    with pytest.raises(AwayError):
+        await feed.round()
+    await written(connection, "a", 2)
+    await feed.round()
+    assert tries == [[1], [1, 2]]
+
+
+async def test_two_processes_never_tell_at_once(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    told: list[int] = []
+    telling, going_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(events: Sequence[Told]) -> None:
+        telling.set()
+        await going_on.wait()
+        told.extend(each.payload["n"] for each in events)
+
+    async def tell(events: Sequence[Told]) -> None:
+        told.extend(each.payload["n"] for each in events)
+
+    await written(connection, "a", 1)
+    first = asyncio.create_task(Feed(Outbox(campus), ["a"], slowly).round())
+    await telling.wait()
+    await written(connection, "a", 2)
+    second = asyncio.create_task(Feed(Outbox(campus), ["a"], tell).round())
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while not await connection.fetchval(waiting):
+        pass
+    going_on.set()
+    await asyncio.gather(first, second)
+    assert told == [1, 2]
+
+
+async def test_what_was_told_lately_is_told_again_and_what_was_not_is_left(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    told: list[int] = []
+
+    async def tell(events: Sequence[Told]) -> None:
+        told.extend(each.payload["n"] for each in events)
+
+    feed = Feed(Outbox(campus), ["a"], tell)
+    for n in (1, 2):
+        event = await written(connection, "a", n)
+        await feed.round()
+    await connection.execute(
+        "UPDATE outbox SET delivered_at = now() - interval '20 s' WHERE id < $1", event
+    )
+    feed.again(timedelta(seconds=10))
+    await feed.round()
+    assert told == [1, 2, 2]
+
+
+async def test_a_feed_is_hurried_and_looks_for_what_others_have_left(
+    campus: Database, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: asyncio.Queue[int] = asyncio.Queue()
+
+    async def tell(events: Sequence[Told]) -> None:
+        for each in events:
+            told.put_nowait(each.payload["n"])
+
+    monkeypatch.setattr(events, "LOOK", 0.01)
+    feed = Feed(Outbox(campus), ["a"], tell)
+    feed.start()
+    async with asyncio.timeout(30):
+        await written(connection, "a", 1)
+        assert await told.get() == 1
+        monkeypatch.setattr(events, "LOOK", 3600.0)
+        await written(connection, "a", 2)
+        feed.hurry()
+        assert await told.get() == 2
+    await feed.close()

@@ -60,9 +60,21 @@ async def test_a_notification_and_its_event_are_there_with_the_change_or_not_at_
     (found,) = (await Notifications(campus).listed(her, chosen, ALL)).rows
     assert tuple(found) == (key, "order:ready", "Pedido 7", "Listo.", None, False)
     # Nobody sees to it but the relay, so there is nobody to wait for.
-    (event,) = await connection.fetch("SELECT kind, payload, due_at <= now() AS due FROM outbox")
+    event, shown = await connection.fetch(
+        "SELECT kind, payload, due_at <= now() AS due FROM outbox ORDER BY id"
+    )
     assert (event["kind"], event["due"]) == ("notification:created", True)
-    assert json.loads(event["payload"]) == {"notificationId": key, "userId": her.id}
+    told = {"notificationId": key, "userId": her.id}
+    assert json.loads(event["payload"]) == told
+    # And with all that there is to show, for those that watch.
+    assert shown["kind"] == "notification:told"
+    assert json.loads(shown["payload"]) == told | {
+        "kind": "order:ready",
+        "title": "Pedido 7",
+        "body": "Listo.",
+        "orderId": None,
+        "version": None,
+    }
 
 
 async def test_everyone_lists_and_marks_their_own_notifications_only(

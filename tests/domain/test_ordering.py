@@ -111,6 +111,8 @@ async def test_the_total_is_the_servers_sum_and_stock_and_money_are_taken(
         "cafeteriaId": PLACE,
         "status": "created",
         "version": 1,
+        "totalMinor": total,
+        "pickupCode": order.pickup_code,
     }
     assert sorted(void["cache_tags"]) == [f"product-{first['id']}", f"product-{second['id']}"]
 

@@ -19,9 +19,14 @@ from domain.push import Outcome, Push, Pushes, RecordedPushes
 from tests.fcm import Answer, Google, key_file, refusal, serving
 
 REGISTER = "INSERT INTO devices (user_id, token, platform) VALUES ($1, $2, $3)"
-AGAIN = "UPDATE outbox SET due_at = now(), delivered_at = NULL"
-LEFT = "SELECT count(*) FROM outbox WHERE delivered_at IS NULL"
-DUE_IN = "SELECT extract(epoch FROM due_at - now())::float8 FROM outbox WHERE delivered_at IS NULL"
+AGAIN = "UPDATE outbox SET due_at = now(), delivered_at = NULL WHERE kind = 'notification:created'"
+LEFT = """
+SELECT count(*) FROM outbox WHERE delivered_at IS NULL AND kind = 'notification:created'
+"""
+DUE_IN = """
+SELECT extract(epoch FROM due_at - now())::float8
+  FROM outbox WHERE delivered_at IS NULL AND kind = 'notification:created'
+"""
 
 
 @pytest.fixture
