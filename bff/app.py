@@ -31,6 +31,9 @@ from bff.operations.drain import Drain
 from bff.operations.figures import Figures
 from bff.operations.logs import AccessLog
 from bff.operations.readiness import Probes
+from bff.realtime.asgi import Sockets
+from bff.realtime.live import Live
+from bff.realtime.websocket import ENGINE
 from bff.representation.answers import Answer
 from bff.representation.pages import Cursors
 from bff.representation.shared import Ready, Shared
@@ -146,6 +149,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def picture_changed(event: Event) -> None:
         await intake.see_to(PictureChange.of(event))
 
+    order_history = OrderHistory(database)
+    order_changes = OrderChanges(database, lambda: cache.changes.generation)
+    live = Live(nodes, outbox, tokens, order_history, origins=settings.cors_origins)
+    cache.changes.listeners.append(live.orders.invalidated)
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
     sweeper = Sweeper(database, [idempotency.KEPT, events.KEPT])
     pusher = _pusher(settings)
@@ -181,7 +188,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "menu_changes": MenuChanges(database),
         "cafeterias": Cafeterias(database, cache),
         "cafeteria_changes": CafeteriaChanges(database),
-        "ordering": Ordering(database),
+        "ordering": Ordering(database, announced=live.feed.hurry),
         "payments": payments,
         "wallets": Wallets(database),
         "accounts": Accounts(database, sessions),
@@ -191,8 +198,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "sessions": sessions,
         "notifications": Notifications(database),
         "devices": Devices(database),
-        "order_history": OrderHistory(database),
-        "order_changes": OrderChanges(database, lambda: cache.changes.generation),
+        "order_history": order_history,
+        "order_changes": order_changes,
         "reports": Reports(database),
         "origin": origin,
         "intake": intake,
@@ -218,6 +225,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await workers.start()
         for relay in relays:
             relay.start()
+        live.start()
         sweeper.start()
         product_sales.start()
         probes.start()
@@ -231,6 +239,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await probes.close()
             await product_sales.close()
             await sweeper.close()
+            await live.close()
             for relay in relays:
                 await relay.close()
             await pusher.close()
@@ -257,7 +266,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         request_class=ApiRequest,
         before_request=refuse_guesses,
         response_class=Answer,
-        state=State({"placeholder": _placeholder(settings)}),
+        state=State({"placeholder": _placeholder(settings), ENGINE: live.engine}),
         lifespan=[lifespan],
         request_max_body_size=MOST_BODY_BYTES,
         # Logging belongs to the process: the command line and uvicorn set it up.
@@ -272,7 +281,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route=Routes(app),
         most=settings.most_in_flight,
     )
-    app.asgi_handler = edge = Edge(
+    edge = Edge(
         Shortcut(Fenced(limited, cluster.knows), origin.answers),
         clients=_clients(settings),
         hosts=settings.hosts,
@@ -289,6 +298,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_database(cluster),
     ]
     figures.gauges.append(lambda: sources.in_flight(edge))
+    app.asgi_handler = Sockets(edge, live.engine)
     return app
 
 

@@ -75,7 +75,7 @@ def _run(host: str, port: int, workers: int) -> None:
         workers=workers,
         loop="uvloop",
         http="bff.edge.protocol:BoundedProtocol",
-        ws="none",
+        ws="bff.realtime.websocket:WebSocket",
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_worker_healthcheck=_HANGING_SECONDS,

@@ -19,6 +19,8 @@ from bff.realtime.session import Carrier, Session, Upper
 
 POLLING: Final = "polling"
 WEBSOCKET: Final = "websocket"
+ANY: Final = "*"
+"""Of the origins: whatever page it is."""
 _GOING_AWAY: Final = "server shutting down"
 _MOST_QUERY: Final = 1024
 _MOST_FIELDS: Final = 16
@@ -108,7 +110,7 @@ class Engine:
 
     def must_be_trusted(self, asked: Asked) -> None:
         """Apps send no Origin, and our own pages are at our host. Raises RefusedError."""
-        if asked.origin is None or asked.origin in self._origins:
+        if asked.origin is None or not self._origins.isdisjoint((asked.origin, ANY)):
             return
         if not asked.host or asked.origin.partition("://")[2] != asked.host:
             raise self._refused(kinds.FORBIDDEN, "Pages of this origin are not served.")
@@ -168,10 +170,6 @@ class Engine:
         for queue in (self._pings, self._pongs, self._silent):
             queue.close()
 
-    def refuse(self, kind: Kind) -> None:
-        """Count a refusal."""
-        self.figures.refused[kind.name] += 1
-
     def _must_have_room(self, asked: Asked) -> None:
         if asked.method != "GET":
             raise self._refused(kinds.INVALID_REQUEST, "A session begins with GET.")
@@ -183,7 +181,7 @@ class Engine:
             raise self._refused(kinds.OVERLOADED, "Too many sessions come from this address.")
 
     def _refused(self, kind: Kind, detail: str) -> RefusedError:
-        self.refuse(kind)
+        self.figures.refused[kind.name] += 1
         return RefusedError(kind, detail)
 
     def _ping(self, session: Session) -> None:

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from bff.edge import kinds, problems
@@ -13,6 +13,7 @@ from bff.edge.kinds import Kind as Problem
 from bff.realtime import packets
 from bff.realtime.codec import Message, PacketError
 from bff.realtime.engine import RefusedError
+from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode
 from bff.realtime.packets import Kind, Packet
 from bff.realtime.rooms import Rooms
@@ -28,7 +29,7 @@ BURST: Final = 50.0
 _PATIENCE: Final = 100.0
 # Events of a socket that wait while one is being seen to.
 MOST_WAITING: Final = 32
-MOST_NAMESPACES: Final = 8
+LEFT: Final = "client namespace disconnect"
 
 
 class Namespace(Protocol):
@@ -43,7 +44,7 @@ class Namespace(Protocol):
         """See to an event; what is returned acknowledges it, and so does RefusedError."""
 
     def left(self, socket: "Socket", reason: str, /) -> None:
-        """It is gone, and out of all rooms."""
+        """It is gone, and about to be out of all rooms."""
 
 
 class Socket:
@@ -219,8 +220,8 @@ class Connection:
         """It is none of ours any more."""
         if self.sockets.pop(socket.name, None) is not None:
             namespace = self.namespace(socket.name)
-            namespace.rooms.leave_all(socket)
             namespace.left(socket, reason)
+            namespace.rooms.leave_all(socket)
 
     def _take(self, packet: Packet) -> None:
         if packet.kind is Kind.CONNECT:
@@ -229,12 +230,11 @@ class Connection:
         socket = self.sockets.get(packet.namespace)
         if packet.kind is Kind.DISCONNECT:
             if socket is not None:
-                self.part(socket, "client namespace disconnect")
+                self.part(socket, LEFT)
             return
         if socket is None or not socket.is_there:
             raise PacketError("It is not connected to that namespace.")
         if packet.kind is Kind.EVENT:
-            self._server.received(packet)
             socket.take(packet, self._bucket)
             if self._bucket.left < -_PATIENCE:
                 self.session.close("too many events", CloseCode.POLICY)
@@ -279,15 +279,9 @@ class Connection:
 class SocketServer:
     """The namespaces that there are; `speak` is what an engine asks for each session."""
 
-    def __init__(
-        self,
-        namespaces: Mapping[str, Namespace],
-        received: Callable[[str], None] = lambda _: None,
-        refused: Callable[[Problem], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, namespaces: Mapping[str, Namespace], figures: Figures) -> None:
         self.namespaces = namespaces
-        self.refused = refused
-        self._received = received
+        self._figures = figures
         self._tasks: set[asyncio.Task[None]] = set()
 
     def speak(self, session: Session) -> Upper:
@@ -300,9 +294,9 @@ class SocketServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def received(self, packet: Packet) -> None:
-        """Count an event."""
-        self._received(packet.data[0])
+    def refused(self, kind: Problem) -> None:
+        """Count a refusal."""
+        self._figures.refused[kind.name] += 1
 
     async def close(self) -> None:
         """Break off what is under way."""

@@ -57,7 +57,7 @@ def main() -> Echoes:
 
 @pytest.fixture
 def server(main: Echoes) -> SocketServer:
-    return SocketServer({"/": main, "/custom": Echoes()})
+    return SocketServer({"/": main, "/custom": Echoes()}, Figures())
 
 
 @pytest.fixture(params=ADAPTERS)

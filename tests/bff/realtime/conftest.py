@@ -1,0 +1,108 @@
+"""The application in two processes, people who may see some of its orders, and their phones."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from bff.settings import Settings
+from imaging.shelves import Shelves
+from infra.demo.campus import PASSWORD
+from tests.bff.realtime.clients import Clients, clients
+from tests.serving import environment, free_port, until_healthy, uvicorn
+
+PROCESSES: Final = 2
+
+
+@contextmanager
+def running(settings: Settings, ports: Sequence[int], **more: str) -> Iterator[list[str]]:
+    """The application at each of these ports; the URLs."""
+    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"} | more
+    processes = [subprocess.Popen(uvicorn(port), env=given) for port in ports]
+    try:
+        yield [f"http://127.0.0.1:{port}" for port in ports]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+@pytest.fixture
+async def servers(settings: Settings, shelves: Shelves) -> AsyncIterator[list[str]]:
+    """The URLs of two processes that share everything but their sockets."""
+    with running(settings, [free_port() for _ in range(PROCESSES)]) as urls:
+        await asyncio.gather(*map(until_healthy, urls))
+        yield urls
+
+
+@pytest.fixture
+async def phones() -> AsyncIterator[Clients]:
+    """Clients as they come from npm."""
+    async with clients() as made:
+        yield made
+
+
+class Person:
+    """Somebody who is logged in."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.token = token
+        self.auth = {"token": token}
+        self._url = url
+        self._headers = {"authorization": f"Bearer {token}"}
+
+    @classmethod
+    async def at(cls, url: str, account: str) -> "Person":
+        credentials = {"email": f"{account}@campus.example", "password": PASSWORD}
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+            answer = await client.post("/auth/login", json=credentials)
+        assert answer.status_code == 200, answer.text
+        return cls(url, answer.json()["accessToken"])
+
+    async def order(self, product: int) -> dict[str, Any]:
+        """A new order of theirs at the first cafeteria."""
+        basket = {"cafeteriaId": 1, "items": [{"productId": product, "quantity": 1}]}
+        return await self._post("/api/orders", basket)
+
+    async def move(self, order: dict[str, Any], status: str) -> dict[str, Any]:
+        """The order in its next state."""
+        path = f"/api/orders/{order['id']}/status"
+        return await self._post(path, {"status": status, "version": order["version"]})
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = self._headers | {"idempotency-key": uuid4().hex}
+        async with httpx.AsyncClient(base_url=self._url, trust_env=False, timeout=30) as client:
+            answer = await client.post(path, json=body, headers=headers)
+        assert answer.status_code in (200, 201), answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+
+@pytest.fixture
+async def student(servers: list[str]) -> Person:
+    return await Person.at(servers[0], "student1")
+
+
+@pytest.fixture
+async def stranger(servers: list[str]) -> Person:
+    return await Person.at(servers[0], "student2")
+
+
+@pytest.fixture
+async def staff(servers: list[str]) -> Person:
+    """Of the first cafeteria."""
+    return await Person.at(servers[1], "staff1")
+
+
+@pytest.fixture
+async def product(servers: list[str]) -> int:
+    """Something that the first cafeteria has."""
+    async with httpx.AsyncClient(base_url=servers[0], trust_env=False) as client:
+        products = (await client.get("/api/products")).json()["data"]
+    return next(int(each["id"]) for each in products if each["cafeteriaId"] == 1)
