@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import itertools
 import json
 import shutil
 import subprocess
@@ -42,6 +43,7 @@ class Clients:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count()
         self._told: defaultdict[str, list[tuple[str, list[Any]]]] = defaultdict(list)
         self._more = asyncio.Event()
 
@@ -79,6 +81,16 @@ class Clients:
                 self._more.clear()
                 await self._more.wait()
 
+    async def following(self, name: str, event: str) -> Any:
+        """What happened next, which is that."""
+        async with asyncio.timeout(PATIENCE):
+            while not self._told[name]:
+                self._more.clear()
+                await self._more.wait()
+        happened, arguments = self._told[name].pop(0)
+        assert happened == event, (happened, arguments)
+        return arguments[0]
+
     def seen(self, name: str) -> list[str]:
         """The names of what has happened to it that nobody has looked at."""
         return [event for event, _ in self._told[name]]
@@ -103,7 +115,7 @@ class Clients:
 
     async def _do(self, what: str, **more: Any) -> Any:
         assert self._process.stdin is not None
-        number = len(self._asked) + id(more)
+        number = next(self._numbers)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         line = json.dumps({"id": number, "do": what, **more})
         self._process.stdin.write(line.encode() + b"\n")
