@@ -108,10 +108,13 @@ def masked(data: bytes, opcode: int, *, final: bool = True) -> bytes:
 class Place:
     """A server on loopback, and clients of it."""
 
-    def __init__(self, port: int, engine: Engine, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, port: int, engine: Engine, client: httpx.AsyncClient, server: uvicorn.Server
+    ) -> None:
         self.port = port
         self.engine = engine
         self.client = client
+        self._server = server
         self._peers: list[Peer] = []
 
     async def connect(
@@ -121,6 +124,15 @@ class Place:
         peer, status = await Peer.connect(self.port, target, headers)
         self._peers.append(peer)
         return peer, status
+
+    @property
+    def connections(self) -> int:
+        """As many as the server has open."""
+        return len(self._server.server_state.connections)
+
+    def stop(self) -> None:
+        """Stop the server, as a signal does."""
+        self._server.should_exit = True
 
     async def leave(self) -> None:
         """Close whatever a test has left open."""
@@ -182,7 +194,7 @@ async def serving(engine: Engine, adapter: str) -> AsyncIterator[Place]:
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False
     ) as client:
-        place = Place(port, engine, client)
+        place = Place(port, engine, client, server)
         yield place
         await place.leave()
     engine.close()

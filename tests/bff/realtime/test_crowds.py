@@ -1,0 +1,100 @@
+"""Who reads too little, and what becomes of everybody when the server stops."""
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from bff.realtime.codec import Message
+from bff.realtime.engine import Engine, Limits
+from bff.realtime.figures import Figures
+from bff.realtime.frames import CloseCode
+from bff.realtime.session import MOST_WAITING
+from tests.bff.realtime.peer import ADAPTERS, OPEN, serving, until
+from tests.bff.realtime.test_engine import Echo
+
+LARGE: Final = Message(b"4" + b"x" * 32_000)
+# More than kernels keep for a connection, whose buffers grow to some megabytes.
+MUCH: Final = 1_000
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_who_does_not_read_is_cut_off_with_a_reason_and_holds_up_nobody(
+    adapter: str,
+) -> None:
+    engine = Engine(Echo, Figures())
+    async with serving(engine, adapter) as place:
+        slow, greeting = await place.opened()
+        slow.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        quick, _ = await place.opened()
+        idler = engine.sessions[greeting["sid"]]
+        (reader,) = (each for each in engine.sessions.values() if each is not idler)
+        for _ in range(MUCH):
+            idler.send(LARGE)
+            reader.send(LARGE)
+            assert await quick.read() == (1, LARGE.packet)
+        assert idler.is_closed
+        assert not reader.is_closed
+        assert engine.figures.closed == {"too slow": 1}
+        # When it reads again, it finds out why.
+        slow.reader._transport.resume_reading()  # type: ignore[attr-defined]
+        assert await slow.until_closed() == CloseCode.TRY_AGAIN
+
+
+async def test_who_does_not_poll_is_cut_off() -> None:
+    engine = Engine(Echo, Figures())
+    async with serving(engine, "ours") as place:
+        sid = await place.polled()
+        session = engine.sessions[sid]
+        for _ in range(MOST_WAITING):
+            session.send(Message(b"4x"))
+        assert not session.is_closed
+        session.send(Message(b"4x"))
+        assert engine.figures.closed == {"too slow": 1}
+        assert (await place.poll(sid)).status_code == 400
+
+
+async def test_who_reads_nothing_keeps_no_socket_open_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bff.realtime.websocket._LINGER_SECONDS", 0.1)
+    engine = Engine(Echo, Figures())
+    async with serving(engine, "ours") as place:
+        slow, greeting = await place.opened()
+        slow.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        session = engine.sessions[greeting["sid"]]
+        while not session.is_closed:
+            session.send(LARGE)
+            await asyncio.sleep(0)
+        await until(lambda: not place.connections)
+
+
+async def test_a_server_that_stops_sends_everybody_away_one_by_one_and_lets_nobody_in() -> None:
+    engine = Engine(Echo, Figures(), Limits(drain=1.0))
+    async with serving(engine, "ours") as place:
+        peers = [(await place.opened())[0] for _ in range(20)]
+        polled = await place.polled()
+        poll = asyncio.create_task(place.poll(polled))
+        place.stop()
+        closing = [asyncio.create_task(peer.until_closed()) for peer in peers]
+        _, left = await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
+        assert left, "all of them would be at another server's door at once"
+        await asyncio.wait(left)
+        assert {each.result() for each in closing} == {CloseCode.GOING_AWAY}
+        assert (await poll).text == "1"
+        await until(lambda: not engine.sessions)
+        assert engine.figures.closed == {"server shutting down": 21}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_a_server_that_stops_lets_nobody_in(adapter: str) -> None:
+    engine = Engine(Echo, Figures(), Limits(drain=0.1))
+    async with serving(engine, adapter) as place:
+        engine.drain()
+        answer = await place.client.get(f"{OPEN}polling")
+        assert (answer.status_code, answer.json()["type"]) == (
+            503,
+            "urn:comanda:problem:unavailable",
+        )
+        _, status = await place.connect(f"{OPEN}websocket")
+        assert status in (403, 503)
