@@ -1,0 +1,197 @@
+"""Frames and handshakes that nobody means: the server stands, forgets those it has cut off, and
+closes what is wrong at once."""
+
+import asyncio
+import gc
+import logging
+import random
+import struct
+import time
+from contextlib import suppress
+from typing import Final
+
+import pytest
+
+from bff.realtime.engine import Engine, Limits
+from bff.realtime.figures import Figures
+from bff.realtime.session import Session
+from bff.realtime.sockets import Connection, SocketServer
+from bff.realtime.websocket import WebSocket
+from tests.bff.realtime.peer import OPEN, Peer, Place, masked, serving, until
+from tests.bff.realtime.test_sockets import NO_PACKETS, Echoes
+
+FRAMES: Final = 3_000
+MANY: Final = 100_000
+AT_ONCE: Final = 20
+# What is right is more often so than not, or no connection would get far.
+RIGHT: Final = (
+    '42["message",1]',
+    '427["acknowledge",{"a":[1,2,null]}]',
+    "3",
+    "40/custom,",
+    "41/custom,",
+    "6",
+)
+RIGHT_SHARE: Final = 0.85
+A_CLIENT: Final = 10
+LAST: Final = '42999["acknowledge","last"]'
+ACKNOWLEDGED: Final = '43999[["last"]]'
+LONG: Final = 12_000
+
+
+class Nonsense:
+    """Frames out of a seed: right ones, wrong ones, and bytes that are none."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+
+    def frame(self) -> bytes:
+        chance = self._chance
+        right = chance.choice(RIGHT).encode()
+        if chance.random() < RIGHT_SHARE:
+            return masked(right, 1)
+        match chance.randrange(7):
+            case 0 | 1:
+                return masked(self._bent(right), 1)
+            case 2:
+                return masked(chance.choice(NO_PACKETS).encode(), 1)
+            case 3:
+                return masked(chance.randbytes(chance.randrange(200)), chance.randrange(16))
+            case 4:
+                opcode = chance.choice((0, 1, 2, 8, 9, 10))
+                return masked(chance.randbytes(chance.randrange(100)), opcode, final=False)
+            case 5:
+                size = chance.choice((LONG, 2**31, 2**63 - 1, 2**64 - 1))
+                return struct.pack("!BBQ", 0x81, 0xFF, size) + chance.randbytes(20)
+            case _:
+                return self._bent(masked(right, 1))
+
+    def target(self) -> str:
+        """The address of a handshake, mostly as it should be."""
+        if self._chance.random() < 0.8:
+            return f"{OPEN}websocket"
+        bent = self._bent(f"{OPEN}websocket&sid=x&b64=1".encode())
+        # A line that ends in between is another request.
+        return "/socket.io/?" + "".join(chr(33 + byte % 94) for byte in bent)
+
+    def _bent(self, data: bytes) -> bytes:
+        bent = bytearray(data)
+        for _ in range(self._chance.randrange(1, 4)):
+            where = self._chance.randrange(len(bent) + 1)
+            match self._chance.randrange(3):
+                case 0:
+                    bent[where:where] = self._chance.randbytes(1)
+                case 1:
+                    del bent[where : where + 1]
+                case _:
+                    bent[where : where + 1] = self._chance.randbytes(1)
+        return bytes(bent)
+
+
+class Fuzzer:
+    """Clients that send nonsense until they are cut off, or are answered after all."""
+
+    def __init__(self, place: Place, seed: int) -> None:
+        self._place = place
+        self._seed = seed
+        self.sent = self.handshakes = self.refused = self.answered = 0
+        self.closed: list[float] = []
+        """Seconds after the last frame."""
+
+    async def run(self, frames: int) -> None:
+        async def work() -> None:
+            while self.sent < frames:
+                self._seed += 1
+                await self._client(Nonsense(self._seed))
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+    async def _client(self, nonsense: Nonsense) -> None:
+        self.handshakes += 1
+        peer, status = await Peer.connect(self._place.port, nonsense.target())
+        try:
+            if status == 101:
+                await self._talk(peer, nonsense)
+            else:
+                assert 400 <= status < 500
+                self.refused += 1
+        finally:
+            peer.writer.transport.abort()
+            with suppress(OSError):
+                await peer.writer.wait_closed()
+
+    async def _talk(self, peer: Peer, nonsense: Nonsense) -> None:
+        await connect(peer)
+        for _ in range(A_CLIENT):
+            self.sent += 1
+            peer.writer.write(nonsense.frame())
+            # One frame a packet, so that it is known which of them was the last.
+            await asyncio.sleep(0)
+        peer.write(LAST)
+        began = time.perf_counter()
+        with suppress(EOFError, ConnectionError):
+            while True:
+                opcode, payload = await peer.read()
+                if opcode == 8:
+                    break
+                if payload == ACKNOWLEDGED.encode():
+                    self.answered += 1
+                    return
+                # It waits for the rest of a frame, or of a message: nothing is wrong yet.
+                if time.perf_counter() - began > 1:
+                    return
+        self.closed.append(time.perf_counter() - began)
+
+
+async def connect(peer: Peer) -> None:
+    """What is said before that is wrong, whatever it is."""
+    assert (await peer.text()).startswith("0{")
+    peer.write("40")
+    assert (await peer.text()).startswith("40{")
+    await peer.text()
+
+
+async def fuzzed(frames: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+    troubles: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: troubles.append(told))
+    server = SocketServer({"/": Echoes(), "/custom": Echoes()}, Figures())
+    engine = Engine(server.speak, Figures(), Limits(payload=10_000))
+    async with serving(engine, "ours") as place:
+        fuzzer = Fuzzer(place, seed=frames)
+        await fuzzer.run(frames)
+        # It serves, and remembers nobody.
+        peer = await place.websocket()
+        await connect(peer)
+        peer.write(LAST)
+        while await peer.text() != ACKNOWLEDGED:
+            pass
+        peer.write("1")
+        await until(lambda: not engine.sessions and not place.connections)
+        assert not engine._addresses
+        await server.close()
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, WebSocket | Session | Connection)]
+    assert not kept
+    assert not troubles
+    assert not caplog.records
+    times = sorted(fuzzer.closed)
+    middle, late = times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
+    print(  # noqa: T201
+        f"\n{fuzzer.sent} frames over {fuzzer.handshakes} handshakes: {fuzzer.refused} refused, "
+        f"{fuzzer.answered} answered after all, {len(times)} cut off, "
+        f"p50 {middle:.1f} ms, p99 {late:.1f} ms after the last frame"
+    )
+    assert fuzzer.answered
+    assert fuzzer.refused
+
+
+async def test_nonsense_does_the_server_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    await fuzzed(FRAMES, caplog)
+
+
+@pytest.mark.long
+async def test_a_hundred_thousand_frames_of_nonsense_do_the_server_no_harm(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await fuzzed(MANY, caplog)
