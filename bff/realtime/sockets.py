@@ -40,7 +40,7 @@ class Namespace(Protocol):
     async def connect(self, socket: "Socket", auth: dict[str, Any]) -> None:
         """Let a socket in, or raise RefusedError; it may be welcomed in here."""
 
-    async def event(self, socket: "Socket", name: str, arguments: list[Any]) -> Any:
+    async def event(self, socket: "Socket", name: str, arguments: list[Any], /) -> Any:
         """See to an event; what is returned acknowledges it, and so does RefusedError."""
 
     def left(self, socket: "Socket", reason: str, /) -> None:

@@ -1,0 +1,1 @@
+"""Sockets beside Node's socket.io, by the same clients."""

@@ -1,0 +1,105 @@
+"""Our engine, bus and rooms, without what only orders need: rooms that are joined by an event."""
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+import uvloop
+from litestar.types import Receive, Scope, Send
+
+from bff.edge.protocol import BoundedProtocol
+from bff.realtime import packets
+from bff.realtime.asgi import Sockets
+from bff.realtime.bus import Bus, Heard, Notice, written
+from bff.realtime.engine import Engine
+from bff.realtime.figures import Figures
+from bff.realtime.rooms import Rooms
+from bff.realtime.sockets import Socket, SocketServer
+from bff.realtime.websocket import WebSocket
+from domain.redis import Nodes
+
+NAME: Final = "/orders"
+
+
+class Open:
+    """Whoever comes may join any room."""
+
+    def __init__(self) -> None:
+        self.rooms = Rooms()
+
+    async def connect(self, socket: Socket, auth: dict[str, Any]) -> None:
+        pass
+
+    async def event(self, socket: Socket, _: str, arguments: list[Any]) -> Any:
+        self.rooms.join(socket, arguments[0])
+        return {"status": "subscribed"}
+
+    def left(self, socket: Socket, reason: str) -> None:
+        pass
+
+    def heard(self, heard: Heard) -> None:
+        """As the namespace of orders does."""
+        offset = written(heard.offset).encode()
+        message = packets.event(NAME, b'%b,"%b"]' % (heard.notice.body[:-1], offset))
+        for member in self.rooms.members(heard.notice.rooms):
+            member.send(message)
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    """No pages."""
+
+
+async def main() -> None:
+    """Serve, and tell rooms what standard input says."""
+    nodes = Nodes(os.environ["REDIS_URL"])
+    bus, names = Bus(nodes), Open()
+    bus.listeners.append(names.heard)
+    server = SocketServer({NAME: names}, Figures())
+    engine = Engine(server.speak, Figures())
+    WebSocket.engine = engine
+    config = uvicorn.Config(
+        Sockets(nothing, engine),
+        port=int(os.environ["PORT"]),
+        ws=WebSocket,
+        http=BoundedProtocol,
+        lifespan="off",
+        log_level="warning",
+    )
+    running = uvicorn.Server(config)
+    serving = asyncio.create_task(running.serve())
+    nodes.start()
+    bus.start()
+    while not (running.started and await nodes.answer()):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    print("ready", flush=True)
+    await _obey(bus)
+    running.should_exit = True
+    engine.close()
+    await serving
+    await bus.close()
+    await nodes.close()
+
+
+async def _obey(bus: Bus) -> None:
+    reader = asyncio.StreamReader(limit=1 << 24)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    pending: set[asyncio.Task[None]] = set()
+    async for line in reader:
+        asked = msgspec.json.decode(line)
+        for room in asked["rooms"]:
+            told = {**asked["body"], "t": time.monotonic_ns() // 1000}
+            body = msgspec.json.encode(["order:updated", told])
+            # One by one, as events come, and not as one script.
+            task = asyncio.create_task(bus.publish([Notice([room], body, time.time(), 1)]))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+    await asyncio.gather(*pending)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
