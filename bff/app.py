@@ -151,7 +151,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     order_history = OrderHistory(database)
     order_changes = OrderChanges(database, lambda: cache.changes.generation)
-    live = Live(nodes, outbox, tokens, order_history, origins=settings.cors_origins)
+    clients = _clients(settings)
+    live = Live(
+        nodes,
+        outbox,
+        tokens,
+        order_history,
+        order_changes,
+        origins=settings.cors_origins,
+        clients=clients,
+    )
     cache.changes.listeners.append(live.orders.invalidated)
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
     sweeper = Sweeper(database, [idempotency.KEPT, events.KEPT])
@@ -283,7 +292,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     edge = Edge(
         Shortcut(Fenced(limited, cluster.knows), origin.answers),
-        clients=_clients(settings),
+        clients=clients,
         hosts=settings.hosts,
         robots=Robots(settings.approved_bots),
         cors=Cors(settings.cors_origins),
@@ -296,8 +305,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_edge(edge),
         lambda: sources.of_cache(cache),
         lambda: sources.of_database(cluster),
+        lambda: sources.of_sockets(live.figures),
     ]
-    figures.gauges.append(lambda: sources.in_flight(edge))
+    figures.gauges += [
+        lambda: sources.in_flight(edge),
+        lambda: sources.of_sessions(live.engine),
+    ]
     app.asgi_handler = Sockets(edge, live.engine)
     return app
 

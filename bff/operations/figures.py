@@ -77,8 +77,17 @@ COUNTERS: Final = {
     "comanda_refused_requests": Meaning("Requests that reached no route", ("reason",)),
     **{name: Meaning(each.words, each.labels) for name, each in FAMILIES.items()},
     "comanda_database_reads": Meaning("Reads, by the node that answered", ("role", "node")),
+    "comanda_socket_closes": Meaning("Sessions that are over, and why", ("reason",)),
+    "comanda_socket_refusals": Meaning("What sockets asked for in vain", ("kind",)),
+    "comanda_socket_events": Meaning("Events of clients", ("event",)),
+    "comanda_socket_deliveries": Meaning("Events of ours, by each client that got them"),
+    "comanda_socket_recoveries": Meaning("Clients that went on where they were cut off"),
+    "comanda_socket_lags": Meaning(
+        "Events that were written to all who watch within so many seconds of the change", ("le",)
+    ),
 }
 GAUGES: Final = {
+    "comanda_socket_sessions": Meaning("Sessions of sockets"),
     "comanda_http_requests_in_flight": Meaning("Requests that are being answered"),
     "comanda_event_loop_lag_seconds": Meaning(
         "The longest that a loop came late in the last quarter of a minute", together=max

@@ -1,11 +1,15 @@
 """What the parts of the application count, as samples."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from bff.cache_figures import FAMILIES
 from bff.edge.edge import Edge
 from bff.edge.limits.limiter import Limiter
 from bff.operations.figures import Sample
+from bff.realtime.engine import Engine
+from bff.realtime.figures import LAGS
+from bff.realtime.figures import Figures as Sockets
 from domain.cache import Cache
 from domain.database import Cluster
 
@@ -33,6 +37,25 @@ def of_database(cluster: Cluster) -> Iterator[Sample]:
     """Who answered."""
     for (role, node), count in cluster.served.items():
         yield Sample("comanda_database_reads", (role.value, node), count)
+
+
+def of_sockets(figures: Sockets) -> Iterator[Sample]:
+    """Who came and went, and what they were told."""
+    for reason, count in figures.closed.items():
+        yield Sample("comanda_socket_closes", (reason,), count)
+    for kind, count in figures.refused.items():
+        yield Sample("comanda_socket_refusals", (kind,), count)
+    for name, count in figures.received.items():
+        yield Sample("comanda_socket_events", (name,), count)
+    yield Sample("comanda_socket_deliveries", (), figures.deliveries)
+    yield Sample("comanda_socket_recoveries", (), figures.recovered)
+    for bound, count in zip((*map(str, LAGS), "+Inf"), accumulate(figures.lags), strict=True):
+        yield Sample("comanda_socket_lags", (bound,), count)
+
+
+def of_sessions(engine: Engine) -> Iterator[Sample]:
+    """How many are connected at this moment."""
+    yield Sample("comanda_socket_sessions", (), len(engine.sessions))
 
 
 def in_flight(edge: Edge) -> Iterator[Sample]:

@@ -13,6 +13,7 @@ from domain.database import Fence
 from domain.events import Told
 from domain.model import OrderStatus
 from domain.model.money import to_decimal
+from domain.orders import Order
 
 KINDS: Final = (ordering.CREATED, ordering.CHANGED, notifications.TOLD)
 """Of the outbox, that sockets are told of."""
@@ -55,7 +56,7 @@ class NotificationNews(View, frozen=True):
     at: datetime
 
 
-def order(order_id: int) -> str:
+def watched(order_id: int) -> str:
     """The room of whoever watches one order."""
     return f"order:{order_id}"
 
@@ -88,7 +89,7 @@ def notice(event: Told) -> Notice:
         rooms, body = [person(told["userId"])], _notification(event, told)
     else:
         rooms = [
-            order(told["orderId"]),
+            watched(told["orderId"]),
             person(told["userId"]),
             counter(told["cafeteriaId"]),
             ALL_ORDERS,
@@ -100,6 +101,21 @@ def notice(event: Told) -> Notice:
 def hexadecimal(fence: Fence) -> str:
     """A fence as it is in the header Comanda-Fence."""
     return f"{fence:x}"
+
+
+def of(order: Order, fence: Fence) -> tuple[str, OrderNews]:
+    """An order as it is, under the name of its last event."""
+    news = OrderNews(
+        order_id=order.id,
+        cafeteria_id=order.cafeteria_id,
+        status=order.status,
+        total_amount=to_decimal(order.total_minor),
+        pickup_code=order.pickup_code,
+        version=order.version,
+        fence=hexadecimal(fence),
+        at=order.updated_at,
+    )
+    return _NAMES.get(order.status, _UPDATED), news
 
 
 def _order(event: Told, told: dict[str, Any]) -> bytes:

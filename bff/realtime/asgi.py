@@ -1,7 +1,7 @@
 """Sessions over plain ASGI: polls, and WebSockets on servers whose protocol we cannot take over."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -17,7 +17,6 @@ from bff.realtime.session import TOO_SLOW, Session, Waiting
 
 PATH: Final = "/socket.io"
 Headers = Iterable[tuple[bytes, bytes]]
-AddressOf = Callable[[Scope], str]
 # A browser's page of another origin asks beforehand (Fetch, 3.2); it may for a while not ask again.
 _ASKED_BEFORE: Final = [
     (b"access-control-allow-methods", b"GET, POST"),
@@ -43,7 +42,7 @@ class Sockets:
             await self._websocket(scope, receive, send)
 
     async def _http(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        asked = _asked(scope, scope["method"])
+        asked = self._asked(scope, scope["method"])
         reply = Reply(send, asked.origin)
         try:
             if asked.method == "OPTIONS":
@@ -59,6 +58,13 @@ class Sockets:
                 raise RefusedError(kinds.METHOD_NOT_ALLOWED, "It is GET or POST.")
         except RefusedError as error:
             await reply.refuse(error.kind, error.detail)
+
+    def _asked(self, scope: HTTPScope | WebSocketScope, method: str) -> Asked:
+        peer = scope["client"][0] if scope["client"] else ""
+        query = scope["query_string"].decode("latin-1")
+        is_websocket = scope["type"] == ScopeType.WEBSOCKET
+        headers = list(scope["headers"])
+        return self.engine.asked(method, query, peer, headers, is_websocket=is_websocket)
 
     async def _get(
         self, session: Session | None, asked: Asked, receive: Receive, reply: "Reply"
@@ -117,7 +123,7 @@ class Sockets:
 
     async def _websocket(self, scope: WebSocketScope, receive: Receive, send: Send) -> None:
         await receive()
-        asked = _asked(scope, "GET")
+        asked = self._asked(scope, "GET")
         try:
             session = self.engine.session(asked)
         except RefusedError:
@@ -235,20 +241,6 @@ def _event(message: Message) -> Event:
     if message.is_binary:
         return {"type": "websocket.send", "bytes": message.packet, "text": None}
     return {"type": "websocket.send", "bytes": None, "text": message.packet.decode()}
-
-
-def _asked(scope: HTTPScope | WebSocketScope, method: str) -> Asked:
-    headers = dict(scope["headers"])
-    origin = headers.get(b"origin")
-    client = scope["client"]
-    return Asked(
-        method,
-        scope["query_string"].decode("latin-1"),
-        client[0] if client else "",
-        is_websocket=scope["type"] == ScopeType.WEBSOCKET,
-        host=headers.get(b"host", b"").decode("latin-1"),
-        origin=None if origin is None else origin.decode("latin-1"),
-    )
 
 
 async def _left(receive: Receive) -> None:

@@ -3,20 +3,24 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, cast
 from urllib.parse import parse_qs
 
 import msgspec
+from litestar.types import HTTPScope
 from msgspec import Struct
 
 from bff.edge import kinds
+from bff.edge.clients import Clients, Networks, ProxyHeader
 from bff.edge.kinds import Kind
 from bff.realtime.codec import OPEN_UP, PING, PROTOCOL, Message
 from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode
 from bff.realtime.session import Carrier, Session, Upper
 
+Headers = Sequence[tuple[bytes, bytes]]
+"""Their names in lower case."""
 POLLING: Final = "polling"
 WEBSOCKET: Final = "websocket"
 ANY: Final = "*"
@@ -44,14 +48,14 @@ class Limits(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What a request says, before anything is done for it."""
+    """What a request says, before anything is done for it; `address` is that of the client."""
 
     method: str
     query: str
     address: str
     is_websocket: bool
-    host: str = ""
-    origin: str | None = None
+    host: str
+    origin: str | None
 
 
 class RefusedError(Exception):
@@ -72,18 +76,36 @@ class Engine:
         figures: Figures,
         limits: Limits | None = None,
         origins: Collection[str] = (),
+        clients: Clients | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.sessions: dict[str, Session] = {}
         self.figures = figures
         self._speak = speak
         self._origins = frozenset(origins)
+        self._clients = clients or Clients(Networks([]), ProxyHeader.X_FORWARDED_FOR)
         self._addresses: Counter[str] = Counter()
         self._is_leaving = False
         # Each waits as long, so the first to be due is always in front.
         self._pings = Queue(self.limits.ping_interval, self._ping)
         self._pongs = Queue(self.limits.ping_timeout, self._missed)
         self._silent = Queue(self.limits.connect_timeout, self._unheard)
+
+    def asked(
+        self, method: str, query: str, peer: str, headers: Headers, *, is_websocket: bool
+    ) -> Asked:
+        """What a request says that `peer` has sent, one of our proxies perhaps."""
+        named = dict(headers)
+        origin = named.get(b"origin")
+        scope = {"client": (peer, 0), "scheme": "http", "headers": headers}
+        return Asked(
+            method,
+            query,
+            self._clients.of(cast("HTTPScope", scope)).address,
+            is_websocket,
+            named.get(b"host", b"").decode("latin-1"),
+            None if origin is None else origin.decode("latin-1"),
+        )
 
     def session(self, asked: Asked) -> Session | None:
         """The session that a request belongs to, or None where it asks for one.

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from redis.exceptions import ResponseError
 
 from bff.edge import kinds
+from bff.edge.problems import Problem
 from bff.realtime import announcements, packets
 from bff.realtime.announcements import ALL_ORDERS, hexadecimal
 from bff.realtime.bus import Bus, Heard, understood, written
@@ -22,11 +23,12 @@ from bff.realtime.frames import CloseCode
 from bff.realtime.recovery import AWAY, THERE, State, States, Who
 from bff.realtime.rooms import Rooms
 from bff.realtime.sockets import LEFT, Socket, problem_of
-from bff.representation import views
+from bff.representation import positions, views
 from domain import errors
 from domain.accounts import AccessTokens, Principal
 from domain.database import Fence, Horizon, horizon
 from domain.model import Role
+from domain.order_changes import Changed, OrderChanges
 from domain.order_history import OrderHistory
 from domain.orders import Order
 from domain.redis import AwayError
@@ -36,6 +38,8 @@ NAME: Final = "/orders"
 MOST_SOCKETS: Final = 20
 MOST_ROOMS: Final = 200
 MOST_TAGS: Final = 100
+# Orders that have changed, of which a client is told when it comes back.
+MOST_NEWS: Final = 500
 # Seconds that a client which comes back is waited with, until this process knows what it knows.
 _PATIENCE: Final = 2.0
 # Changes of a short while are told together: a lunch hour has many, and a page reads anew once.
@@ -54,14 +58,16 @@ _KINDS: Final = {
     errors.ForbiddenError: kinds.FORBIDDEN,
     errors.CredentialsError: kinds.UNAUTHENTICATED,
     errors.UnavailableError: kinds.UNAVAILABLE,
+    errors.PositionLostError: kinds.POSITION_LOST,
 }
 
 
 class Credentials(Struct, frozen=True):
     """What a client proves who it is with; `pid` and `offset` are those of a client that was cut
-    off and comes back."""
+    off and comes back, `since` is a position of one that was away for longer."""
 
     token: Token
+    since: Annotated[str, Meta(pattern=positions.PATTERN)] | None = None
     pid: Annotated[str, Meta(max_length=64)] | None = None
     offset: Annotated[str, Meta(max_length=32)] | None = None
 
@@ -109,6 +115,7 @@ class Orders:
         bus: Bus,
         tokens: AccessTokens,
         history: OrderHistory,
+        changes: OrderChanges,
         states: States,
         figures: Figures,
     ) -> None:
@@ -116,6 +123,7 @@ class Orders:
         self._bus = bus
         self._tokens = tokens
         self._history = history
+        self._changes = changes
         self._states = states
         self._figures = figures
         self._people: Counter[int] = Counter()
@@ -138,14 +146,14 @@ class Orders:
         credentials = _understood(auth, Credentials)
         principal, expires_at = self._proof(credentials.token)
         if self._people[principal.id] >= MOST_SOCKETS:
-            raise RefusedError(kinds.OVERLOADED, "Too many of your devices are connected.")
+            raise RefusedError(kinds.TOO_MANY_REQUESTS, "Too many of your devices are connected.")
         self._people[principal.id] += 1
         socket.data = Watcher(principal, credentials.pid or States.name())
         if not await self._went_on(socket, credentials):
             socket.data.name = States.name()
-            if socket.is_gone:
-                return
-            socket.welcome(pid=socket.data.name)
+            await self._begin(socket, credentials.since)
+        if socket.is_gone:
+            return
         self.rooms.join(socket, announcements.person(principal.id))
         self._keep(socket, THERE)
         self._expire(socket, expires_at)
@@ -212,7 +220,7 @@ class Orders:
 
     # Coming and going
 
-    def _proof(self, token: str) -> tuple[Principal, datetime]:
+    def _proof(self, token: str) -> tuple[Principal, int]:
         try:
             return self._tokens.proof(token)
         except errors.CredentialsError as error:
@@ -249,6 +257,37 @@ class Orders:
             socket.send(self._invalid(tags))
         return True
 
+    async def _begin(self, socket: Socket, since: str | None) -> None:
+        """Welcome a client, and tell it first what is new since the position that it knows."""
+        principal = socket.data.principal
+        stood = self._bus.last
+        news: Changed | Problem | None = None
+        if since is not None:
+            try:
+                news = await self._news(principal, since)
+            except errors.DomainError as error:
+                news = problem_of(_KINDS.get(type(error), kinds.CONFLICT), str(error))
+        if socket.is_gone:
+            return
+        socket.welcome(pid=socket.data.name)
+        if isinstance(news, Changed):
+            for order in news.orders:
+                socket.emit(*announcements.of(order, self._bus.fence))
+            # What is more than that is asked for over HTTP.
+            told = {"next": positions.written(news.position), "more": news.more}
+            socket.emit("order:caught_up", told)
+            room = announcements.person(principal.id)
+            self._catch_up(socket, [room], self._bus.recent(stood) or [])
+        elif news is not None:
+            socket.emit("order:caught_up", {"problem": news})
+
+    async def _news(self, principal: Principal, since: str) -> Changed:
+        token = horizon.set(Horizon(self._bus.fence))
+        try:
+            return await self._changes.since(principal, positions.position(since), MOST_NEWS)
+        finally:
+            horizon.reset(token)
+
     def _catch_up(self, socket: Socket, rooms: Sequence[str], heard: Sequence[Heard]) -> int:
         """Send what was told in some rooms; how much that was."""
         theirs = [each for each in heard if not set(rooms).isdisjoint(each.notice.rooms)]
@@ -260,14 +299,14 @@ class Orders:
         who = _who(socket.data.principal)
         self._states.keep(socket.data.name, State(who, socket.id, sorted(socket.rooms)), seconds)
 
-    def _expire(self, socket: Socket, at: datetime) -> None:
+    def _expire(self, socket: Socket, at: int) -> None:
         """Show it out at that moment, if it has not proved again who it is."""
         watcher = socket.data
         if watcher.expiry is not None:
             watcher.expiry.cancel()
         watcher.expiry = None
         if not socket.is_gone:
-            after = at.timestamp() - time.time()
+            after = at - time.time()
             watcher.expiry = asyncio.get_running_loop().call_later(after, self._expired, socket)
 
     def _expired(self, socket: Socket) -> None:
@@ -284,13 +323,13 @@ class Orders:
         socket.data.principal = principal
         self._keep(socket, THERE)
         self._expire(socket, expires_at)
-        return {"status": "renewed", "expiresAt": expires_at}
+        return {"status": "renewed", "expiresAt": datetime.fromtimestamp(expires_at, UTC)}
 
     # Watching
 
     async def _subscribe(self, socket: Socket, arguments: list[Any]) -> dict[str, Any]:
         asked = _understood(_first(arguments), OneOrder)
-        room = announcements.order(asked.order_id)
+        room = announcements.watched(asked.order_id)
         self._must_have_room_for(socket, {room})
         for _ in range(_TRIES):
             stood = self._bus.last
@@ -308,7 +347,7 @@ class Orders:
 
     async def _unsubscribe(self, socket: Socket, arguments: list[Any]) -> dict[str, Any]:
         asked = _understood(_first(arguments), OneOrder)
-        self._leave(socket, {announcements.order(asked.order_id)})
+        self._leave(socket, {announcements.watched(asked.order_id)})
         return {"status": "unsubscribed"}
 
     async def _subscribe_live_feed(self, socket: Socket, arguments: list[Any]) -> dict[str, Any]:

@@ -99,7 +99,9 @@ class Socket:
     def take(self, packet: Packet, limit: "Bucket") -> None:
         """An event of the client's: one after the other, in the order they came."""
         if not limit.take():
-            self.refuse(packet, RefusedError(kinds.OVERLOADED, "Send fewer events a second."))
+            self.refuse(
+                packet, RefusedError(kinds.TOO_MANY_REQUESTS, "Send fewer events a second.")
+            )
         elif not self._busy:
             self._busy = True
             self._connection.run(self._see_to(packet))
@@ -109,7 +111,7 @@ class Socket:
             if len(self._events) < MOST_WAITING:
                 self._events.append(packet)
             else:
-                self.refuse(packet, RefusedError(kinds.OVERLOADED, "Too many events wait."))
+                self.refuse(packet, RefusedError(kinds.TOO_MANY_REQUESTS, "Too many events wait."))
 
     def refuse(self, packet: Packet, error: RefusedError) -> None:
         """Say no: in the acknowledgement, or where none was asked for by an event."""

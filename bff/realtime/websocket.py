@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 from asyncio import AbstractEventLoop, BaseTransport, Transport
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -17,7 +16,7 @@ from bff.edge import kinds, problems
 from bff.edge.kinds import Kind
 from bff.realtime.asgi import is_ours
 from bff.realtime.codec import Message
-from bff.realtime.engine import Asked, Engine, RefusedError
+from bff.realtime.engine import Engine, Headers, RefusedError
 from bff.realtime.frames import CloseCode, FrameError, Opcode, Reader, closing, frame
 from bff.realtime.session import TOO_SLOW, Session, Waiting
 
@@ -28,8 +27,8 @@ _BUFFER: Final = 64 * 1024
 # For a client to take what it was sent, and to close in its turn.
 _LINGER_SECONDS: Final = 5.0
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
-_VERSION: Final = "13"
-_KEY_CHARACTERS: Final = 24
+_VERSION: Final = b"13"
+_KEY_BYTES: Final = 24
 
 
 class WebSocket(asyncio.Protocol):
@@ -177,14 +176,7 @@ class WebSocket(asyncio.Protocol):
             engine = self._engine
             if engine is None or not is_ours(path):
                 raise RefusedError(kinds.NOT_FOUND, "No sockets are served here.")
-            asked = Asked(
-                method,
-                query,
-                self._address,
-                is_websocket=True,
-                host=headers.get("host", ""),
-                origin=headers.get("origin"),
-            )
+            asked = engine.asked(method, query, self._address, headers, is_websocket=True)
             session = engine.session(asked)
             key = _key(method, headers)
         except RefusedError as error:
@@ -224,21 +216,20 @@ def engine_of(config: Config) -> Engine | None:
     return engine if isinstance(engine, Engine) else None
 
 
-def _head(data: bytes) -> tuple[str, Mapping[str, str]]:
-    """The first line, and the headers by their names in lower case (uvicorn has bounded both)."""
-    line, *lines = data.decode("latin-1").split("\r\n")
-    headers = {}
-    for each in lines:
-        name, _, value = each.partition(":")
-        headers[name.lower()] = value.strip()
-    return line, headers
+def _head(data: bytes) -> tuple[str, Headers]:
+    """The first line and the headers, as uvicorn has written them: bounded, their names in lower
+    case."""
+    line, *lines = data.split(b"\r\n")
+    pairs = [each.partition(b":") for each in lines if each]
+    return line.decode("latin-1"), [(name, value.strip()) for name, _, value in pairs]
 
 
-def _key(method: str, headers: Mapping[str, str]) -> bytes:
+def _key(method: str, headers: Headers) -> bytes:
     """What proves that the handshake was understood (RFC 6455 4.2). Raises RefusedError."""
-    key = headers.get("sec-websocket-key", "")
-    is_right = method == "GET" and headers.get("sec-websocket-version") == _VERSION
-    if not is_right or len(key) != _KEY_CHARACTERS:
+    named = dict(headers)
+    key = named.get(b"sec-websocket-key", b"")
+    is_right = method == "GET" and named.get(b"sec-websocket-version") == _VERSION
+    if not is_right or len(key) != _KEY_BYTES:
         raise RefusedError(kinds.INVALID_REQUEST, "It is no handshake of a WebSocket.")
-    digest = hashlib.sha1(key.encode("latin-1") + _MAGIC, usedforsecurity=False).digest()
+    digest = hashlib.sha1(key + _MAGIC, usedforsecurity=False).digest()
     return base64.b64encode(digest)

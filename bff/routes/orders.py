@@ -1,18 +1,16 @@
 """Placing orders, looking at them, and moving them on."""
 
-import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct
 
 from bff.edge import kinds
 from bff.edge.problems import declared as problems
-from bff.representation import views
+from bff.representation import positions, views
 from bff.representation.amounts import Amount
 from bff.representation.answers import Answer
 from bff.representation.fields import Fields, answered
@@ -30,12 +28,10 @@ from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import MOST_ID
 from bff.routes.menu import CafeteriaId
 from domain.accounts import Principal
-from domain.errors import PositionLostError
 from domain.model import OrderStatus, Role
 from domain.model.money import to_minor
 from domain.model.paging import Position
 from domain.order_changes import OrderChanges
-from domain.order_changes import Position as Place
 from domain.order_history import OrderHistory, Wanted
 from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
 
@@ -43,14 +39,11 @@ BEARER = [{"bearer": list[str]()}]
 Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
 OrderId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="the version that was seen")]
-# A generation in four bytes, and four numbers of the database in eight each.
-_POSITION: Final = struct.Struct(">IQQQQ")
 Since = Annotated[
     str | None,
     QueryParameter(
-        max_length=48,
-        # 36 bytes in Base64 (RFC 4648 5).
-        pattern="^[A-Za-z0-9_-]{48}$(?!\n)",
+        max_length=positions.CHARACTERS,
+        pattern=positions.PATTERN,
         description="the `next` of an answer; without it nothing but a position is told",
     ),
 ]
@@ -264,10 +257,10 @@ async def list_changes(
     caller may see, at least once. An order may come again: drop what is not of a later version.
     Take a position first (without `since`), then read the list, and then what is new; after
     `position-lost` do so again."""
-    found = await order_changes.since(principal, None if since is None else _position(since), limit)
-    return ChangesView(
-        [views.order(row) for row in found.orders], _told(found.position), found.more
-    )
+    position = None if since is None else positions.position(since)
+    found = await order_changes.since(principal, position, limit)
+    orders = [views.order(row) for row in found.orders]
+    return ChangesView(orders, positions.written(found.position), found.more)
 
 
 @get(
@@ -291,15 +284,3 @@ async def show_order(
     chosen = views.ORDERS[principal.role].select(views.WHOLE_ORDER if fields is None else fields)
     row = await order_history.detail(principal, order_id, chosen.selection)
     return Answer(chosen.rows([row])[0])
-
-
-def _position(text: str) -> Place:
-    generation, *numbers = _POSITION.unpack(urlsafe_b64decode(text))
-    if max(numbers) >= 2**63:
-        # No database has come so far.
-        raise PositionLostError
-    return Place(generation, *numbers)
-
-
-def _told(position: Place) -> str:
-    return urlsafe_b64encode(_POSITION.pack(*structs.astuple(position))).decode()

@@ -21,8 +21,7 @@ from imaging.shelves import Shelves
 from infra.demo.campus import PASSWORD
 from tests.bff.realtime.clients import Clients, clients
 from tests.bff.realtime.peer import until
-from tests.serving import environment, free_port, until_healthy
-from tests.serving import uvicorn as command
+from tests.serving import command, environment, free_port, until_healthy
 
 PROCESSES: Final = 2
 
@@ -126,6 +125,13 @@ class Person:
         """The order in its next state."""
         path = f"/api/orders/{order['id']}/status"
         return await self._post(path, {"status": status, "version": order["version"]})
+
+    async def changes(self) -> dict[str, Any]:
+        """What is new to somebody who knows nothing: a position."""
+        async with httpx.AsyncClient(base_url=self._url, trust_env=False, timeout=30) as client:
+            answer = await client.get("/api/orders/changes", headers=self._headers)
+        told: dict[str, Any] = answer.json()
+        return told
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = self._headers | {"idempotency-key": uuid4().hex}

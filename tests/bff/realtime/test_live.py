@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -341,7 +342,7 @@ async def test_devices_of_one_person_are_bounded(
         await phones.open(f"phone {number}", one.url, student.auth, WEBSOCKET)
     await phones.begin("one more", one.url, student.auth, WEBSOCKET)
     _, problem = await phones.next("one more", "connect_error")
-    assert problem["type"] == REFUSED + "overloaded"
+    assert problem["type"] == REFUSED + "too-many-requests"
     await phones.open("somebody else", one.url, stranger.auth, WEBSOCKET)
     await phones.do("close", "phone 0")
     await until(lambda: len(one.engine.sessions) == 2)
@@ -361,6 +362,35 @@ async def test_what_one_watches_is_bounded(
     # What is watched already takes no room.
     told = await phones.emit("phone", "cache:subscribe", {"tags": ["menu"]})
     assert told["status"] == "subscribed"
+
+
+async def test_who_was_away_is_told_first_what_is_new_since_the_position_they_know(
+    one: Inside, student: Person, stranger: Person, staff: Person, product: int
+) -> None:
+    since = (await student.changes())["next"]
+    order = await student.order(product)
+    await stranger.order(product)
+    await staff.move(order, "accepted")
+    other = await student.order(product)
+    peer, _ = await let_in(one, student, since=since)
+    told = [json.loads((await peer.text()).removeprefix("42/orders,")) for _ in range(3)]
+    news = [(name, what["orderId"], what["version"]) for name, what in told[:2]]
+    assert news == [("order:accepted", order["id"], 2), ("order:created", other["id"], 1)]
+    name, caught_up = told[2]
+    assert (name, caught_up["more"]) == ("order:caught_up", False)
+    peer.writer.transport.abort()
+    # It may come again, but nothing else does.
+    again, _ = await let_in(one, student, since=caught_up["next"])
+    while (told := json.loads((await again.text()).removeprefix("42/orders,")))[0] != name:
+        assert told[1]["orderId"] == other["id"]
+    again.writer.transport.abort()
+    # Of another database.
+    generation = bytes([urlsafe_b64decode(since)[0] ^ 1])
+    lost = urlsafe_b64encode(generation + urlsafe_b64decode(since)[1:]).decode()
+    peer, _ = await let_in(one, student, since=lost)
+    name, told = json.loads((await peer.text()).removeprefix("42/orders,"))
+    assert (name, told["problem"]["type"]) == ("order:caught_up", REFUSED + "position-lost")
+    peer.writer.transport.abort()
 
 
 async def test_an_order_that_moves_while_redis_is_away_is_told_when_it_is_back(
