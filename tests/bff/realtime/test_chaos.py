@@ -7,8 +7,8 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,7 +26,7 @@ from domain.model import Role
 from imaging.shelves import Shelves
 from infra.local.redis_cluster import RedisCluster
 from tests.bff.realtime.clients import HOME, installed
-from tests.serving import environment, free_port, until_healthy, uvicorn
+from tests.serving import command, environment, free_port, until_healthy
 
 pytestmark = pytest.mark.long
 
@@ -52,12 +52,12 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        command = uvicorn(self.port)
-        self._process = subprocess.Popen(command, env=self._given)  # noqa: ASYNC220
+        self._process = subprocess.Popen(command(self.port), env=self._given)  # noqa: ASYNC220
         await until_healthy(self.url)
 
     async def end(self, number: signal.Signals) -> None:
-        assert self._process is not None
+        if self._process is None:
+            return
         os.kill(self._process.pid, number)
         await asyncio.to_thread(self._process.wait)
 
@@ -79,7 +79,7 @@ class Chaos:
             await fault()
             self.done[fault.__name__] += 1
         # The last of them is over, and Redis whole.
-        await asyncio.to_thread(self._wait_for_master)
+        await self._master()
 
     async def cut(self) -> None:
         for port in self._redis.ports:
@@ -87,16 +87,14 @@ class Chaos:
                 self._redis.ask(port, "CLIENT", "KILL", "TYPE", "normal")
 
     async def kill_redis(self) -> None:
-        """The master that has the stream; its replica takes over, or it comes back first."""
-        await asyncio.to_thread(self._kill_redis)
-
-    def _kill_redis(self) -> None:
-        port = self._wait_for_master()
+        """The master that has the stream; its replica takes over, or it comes back first and
+        knows nothing."""
+        port = await self._master()
         self._redis.kill(port)
         if self._chance.random() < 0.5:
-            self._wait_for_master()
+            await self._master()
         self._redis.restart(port)
-        self._wait_for_master()
+        await self._master()
 
     async def kill_server(self) -> None:
         server = self._chance.choice(self._servers)
@@ -108,7 +106,7 @@ class Chaos:
         await server.end(signal.SIGTERM)
         await server.start()
 
-    def _wait_for_master(self) -> int:
+    async def _master(self) -> int:
         """The port of the master that answers for the stream."""
         while True:
             for port in self._redis.ports:
@@ -118,7 +116,7 @@ class Chaos:
                     # It is dead, or another one's replica, or has other slots.
                     continue
                 return port
-            time.sleep(0.1)
+            await asyncio.sleep(0.1)
 
 
 class Staff:
@@ -192,6 +190,19 @@ class Watchers:
         self._process.stdin.write(line.encode() + b"\n")
 
 
+@pytest.fixture
+async def servers(
+    settings: Settings, shelves: Shelves, redis_cluster: RedisCluster
+) -> AsyncIterator[list[Server]]:
+    """Two, over a cluster of Redis."""
+    settings = msgspec.structs.replace(settings, redis_url=redis_cluster.url)
+    servers = [Server(settings) for _ in range(2)]
+    await asyncio.gather(*(server.start() for server in servers))
+    yield servers
+    for server in servers:
+        await server.end(signal.SIGTERM)
+
+
 async def placed(connection: asyncpg.Connection) -> list[int]:
     """New orders of the first PHONES students, at the first cafeteria."""
     rows = await connection.fetch(
@@ -206,12 +217,11 @@ async def placed(connection: asyncpg.Connection) -> list[int]:
 
 
 async def test_every_client_ends_with_every_final_state(
+    servers: list[Server],
     settings: Settings,
-    shelves: Shelves,
     redis_cluster: RedisCluster,
     connection: asyncpg.Connection,
 ) -> None:
-    settings = msgspec.structs.replace(settings, redis_url=redis_cluster.url, redis_cluster=True)
     tokens = AccessTokens(settings.token_secret)
 
     def token(user_id: int, role: Role, cafeteria_id: int | None = None) -> str:
@@ -222,8 +232,6 @@ async def test_every_client_ends_with_every_final_state(
         "SELECT user_id, array_agg(id) AS orders FROM orders WHERE id = ANY($1) GROUP BY 1", orders
     )
     staff = await connection.fetch("SELECT id FROM users WHERE role = 'staff' AND cafeteria_id = 1")
-    servers = [Server(settings) for _ in range(2)]
-    await asyncio.gather(*(server.start() for server in servers))
     asked: list[dict[str, Any]] = [
         {
             "url": servers[number % 2].url,
@@ -242,7 +250,7 @@ async def test_every_client_ends_with_every_final_state(
     ]
     watchers = await Watchers.begin(asked)
     async with asyncio.timeout(60):
-        while (await watchers.told())["counts"]["subscribed"] < len(asked):
+        while (await watchers.told())["counts"]["subscribed"] < len(asked):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     chaos, over = Chaos(servers, redis_cluster), asyncio.Event()
     raging = asyncio.create_task(chaos.run(over))
@@ -266,8 +274,6 @@ async def test_every_client_ends_with_every_final_state(
     print(f"\n{len(orders) * len(MOVES)} changes, {len(asked)} clients, faults: ", end="")  # noqa: T201
     print(f"{dict(chaos.done)}; {told['counts']}; {counter.again} moves asked again")  # noqa: T201
     await watchers.end()
-    for server in servers:
-        await server.end(signal.SIGTERM)
     assert min(chaos.done.values()) > 0
     assert len(chaos.done) == 4
     assert told["counts"]["recovered"] > 0
