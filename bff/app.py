@@ -160,6 +160,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         order_changes,
         origins=settings.cors_origins,
         clients=clients,
+        directory=_directory(settings.metrics_directory),
     )
     cache.changes.listeners.append(live.orders.invalidated)
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
@@ -234,7 +235,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         await workers.start()
         for relay in relays:
             relay.start()
-        live.start()
+        await live.start()
         sweeper.start()
         product_sales.start()
         probes.start()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from litestar.enums import ScopeType
@@ -48,6 +49,10 @@ class Sockets:
             if asked.method == "OPTIONS":
                 self.engine.must_be_trusted(asked)
                 await reply.give(204, b"", _ASKED_BEFORE)
+                return
+            place = self.engine.elsewhere(asked)
+            if place is not None:
+                await self._hand_on(place, asked, receive, reply)
                 return
             session = self.engine.session(asked)
             if asked.method == "POST" and session is not None:
@@ -104,6 +109,29 @@ class Sockets:
             await reply.give(200, b"ok", [(b"content-type", b"text/html")])
         else:
             await reply.refuse(kinds.INVALID_REQUEST, "It is no payload of packets.")
+
+    async def _hand_on(self, place: Path, asked: Asked, receive: Receive, reply: "Reply") -> None:
+        """Have the process answer that has the session."""
+        self.engine.must_be_trusted(asked)
+        body = await self._body(receive) if asked.method == "POST" else b""
+        if body is None:
+            raise RefusedError(kinds.BODY_TOO_LARGE, "")
+        asking = asyncio.create_task(
+            self.engine.siblings.ask(place, asked.method, asked.query, body)
+        )
+        leaving = asyncio.create_task(_left(receive))
+        leaving.add_done_callback(lambda _: asking.cancel())
+        try:
+            await asyncio.wait({asking})
+        finally:
+            leaving.cancel()
+        if asking.cancelled():
+            return
+        if asking.exception() is not None:
+            raise RefusedError(kinds.INVALID_PARAMETER, "There is no such session.")
+        answer = asking.result()
+        content_type = (b"content-type", answer.headers["content-type"].encode())
+        await reply.give(answer.status_code, answer.content, [content_type])
 
     async def _body(self, receive: Receive) -> bytes | None:
         """What is posted; None if that is too much. Of who leaves, what came is enough."""
@@ -230,6 +258,11 @@ class Reply:
             ]
         await self._send({"type": "http.response.start", "status": status, "headers": whole})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def nowhere(_: Scope, __: Receive, send: Send) -> None:
+    """An application that has nothing else."""
+    await Reply(send, None).refuse(kinds.NOT_FOUND)
 
 
 def is_ours(path: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Final, cast
 from urllib.parse import parse_qs
 
@@ -18,6 +19,7 @@ from bff.realtime.codec import OPEN_UP, PING, PROTOCOL, Message
 from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode
 from bff.realtime.session import Carrier, Session, Upper
+from bff.realtime.siblings import Siblings
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Their names in lower case."""
@@ -77,10 +79,12 @@ class Engine:
         limits: Limits | None = None,
         origins: Collection[str] = (),
         clients: Clients | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.sessions: dict[str, Session] = {}
         self.figures = figures
+        self.siblings = siblings or Siblings(None)
         self._speak = speak
         self._origins = frozenset(origins)
         self._clients = clients or Clients(Networks([]), ProxyHeader.X_FORWARDED_FOR)
@@ -106,6 +110,11 @@ class Engine:
             named.get(b"host", b"").decode("latin-1"),
             None if origin is None else origin.decode("latin-1"),
         )
+
+    def elsewhere(self, asked: Asked) -> Path | None:
+        """Where the process listens that a request belongs to, if it is another one."""
+        name = _query(asked.query).get("sid")
+        return None if name is None or name in self.sessions else self.siblings.of(name)
 
     def session(self, asked: Asked) -> Session | None:
         """The session that a request belongs to, or None where it asks for one.
@@ -139,7 +148,7 @@ class Engine:
 
     def open(self, address: str, carrier: Carrier | None = None) -> Session:
         """A new session, which its client has yet to be told of (`greeting`)."""
-        session = Session(self, address, carrier)
+        session = Session(self, self.siblings.prefix, address, carrier)
         session.upper = self._speak(session)
         self.sessions[session.id] = session
         self._addresses[address] += 1

@@ -1,15 +1,19 @@
 """All of it together: from the outbox over the bus to the sockets of this process."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from bff.edge.clients import Clients
 from bff.realtime.announcements import KINDS, Announcer
+from bff.realtime.asgi import Sockets, nowhere
 from bff.realtime.bus import Bus
 from bff.realtime.engine import Engine
 from bff.realtime.figures import Figures
 from bff.realtime.orders import NAME, Orders
 from bff.realtime.recovery import States
+from bff.realtime.siblings import Siblings
 from bff.realtime.sockets import SocketServer
+from bff.realtime.websocket import WebSocket
 from domain.accounts import AccessTokens
 from domain.events import Feed, Outbox
 from domain.order_changes import OrderChanges
@@ -30,23 +34,31 @@ class Live:
         *,
         origins: Collection[str],
         clients: Clients,
+        directory: Path | None,
     ) -> None:
+        """Processes that share a port know each other by a `directory`."""
         self.figures = Figures()
         self._bus = Bus(nodes)
         self.orders = Orders(self._bus, tokens, history, changes, States(nodes), self.figures)
         self._server = SocketServer({NAME: self.orders}, self.figures)
-        self.engine = Engine(self._server.speak, self.figures, None, origins, clients)
+        self._siblings = Siblings(directory)
+        self.engine = Engine(
+            self._server.speak, self.figures, None, origins, clients, self._siblings
+        )
         self.feed = Feed(outbox, KINDS, Announcer(self._bus).tell)
         self._bus.listeners.append(self.orders.heard)
         self._bus.doubters.append(self.feed.again)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Listen, and tell."""
+        ours = type("Ours", (WebSocket,), {"engine": self.engine, "__slots__": ()})
+        await self._siblings.start(Sockets(nowhere, self.engine), ours)
         self._bus.start()
         self.feed.start()
 
     async def close(self) -> None:
         """Close every socket, and tell no more."""
+        await self._siblings.close()
         self.engine.close()
         await self._server.close()
         await self.feed.close()

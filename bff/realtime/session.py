@@ -138,9 +138,9 @@ class Session:
         "upper",
     )
 
-    def __init__(self, owner: Owner, address: str, carrier: Carrier | None) -> None:
-        """Over a WebSocket, or without `carrier` polled."""
-        self.id = secrets.token_urlsafe(_ID_BYTES)
+    def __init__(self, owner: Owner, prefix: str, address: str, carrier: Carrier | None) -> None:
+        """Over a WebSocket, or without `carrier` polled; its id begins with `prefix`."""
+        self.id = prefix + secrets.token_urlsafe(_ID_BYTES)
         self.address = address
         self.upper: Upper
         self.is_closed = False

@@ -19,6 +19,7 @@ from bff.realtime.codec import Message
 from bff.realtime.engine import Engine, Headers, RefusedError
 from bff.realtime.frames import CloseCode, FrameError, Opcode, Reader, closing, frame
 from bff.realtime.session import TOO_SLOW, Session, Waiting
+from bff.realtime.siblings import Through
 
 ENGINE: Final = "engine"
 """Where the application's state has the engine."""
@@ -44,8 +45,10 @@ class WebSocket(asyncio.Protocol):
         "_is_closed",
         "_linger",
         "_loop",
+        "_opening",
         "_reader",
         "_session",
+        "_through",
         "_transport",
         "_waiting",
         "_write",
@@ -65,6 +68,7 @@ class WebSocket(asyncio.Protocol):
         self._reader: Reader | None = None
         self._waiting: Waiting | None = None
         self._linger: asyncio.TimerHandle | None = None
+        self._through: Through | None = None
         self._is_closed = False
 
     # Of the transport
@@ -83,6 +87,8 @@ class WebSocket(asyncio.Protocol):
         self._connections.discard(self)
         if self._linger is not None:
             self._linger.cancel()
+        if self._through is not None:
+            self._through.near_lost()
         if self._session is not None:
             self._session.lost(self)
             self._session = None
@@ -91,16 +97,23 @@ class WebSocket(asyncio.Protocol):
         return None
 
     def pause_writing(self) -> None:
-        if self._waiting is None:
+        if self._through is not None:
+            self._through.near_pauses(is_full=True)
+        elif self._waiting is None:
             self._waiting = Waiting()
 
     def resume_writing(self) -> None:
+        if self._through is not None:
+            self._through.near_pauses(is_full=False)
         waiting, self._waiting = self._waiting, None
         if waiting is not None and not self._is_closed:
             self._write(b"".join([each.frame for each in waiting.take()]))
 
     def data_received(self, data: bytes) -> None:
         if self._is_closed:
+            return
+        if self._through is not None:
+            self._through.near_received(data)
             return
         if self._reader is None:
             self._handshake(data)
@@ -177,6 +190,12 @@ class WebSocket(asyncio.Protocol):
             if engine is None or not is_ours(path):
                 raise RefusedError(kinds.NOT_FOUND, "No sockets are served here.")
             asked = engine.asked(method, query, self._address, headers, is_websocket=True)
+            place = engine.elsewhere(asked)
+            if place is not None:
+                engine.must_be_trusted(asked)
+                self._through = Through(self._transport, data)
+                self._opening = self._loop.create_task(Through.open(place, self._through))
+                return
             session = engine.session(asked)
             key = _key(method, headers)
         except RefusedError as error:

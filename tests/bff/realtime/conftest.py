@@ -27,10 +27,10 @@ PROCESSES: Final = 2
 
 
 @contextmanager
-def running(settings: Settings, ports: Sequence[int], **more: str) -> Iterator[list[str]]:
-    """The application at each of these ports; the URLs."""
-    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"} | more
-    processes = [subprocess.Popen(command(port), env=given) for port in ports]
+def running(settings: Settings, ports: Sequence[int], workers: int = 1) -> Iterator[list[str]]:
+    """The application at each of these ports, in so many processes each; the URLs."""
+    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"}
+    processes = [subprocess.Popen(command(port, workers), env=given) for port in ports]
     try:
         yield [f"http://127.0.0.1:{port}" for port in ports]
     finally:

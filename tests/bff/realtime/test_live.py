@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import msgspec
 import pytest
 import socketio
@@ -18,9 +19,9 @@ from bff.settings import Settings
 from domain.accounts import ACCESS_TOKEN_LIFETIME, AccessTokens, Principal
 from imaging.shelves import Shelves
 from tests.bff.realtime.clients import POLLING, UPGRADED, WEBSOCKET, Clients
-from tests.bff.realtime.conftest import Inside, Person, inside
+from tests.bff.realtime.conftest import Inside, Person, inside, running
 from tests.bff.realtime.peer import Peer, until
-from tests.serving import Proxy
+from tests.serving import Proxy, free_port, until_healthy
 
 TRANSPORTS = {"websocket": WEBSOCKET, "polling": POLLING, "upgraded": UPGRADED}
 REFUSED = "urn:comanda:problem:"
@@ -59,6 +60,29 @@ async def test_a_customer_and_the_counter_watch_an_order_that_moves_in_another_p
             assert notice["kind"] == f"order:{status}"
         left = await phones.emit(phone, "order:unsubscribe", {"orderId": order["id"]})
         assert left == {"status": "unsubscribed"}
+
+
+async def test_processes_that_share_a_port_have_each_others_sessions(
+    settings: Settings, shelves: Shelves, phones: Clients, product: int
+) -> None:
+    with running(settings, [free_port()], workers=2) as (url,):
+        await until_healthy(url)
+        student = await Person.at(url, "student1")
+        names = [f"{name} {number}" for name in ("polling", "upgraded") for number in range(4)]
+        for name in names:
+            await phones.open(name, url, student.auth, TRANSPORTS[name.split()[0]])
+        order = await student.order(product)
+        for name in names:
+            told = await phones.emit(name, "order:subscribe", {"orderId": order["id"]})
+            assert told["status"] == "subscribed"
+        second = await student.order(product)
+        for name in names:
+            while (await phones.next(name, "order:created"))["orderId"] != second["id"]:
+                pass
+            assert "disconnect" not in phones.seen(name)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"{url}/metrics")
+        assert "comanda_socket_sessions 8.0" in answer.text
 
 
 async def test_nobody_is_let_in_without_proof(
