@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge
+.PHONY: help up down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-realtime
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -65,6 +65,9 @@ bench-payloads: ready ## bytes of the catalogue and the order list (ARGS="--writ
 
 bench-api: ready ## the API beside NestJS, Node by hand and nginx (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.api $(ARGS)
+
+bench-realtime: ready ## sockets beside Node's socket.io with Redis (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.realtime $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11

@@ -209,7 +209,8 @@ async def placed(connection: asyncpg.Connection) -> list[int]:
         "INSERT INTO orders (user_id, cafeteria_id, total_minor)"
         " SELECT id, 1, 0 FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM users"
         " WHERE role = 'customer' ORDER BY id LIMIT $1) AS students"
-        " CROSS JOIN generate_series(1, $2 / $1 + 1) ORDER BY n LIMIT $2 RETURNING id",
+        " CROSS JOIN generate_series(1, $2 / $1 + 1) AS round ORDER BY round, n LIMIT $2"
+        " RETURNING id",
         PHONES,
         ORDERS,
     )
