@@ -16,7 +16,8 @@ from bff.realtime.rooms import Rooms
 from bff.realtime.sockets import Socket, SocketServer
 from tests.bff.realtime.peer import ADAPTERS, Peer, Place, serving
 
-QUICK = Limits(ping_interval=60, ping_timeout=60, connect_timeout=0.3, payload=10_000)
+LIMITS = Limits(payload=10_000)
+HASTY = Limits(connect_timeout=1.5)
 
 
 class Echoes:
@@ -61,8 +62,21 @@ def server(main: Echoes) -> SocketServer:
 
 
 @pytest.fixture(params=ADAPTERS)
-async def place(request: pytest.FixtureRequest, server: SocketServer) -> AsyncIterator[Place]:
-    async with serving(Engine(server.speak, Figures(), QUICK), request.param) as place:
+def adapter(request: pytest.FixtureRequest) -> str:
+    adapter: str = request.param
+    return adapter
+
+
+@pytest.fixture
+async def place(adapter: str, server: SocketServer) -> AsyncIterator[Place]:
+    async with serving(Engine(server.speak, Figures(), LIMITS), adapter) as place:
+        yield place
+    await server.close()
+
+
+@pytest.fixture
+async def hasty(adapter: str, server: SocketServer) -> AsyncIterator[Place]:
+    async with serving(Engine(server.speak, Figures(), HASTY), adapter) as place:
         yield place
     await server.close()
 
@@ -139,15 +153,15 @@ async def test_who_is_not_let_in_is_told_why(
     assert (await peer.text()).startswith('40{"sid":')
 
 
-async def test_who_does_not_connect_is_cut_off(place: Place) -> None:
-    peer, _ = await place.opened()
+async def test_who_does_not_connect_is_cut_off(hasty: Place) -> None:
+    peer, _ = await hasty.opened()
     assert await peer.until_closed() == CloseCode.NORMAL
-    assert place.engine.figures.closed == {"connect timeout": 1}
+    assert hasty.engine.figures.closed == {"connect timeout": 1}
 
 
-async def test_who_is_connected_stays(place: Place) -> None:
-    peer = await connected(place)
-    await asyncio.sleep(2 * QUICK.connect_timeout)
+async def test_who_is_connected_stays(hasty: Place) -> None:
+    peer = await connected(hasty)
+    await asyncio.sleep(1.5 * HASTY.connect_timeout)
     peer.write('42["message"]')
     assert await peer.text() == '42["message-back"]'
 
