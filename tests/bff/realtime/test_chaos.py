@@ -48,6 +48,8 @@ class Server:
         self._given = environment(settings) | {
             "COMANDA_REDIS_CLUSTER": "true",
             "COMANDA_PICTURE_PROCESSES": "1",
+            # One member of staff does the work of many.
+            "COMANDA_LIMIT_GENERAL": "0",
         }
         self._process: subprocess.Popen[bytes] | None = None
 
