@@ -91,14 +91,16 @@ async def _obey(bus: Bus) -> None:
     pending: set[asyncio.Task[None]] = set()
     async for line in reader:
         asked = msgspec.json.decode(line)
-        for room in asked["rooms"]:
-            told = {**asked["body"], "t": time.monotonic_ns() // 1000}
-            body = msgspec.json.encode(["order:updated", told])
-            # One by one, as events come, and not as one script.
-            task = asyncio.create_task(bus.publish([Notice([room], body, time.time(), 1)]))
-            pending.add(task)
-            task.add_done_callback(pending.discard)
+        # What has gathered goes together, as the feed of the outbox has it.
+        task = asyncio.create_task(bus.publish([_notice(room, asked) for room in asked["rooms"]]))
+        pending.add(task)
+        task.add_done_callback(pending.discard)
     await asyncio.gather(*pending)
+
+
+def _notice(room: str, asked: Any) -> Notice:
+    told = {**asked["body"], "t": time.monotonic_ns() // 1000}
+    return Notice([room], msgspec.json.encode(["order:updated", told]), time.time(), 1)
 
 
 if __name__ == "__main__":

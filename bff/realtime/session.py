@@ -126,12 +126,12 @@ class Session:
     """A client from its handshake on; `upper` is given its messages."""
 
     __slots__ = (
-        "_carrier",
         "_is_probed",
         "_owner",
         "_polling",
         "_probe",
         "address",
+        "carrier",
         "id",
         "is_closed",
         "pong_due",
@@ -148,7 +148,8 @@ class Session:
         """The moment (of the loop's clock) by which a pong is due, 0 if none is."""
         self._owner = owner
         self._polling = Polling(self) if carrier is None else None
-        self._carrier: Carrier = carrier or self._polling  # type: ignore[assignment]
+        self.carrier: Carrier = carrier or self._polling  # type: ignore[assignment]
+        """The way to the client, at the moment."""
         self._probe: Carrier | None = None
         self._is_probed = False
 
@@ -159,14 +160,14 @@ class Session:
 
     def send(self, message: Message) -> None:
         """Send a packet; nobody waits for it to arrive."""
-        self._carrier.send(message)
+        self.carrier.send(message)
 
     def close(self, reason: str, code: CloseCode = CloseCode.NORMAL) -> None:
         """End it."""
         if self.is_closed:
             return
         self.is_closed = True
-        self._carrier.close(code, reason)
+        self.carrier.close(code, reason)
         if self._probe is not None:
             self._probe.close(code, reason)
         self._owner.ended(self, reason)
@@ -183,14 +184,14 @@ class Session:
 
     def text_over(self, carrier: Carrier, text: str) -> None:
         """A packet of text has come over a WebSocket."""
-        if carrier is self._carrier:
+        if carrier is self.carrier:
             self._taken(self._packet, text)
         elif carrier is self._probe:
             self._probed(carrier, text)
 
     def binary_over(self, carrier: Carrier, data: bytes) -> None:
         """A message of bytes has come over a WebSocket."""
-        if carrier is self._carrier:
+        if carrier is self.carrier:
             self._taken(self.upper.binary, data)
         else:
             carrier.close(CloseCode.PROTOCOL_ERROR)
@@ -202,7 +203,7 @@ class Session:
         code: CloseCode = CloseCode.NORMAL,
     ) -> None:
         """A WebSocket is gone, or is to go."""
-        if carrier is self._carrier:
+        if carrier is self.carrier:
             self.close(reason, code)
         elif carrier is self._probe:
             self._probe, self._is_probed = None, False
@@ -215,7 +216,7 @@ class Session:
             # The client goes over when no poll of its own is under way.
             polling.send_to_poll(NOOP)
         elif polling is not None and text == PacketType.UPGRADE and self._is_probed:
-            self._carrier, self._polling, self._probe = carrier, None, None
+            self.carrier, self._polling, self._probe = carrier, None, None
             polling.send_to_poll(NOOP)
             for message in polling.waiting.take():
                 carrier.send(message)

@@ -50,11 +50,23 @@ class Namespace(Protocol):
 class Socket:
     """A client in a namespace."""
 
-    __slots__ = ("_busy", "_connection", "_events", "data", "id", "is_there", "name", "rooms")
+    __slots__ = (
+        "_busy",
+        "_connection",
+        "_events",
+        "data",
+        "id",
+        "is_there",
+        "name",
+        "rooms",
+        "session",
+    )
 
     def __init__(self, connection: "Connection", name: str) -> None:
         self.id = secrets.token_urlsafe(_ID_BYTES)
         self.name = name
+        self.session = connection.session
+        """What it comes over."""
         self.rooms: set[str] = set()
         self.data: Any = None
         """Of the namespace."""
@@ -62,11 +74,6 @@ class Socket:
         self._connection = connection
         self._events: deque[Packet] | None = None
         self._busy = False
-
-    @property
-    def session(self) -> Session:
-        """What it comes over."""
-        return self._connection.session
 
     @property
     def is_gone(self) -> bool:
@@ -81,7 +88,7 @@ class Socket:
 
     def send(self, message: Message) -> None:
         """Send a message that is encoded already."""
-        self._connection.session.send(message)
+        self.session.carrier.send(message)
 
     def emit(self, name: str, *arguments: Any) -> None:
         """Send an event to this client alone."""
