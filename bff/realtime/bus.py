@@ -83,8 +83,9 @@ class Bus:
         self._nodes = nodes
         self._recent: deque[Heard] = deque(maxlen=RECENT)
         self._moved = asyncio.Event()
-        # The server that was read from, and until when nothing can be missing.
-        self._run: bytes | None = None
+        self.run: bytes | None = None
+        """The server that was read from;"""
+        # until then nothing can be missing.
         self._whole_at = time.monotonic()
         self._is_away = False
         self._running: asyncio.Task[None] | None = None
@@ -175,10 +176,10 @@ class Bus:
         )
         (run,) = _RUN.findall(about)
         end = _read(*newest[0]) if newest else None
-        if self._run is None:
+        if self.run is None:
             if end is not None:
                 self.last, self.fence = end.offset, end.notice.fence
-        elif run != self._run or (not ours and self.last > (0, 0)):
+        elif run != self.run or (not ours and self.last > (0, 0)):
             away = timedelta(seconds=time.monotonic() - self._whole_at) + UNCERTAIN
             log.warning("sockets: %s may lack events of %.1f s", place, away.total_seconds())
             # Its clock may be behind that of the one before.
@@ -186,7 +187,7 @@ class Bus:
             self._recent.clear()
             for doubter in self.doubters:
                 doubter(away)
-        self._run = run
+        self.run = run
 
     def _take(self, heard: Heard) -> None:
         self.last = heard.offset

@@ -26,7 +26,7 @@ from bff.realtime.sockets import LEFT, Socket, problem_of
 from bff.representation import positions, views
 from domain import errors
 from domain.accounts import AccessTokens, Principal
-from domain.database import Fence, Horizon, horizon
+from domain.database import UNKNOWN, Fence, Horizon, horizon
 from domain.model import Role
 from domain.order_changes import Changed, OrderChanges
 from domain.order_history import OrderHistory
@@ -202,7 +202,8 @@ class Orders:
         if not self._void:
             asyncio.get_running_loop().call_later(_TOGETHER, self._tell_of_void)
         self._void.update(tags)
-        self._void_fence = max(self._void_fence, fence)
+        if fence < UNKNOWN:
+            self._void_fence = max(self._void_fence, fence)
 
     def _tell_of_void(self) -> None:
         tags, self._void = sorted(self._void), set()
@@ -233,6 +234,8 @@ class Orders:
             return False
         state = await self._states.take(credentials.pid)
         if state is None or state.principal != _who(socket.data.principal):
+            return False
+        if state.run != self._bus.run:
             return False
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -273,11 +276,12 @@ class Orders:
         if isinstance(news, Changed):
             for order in news.orders:
                 socket.emit(*announcements.of(order, self._bus.fence))
+            later = self._bus.recent(stood)
             # What is more than that is asked for over HTTP.
-            told = {"next": positions.written(news.position), "more": news.more}
+            more = news.more or later is None
+            told = {"next": positions.written(news.position), "more": more}
             socket.emit("order:caught_up", told)
-            room = announcements.person(principal.id)
-            self._catch_up(socket, [room], self._bus.recent(stood) or [])
+            self._catch_up(socket, [announcements.person(principal.id)], later or [])
         elif news is not None:
             socket.emit("order:caught_up", {"problem": news})
 
@@ -296,8 +300,9 @@ class Orders:
         return len(theirs)
 
     def _keep(self, socket: Socket, seconds: int) -> None:
-        who = _who(socket.data.principal)
-        self._states.keep(socket.data.name, State(who, socket.id, sorted(socket.rooms)), seconds)
+        who, rooms = _who(socket.data.principal), sorted(socket.rooms)
+        state = State(who, socket.id, rooms, self._bus.run or b"")
+        self._states.keep(socket.data.name, state, seconds)
 
     def _expire(self, socket: Socket, at: int) -> None:
         """Show it out at that moment, if it has not proved again who it is."""
