@@ -30,7 +30,6 @@ from domain.database import UNKNOWN, Fence, Horizon, horizon
 from domain.model import Role
 from domain.order_changes import Changed, OrderChanges
 from domain.order_history import OrderHistory
-from domain.orders import Order
 from domain.redis import AwayError
 
 NAME: Final = "/orders"
@@ -348,7 +347,7 @@ class Orders:
         # up with.
         self._catch_up(socket, [room], later)
         self._join(socket, {room})
-        return {"status": "subscribed", "order": views.order(order)}
+        return {"status": "subscribed", "order": order}
 
     async def _unsubscribe(self, socket: Socket, arguments: list[Any]) -> dict[str, Any]:
         asked = _understood(_first(arguments), OneOrder)
@@ -383,13 +382,15 @@ class Orders:
         self._leave(socket, _tag_rooms(_understood(_first(arguments), Tags)))
         return {"status": "unsubscribed"}
 
-    async def _read(self, principal: Principal, order_id: int) -> Order:
-        """An order as it is at least as late as anything that was told of it."""
+    async def _read(self, principal: Principal, order_id: int) -> Any:
+        """An order, whole, as it is at least as late as anything that was told of it."""
+        chosen = views.ORDERS[principal.role].select(views.WHOLE_ORDER)
         token = horizon.set(Horizon(self._bus.fence))
         try:
-            return await self._history.detail(principal, order_id)
+            row = await self._history.detail(principal, order_id, chosen.selection)
         finally:
             horizon.reset(token)
+        return chosen.rows([row])[0]
 
     def _must_have_room_for(self, socket: Socket, rooms: set[str]) -> None:
         if len(socket.rooms | rooms) > MOST_ROOMS:

@@ -266,16 +266,19 @@ async def test_every_client_ends_with_every_final_state(
         for each in asked
     ]
     behind = len(asked)
-    async with asyncio.timeout(SETTLED_SECONDS):
-        while behind:
-            await asyncio.sleep(0.5)
-            told = await watchers.told()
-            behind = sum(
-                not wanted.items() <= known.items()
-                for wanted, known in zip(expected, told["known"], strict=True)
-            )
-    print(f"\n{len(orders) * len(MOVES)} changes, {len(asked)} clients, faults: ", end="")  # noqa: T201
-    print(f"{dict(chaos.done)}; {told['counts']}; {counter.again} moves asked again")  # noqa: T201
+    try:
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while behind:
+                await asyncio.sleep(0.5)
+                told = await watchers.told()
+                behind = sum(
+                    not wanted.items() <= known.items()
+                    for wanted, known in zip(expected, told["known"], strict=True)
+                )
+    finally:
+        print(f"\n{len(orders) * len(MOVES)} changes, {len(asked)} clients, ", end="")  # noqa: T201
+        print(f"{behind} behind, {told['ready']} connected; faults: {dict(chaos.done)}; ", end="")  # noqa: T201
+        print(f"{told['counts']}; {counter.again} moves asked again")  # noqa: T201
     await watchers.end()
     assert min(chaos.done.values()) > 0
     assert len(chaos.done) == 4
