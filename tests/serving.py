@@ -9,6 +9,8 @@ import httpx
 
 from bff.settings import Settings
 
+# For who asks more than anybody may: all of it as somebody, or as nobody.
+UNLIMITED = {f"COMANDA_LIMIT_{name}": "0" for name in ("GENERAL", "ANONYMOUS", "LOGIN", "PAYMENT")}
 _SERVE = (sys.executable, "-m", "bff.serve")
 
 

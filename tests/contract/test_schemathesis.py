@@ -12,7 +12,7 @@ from bff.settings import Settings
 from domain.accounts import AccessTokens, Principal
 from domain.model import Role
 from imaging.shelves import Shelves
-from tests.serving import command, environment, free_port, until_healthy
+from tests.serving import UNLIMITED, command, environment, free_port, until_healthy
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 # Every edge of every parameter once, as whoever may do everything; some of all, as everybody else.
@@ -22,8 +22,6 @@ CALLERS = [
     ("student1", "fuzzing"),
 ]
 EXAMPLES = 3
-# Limits are what it would find first, and nothing else then.
-UNLIMITED = {f"COMANDA_LIMIT_{name}": "0" for name in ("GENERAL", "ANONYMOUS", "LOGIN", "PAYMENT")}
 
 
 @pytest.mark.parametrize(("account", "phases"), CALLERS)
@@ -41,6 +39,7 @@ async def test_no_request_is_answered_otherwise_than_described(
     caller = Principal(row["id"], Role(row["role"]), row["cafeteria_id"])
     token, _ = AccessTokens(settings.token_secret).issue(caller, datetime.now(UTC))
     port = free_port()
+    # Limits are what it would find first, and nothing else then.
     server = await asyncio.create_subprocess_exec(
         *command(port), env=environment(settings) | UNLIMITED
     )

@@ -24,7 +24,7 @@ from infra.demo.campus import PASSWORD
 from tests.faults.place import Place, opened_up
 from tests.fcm import Google
 from tests.fcm import serving as google_serving
-from tests.serving import command, free_port, until_healthy
+from tests.serving import UNLIMITED, command, free_port, until_healthy
 
 pytestmark = pytest.mark.long
 
@@ -43,7 +43,7 @@ class Server:
     def __init__(self, place: Place, google: Google) -> None:
         self._port = free_port()
         self.address = f"http://127.0.0.1:{self._port}"
-        self._given = {**os.environ, **place.addresses.environment()}
+        self._given = {**os.environ, **place.addresses.environment(), **UNLIMITED}
         self._given |= {
             "COMANDA_TOKEN_SECRET": secrets.token_hex(32),
             "COMANDA_PICTURE_PROCESSES": "1",

@@ -16,7 +16,7 @@ import pytest
 
 from infra.demo.campus import PASSWORD
 from tests.faults.place import Place, opened_up
-from tests.serving import command, free_port, until_healthy
+from tests.serving import UNLIMITED, command, free_port, until_healthy
 
 pytestmark = pytest.mark.long
 
@@ -34,7 +34,7 @@ SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname =
 @contextmanager
 def serving(place: Place) -> Iterator[list[str]]:
     """The addresses of two processes of the application."""
-    given = {**os.environ, **place.addresses.environment()}
+    given = {**os.environ, **place.addresses.environment(), **UNLIMITED}
     given |= {"COMANDA_TOKEN_SECRET": secrets.token_hex(32), "COMANDA_PICTURE_PROCESSES": "1"}
     with ExitStack() as running:
         addresses = []
