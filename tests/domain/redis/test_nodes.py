@@ -179,7 +179,8 @@ async def test_a_thousand_at_once_are_answered_though_one_seed_is_down(
     async with started(url, is_cluster=True) as nodes:
         await answers(nodes)
         assert await nodes.answer()
-        assert [place.port for place in nodes.masters] == redis_cluster.ports[:3]
+        # Which three, an earlier test may have changed.
+        assert len({place.port for place in nodes.masters} & set(redis_cluster.ports)) == 3
         keys = [b"n%d" % number for number in range(1000)]
         await asyncio.gather(*(nodes.call(key, "SET", key, key) for key in keys))
         assert await asyncio.gather(*(nodes.call(key, "GET", key) for key in keys)) == keys
