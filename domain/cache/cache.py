@@ -22,8 +22,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import suppress
-from contextvars import Context, copy_context
-from functools import partial
+from contextvars import Context
+from functools import cached_property, partial
+from itertools import groupby
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -35,9 +36,9 @@ from domain.cache.changes import TRUST, Changes
 from domain.cache.figures import Figures
 from domain.cache.flights import Flight, Party
 from domain.cache.kinds import Kind
-from domain.cache.memory import Entry, Memory
-from domain.cache.shared import Found, Shared, Slots, read
-from domain.database import UNKNOWN, Cluster, Fence, Sources, horizon
+from domain.cache.memory import Entry, Memories, Memory
+from domain.cache.shared import Found, Shared, read
+from domain.database import UNKNOWN, Cluster, Fence, Horizon, Sources, horizon
 from domain.errors import UnavailableError
 from domain.redis import AwayError, Nodes
 
@@ -73,11 +74,10 @@ class Cache:
         self._shared = Shared(nodes)
         self._bus = Bus(nodes, self.changes.hear, self._wake)
         self._auditor = Auditor()
-        self._memories: dict[Kind[Any, Any], Memory] = {}
+        self._memories = Memories()
         self._boarding: list[Flight[Any]] = []
         self._naps: dict[bytes, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._generation = ""
 
     def start(self) -> None:
         """Hear of changes from now on."""
@@ -86,6 +86,7 @@ class Cache:
 
     async def close(self) -> None:
         """End what is under way."""
+        self._boarding.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -95,6 +96,11 @@ class Cache:
         await self._auditor.close()
         await self._bus.close()
         await self.changes.close()
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        # To ask for it takes a system call each time (Python 3.11).
+        return asyncio.get_running_loop()
 
     @property
     def is_heard(self) -> bool:
@@ -116,15 +122,18 @@ class Cache:
         if entry is not None:
             value = entry.value
         else:
-            asked = 0 if horizon.get() is None else await self._asked()
-            memory = self._memory(kind)
+            seen = horizon.get()
+            asked = 0 if seen is None else await self._asked(seen)
+            memory = self._memories[kind]
             flight = self._flight(kind, memory, key, asked)
             if flight.party is None:
-                self._set_out(Party(kind, memory, load, copy_context()), (flight,))
+                flight.party = Party(kind, memory, load)
+                self._set_out((flight,))
             if not flight.has_landed:
-                await flight.landing()
+                await flight.landing(self._loop)
             value = flight.result()
-            _note(flight.tags, flight.asof)
+            if seen is not None:
+                seen.note(flight.tags, flight.asof)
         return value
 
     async def get_many(
@@ -135,18 +144,23 @@ class Cache:
         missing = [key for key, entry in zip(keys, entries, strict=True) if entry is None]
         if not missing:
             return [entry.value for entry in entries if entry is not None]
-        asked = await self._asked()
-        memory = self._memory(kind)
+        seen = horizon.get()
+        asked = 0 if seen is None else await self._asked(seen)
+        memory = self._memories[kind]
         flights = [self._flight(kind, memory, key, asked) for key in missing]
         mine = [flight for flight in dict.fromkeys(flights) if flight.party is None]
         if mine:
-            self._set_out(Party(kind, memory, load, copy_context()), mine)
+            party = Party(kind, memory, load, len(mine))
+            for flight in mine:
+                flight.party = party
+            self._set_out(mine)
         for flight in flights:
             if not flight.has_landed:
-                await flight.landing()
+                await flight.landing(self._loop)
         values = iter([flight.result() for flight in flights])
-        for flight in flights:
-            _note(flight.tags, flight.asof)
+        if seen is not None:
+            for flight in flights:
+                seen.note(flight.tags, flight.asof)
         return [next(values) if entry is None else entry.value for entry in entries]
 
     def void(self, tags: Collection[str], fence: Fence, transaction: int) -> None:
@@ -174,9 +188,7 @@ class Cache:
         return True
 
     def _remembered(self, kind: Kind[K, V], key: K, load: Load[K, V]) -> Entry | None:
-        memory = self._memories.get(kind)
-        if memory is None:
-            return None
+        memory = self._memories[kind]
         entry = memory.entries.get(key)
         if entry is None:
             return None
@@ -190,26 +202,19 @@ class Cache:
         if seen is not None:
             if entry.asof < seen.fence > changes.horizon:
                 return None
-            if seen.sources is not None:
-                seen.sources.add(entry.tags, entry.asof)
+            seen.note(entry.tags, entry.asof)
         entry.visited = True
         figures = memory.figures
         figures.memory_hits += 1
         if now >= entry.renew_at:
             entry.renew_at = entry.expires
             needs, place = changes.of(entry.tags), memory.slots.of(key)
-            again = Flight(key, entry.tags, needs, self._generation, place)
-            self._set_out(Party(kind, memory, load, copy_context()), (again,))
+            again = Flight(key, entry.tags, needs, self._memories.generation, place)
+            again.party = Party(kind, memory, load)
+            self._set_out((again,))
         if figures.memory_hits % ONE_IN == 0 and kind.is_exact:
             self._audit(kind, key, entry, load)
         return entry
-
-    def _memory(self, kind: Kind[K, V]) -> Memory:
-        memory = self._memories.get(kind)
-        if memory is None:
-            slots = Slots(self._generation, kind.shape)
-            memory = self._memories[kind] = Memory(kind.bytes, slots)
-        return memory
 
     def _is_good(self, entry: Entry, now: float) -> bool:
         changes = self.changes
@@ -223,7 +228,8 @@ class Cache:
 
     def _is_current(self, tags: Iterable[str], asof: Fence) -> bool:
         """Whether nothing that is known has made it void."""
-        return self.changes.generation == self._generation and asof >= self.changes.of(tags)
+        is_ours = self.changes.generation == self._memories.generation
+        return is_ours and asof >= self.changes.of(tags)
 
     def _is_sure(self) -> bool:
         """Whether nothing that is older than TRUST can be unknown."""
@@ -233,7 +239,7 @@ class Cache:
         )
 
     def _audit(self, kind: Kind[K, V], key: K, entry: Entry, load: Load[K, V]) -> None:
-        memory = self._memory(kind)
+        memory = self._memories[kind]
 
         def serves(entry: Entry) -> bool:
             now = time.monotonic()
@@ -242,43 +248,38 @@ class Cache:
 
         self._auditor.take(kind.name, key, entry, load, serves, memory.figures)
 
-    async def _asked(self) -> Fence:
+    async def _asked(self, seen: Horizon) -> Fence:
         """What the request asks for beyond all changes that are known."""
-        seen = horizon.get()
-        if seen is None or await self.changes.reach(seen.fence):
-            return 0
-        return seen.fence
+        return 0 if await self.changes.reach(seen.fence) else seen.fence
 
     def _flight(self, kind: Kind[K, V], memory: Memory, key: K, asked: Fence) -> Flight[K]:
         """The reading of a value: one that is under way and late enough, or a new one."""
-        if self.changes.generation != self._generation:
-            self._begin_anew()
-        tags = (*kind.tags(key), kind.tag)
+        if self.changes.generation != self._memories.generation:
+            self._memories.begin_anew(self.changes.generation)
+        tags = kind.tags(key) + kind.own
         needs = self.changes.of(tags, asked)
         flight: Flight[K] | None = memory.flights.get(key)
         if flight is not None and flight.needs >= needs:
             memory.figures.joined += 1
             return flight
         place = memory.slots.of(key)
-        flight = memory.flights[key] = Flight(key, tags, needs, self._generation, place)
+        flight = memory.flights[key] = Flight(key, tags, needs, self._memories.generation, place)
         return flight
 
-    def _set_out(self, party: Party, flights: Sequence[Flight[Any]]) -> None:
-        """Take the values from Redis; those that it has not are read together."""
-        party.left = len(flights)
-        for flight in flights:
-            flight.party = party
-        if not self._is_sure():
-            self._run(self._fly(party.kind, flights, party.load))
-            return
+    def _set_out(self, flights: Sequence[Flight[Any]]) -> None:
+        """Take the values from Redis; those of a party that it has not are read together."""
         # What is there takes no task of its own, which would be most of what it costs.
         if not self._boarding:
-            asyncio.get_running_loop().call_soon(self._take_off)
+            self._loop.call_soon(self._take_off)
         self._boarding += flights
 
     def _take_off(self) -> None:
         """Ask Redis for all that was asked for in one turn of the loop."""
         boarding, self._boarding = self._boarding, []
+        if not self._is_sure():
+            for party, theirs in groupby(boarding, lambda flight: flight.party):
+                self._run(self._fly(party, list(theirs)), party.context)
+            return
         for flights in self._shared.together(boarding):
             reply = self._shared.peek([flight.place for flight in flights])
             reply.add_done_callback(partial(self._answered, flights))
@@ -288,16 +289,17 @@ class Cache:
     ) -> None:
         is_away = reply.cancelled() or reply.exception() is not None
         frames = [None] * len(flights) if is_away else reply.result()
+        now = time.time()
         for flight, frame in zip(flights, frames, strict=True):
             party = flight.party
             assert party is not None
-            if not flight.has_landed and not self._is_there(party, flight, frame):
+            if not flight.has_landed and not self._is_there(party, flight, frame, now):
                 party.missing.append(flight)
             party.left -= 1
             if party.missing and not party.left:
-                self._run(self._fly(party.kind, party.missing, party.load), party.context)
+                self._run(self._fly(party, party.missing), party.context)
 
-    def _is_there(self, party: Party, flight: Flight[Any], frame: bytes | None) -> bool:
+    def _is_there(self, party: Party, flight: Flight[Any], frame: bytes | None, now: float) -> bool:
         """Whether that was the value."""
         if frame is None:
             return False
@@ -305,49 +307,47 @@ class Cache:
             asof, renew_at, body = read(frame)
             if asof < flight.needs:
                 return False
-            self._take(party.kind, party.memory, flight, asof, body, party.load)
+            self._take(party, flight, asof, body)
         except _STRANGE:
             return False
         _drop(party.memory.flights, flight)
-        if time.time() >= renew_at:
-            self._run(self._renew(party.kind, flight, party.load), party.context)
+        if now >= renew_at:
+            self._run(self._renew(party, flight), party.context)
         return True
 
-    async def _fly(self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]) -> None:
+    async def _fly(self, party: Party, flights: Sequence[Flight[Any]]) -> None:
         try:
             left, waits = list(flights), []
             if await self._catch_up(flights):
-                naps = await asyncio.gather(*(self._ask(kind, each, load) for each in flights))
+                naps = await asyncio.gather(*(self._ask(party, each) for each in flights))
                 for flight, napping in zip(flights, naps, strict=True):
                     if flight.has_landed or napping is not None:
                         left.remove(flight)
                     if napping is not None:
-                        waits.append(self._wait(kind, flight, load, napping))
+                        waits.append(self._wait(party, flight, napping))
             # What is ours to read waits for nobody: others may wait for it.
-            await asyncio.gather(self._read_first(kind, left, load), *waits)
+            await asyncio.gather(self._read_first(party, left), *waits)
         except BaseException as error:
-            await self._fail(kind, flights, error)
+            await self._fail(party, flights, error)
             if not isinstance(error, Exception):
                 raise
         finally:
             for flight in flights:
-                self._end(kind, flight)
+                _end(party, flight)
 
-    async def _read_first(
-        self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]
-    ) -> None:
+    async def _read_first(self, party: Party, flights: Sequence[Flight[Any]]) -> None:
         """Read values; those who wait for others do not fail with them."""
         if not flights:
             return
         try:
-            await self._read(kind, flights, load)
+            await self._read(party, flights)
         except Exception as error:
-            await self._fail(kind, flights, error)
+            await self._fail(party, flights, error)
         finally:
             for flight in flights:
-                self._end(kind, flight)
+                _end(party, flight)
 
-    async def _catch_up(self, flights: Sequence[Flight[K]]) -> bool:
+    async def _catch_up(self, flights: Sequence[Flight[Any]]) -> bool:
         """Whether enough is known for a value of Redis to be held against it."""
         if self._is_sure():
             return True
@@ -357,85 +357,73 @@ class Cache:
             flight.needs = max(flight.needs, self.changes.of(flight.tags))
         return is_known and self.changes.generation == flights[0].generation
 
-    async def _ask(
-        self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]
-    ) -> asyncio.Event | None:
+    async def _ask(self, party: Party, flight: Flight[Any]) -> asyncio.Event | None:
         """Take the value from Redis, or the lease to read it; where another process has that, the
         event that it has read. None of it is to be had where Redis is away."""
         flight.token = flight.token or self._shared.token()
-        napping = self._naps.setdefault(flight.place.value, asyncio.Event())
+        napping = self._naps.setdefault(flight.place, asyncio.Event())
         try:
             found = await self._shared.get(flight.place, flight.needs, flight.token)
             if found is False:
                 return napping
             if isinstance(found, Found):
-                self._take(kind, self._memory(kind), flight, found.asof, found.body, load)
+                self._take(party, flight, found.asof, found.body)
                 if found.is_ours:
-                    self._run(self._read_again(kind, flight.again(flight.token), load))
+                    self._run(self._read_again(party, flight.again(flight.token)))
         except _AWAY as error:
-            log.debug("%s is not asked of Redis: %s", flight.place.value, error)
+            log.debug("%r is not asked of Redis: %s", flight.place, error)
         except _STRANGE as error:
-            log.warning("%s is not understood, and read anew: %s", flight.place.value, error)
-        self._naps.pop(flight.place.value, None)
+            log.warning("%r is not understood, and read anew: %s", flight.place, error)
+        self._naps.pop(flight.place, None)
         return None
 
-    async def _wait(
-        self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V], napping: asyncio.Event | None
-    ) -> None:
+    async def _wait(self, party: Party, flight: Flight[Any], napping: asyncio.Event | None) -> None:
         """Take the value as soon as another process has read it; read it where that has not."""
         deadline = time.monotonic() + WAIT
         while napping is not None and time.monotonic() < deadline:
-            self._memory(kind).figures.waits += 1
+            party.memory.figures.waits += 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(NAP):
                     await napping.wait()
-            napping = await self._ask(kind, flight, load)
-        self._naps.pop(flight.place.value, None)
+            napping = await self._ask(party, flight)
+        self._naps.pop(flight.place, None)
         if not flight.has_landed:
-            await self._read_first(kind, [flight], load)
+            await self._read_first(party, [flight])
 
-    def _take(
-        self,
-        kind: Kind[K, V],
-        memory: Memory,
-        flight: Flight[K],
-        asof: Fence,
-        body: bytes,
-        load: Load[K, V],
-    ) -> None:
+    def _take(self, party: Party, flight: Flight[Any], asof: Fence, body: bytes) -> None:
+        kind, figures = party.kind, party.memory.figures
         value = kind.decoder.decode(body)
-        memory.figures.redis_hits += 1
-        self._land(kind, flight, value, asof, len(body))
-        if memory.figures.redis_hits % ONE_IN == 0 and kind.is_exact:
-            entry = memory.entries.get(flight.key)
+        figures.redis_hits += 1
+        self._land(party, flight, value, asof, len(body))
+        if figures.redis_hits % ONE_IN == 0 and kind.is_exact:
+            entry = party.memory.entries.get(flight.key)
             if entry is not None:
-                self._audit(kind, flight.key, entry, load)
+                self._audit(kind, flight.key, entry, party.load)
 
-    async def _read(self, kind: Kind[K, V], flights: Sequence[Flight[K]], load: Load[K, V]) -> None:
+    async def _read(self, party: Party, flights: Sequence[Flight[Any]]) -> None:
         """Read values from their source, and keep them."""
         began = time.monotonic()
         needs = max(flight.needs for flight in flights)
-        values, asof = await load([flight.key for flight in flights], needs)
+        values, asof = await party.load([flight.key for flight in flights], needs)
         took = time.monotonic() - began
-        figures = self._memory(kind).figures
-        fills = []
+        figures, fills = party.memory.figures, []
         for flight in flights:
             value = values.get(flight.key)
             body = msgspec.msgpack.encode(value)
             figures.loads += 1
             figures.encoded += len(body)
-            self._land(kind, flight, value, asof, len(body), began)
+            self._land(party, flight, value, asof, len(body), began)
             if flight.generation == self.changes.generation:
-                fills.append(self._fill(kind, flight, asof, body, took))
+                fills.append(self._fill(party, flight, asof, body, took))
         await asyncio.gather(*fills)
 
     async def _fill(
-        self, kind: Kind[K, V], flight: Flight[K], asof: Fence, body: bytes, took: float
+        self, party: Party, flight: Flight[Any], asof: Fence, body: bytes, took: float
     ) -> None:
         if len(body) > MOST_BYTES:
             await self._release(flight)
             return
-        figures = self._memory(kind).figures
+        kind, figures = party.kind, party.memory.figures
         lasts = kind.absent if body == NOTHING else kind.shared
         seconds = lasts * (1 - JITTER * random.random())
         if kind.renewed is not None:
@@ -450,39 +438,40 @@ class Cache:
             figures.fills += is_kept
             figures.refused += not is_kept
         except _AWAY as error:
-            log.debug("%s is not kept in Redis: %s", flight.place.value, error)
+            log.debug("%r is not kept in Redis: %s", flight.place, error)
 
-    async def _read_again(self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]) -> None:
+    async def _read_again(self, party: Party, flight: Flight[Any]) -> None:
         try:
-            await self._read(kind, [flight], load)
+            await self._read(party, [flight])
         except Exception as error:
-            log.warning("%s is not renewed: %r", flight.place.value, error)
+            log.warning("%r is not renewed: %r", flight.place, error)
             await self._release(flight)
 
-    async def _renew(self, kind: Kind[K, V], flight: Flight[K], load: Load[K, V]) -> None:
+    async def _renew(self, party: Party, flight: Flight[Any]) -> None:
         """Read a value anew, if nobody else does."""
         again = flight.again(self._shared.token())
         try:
             found = await self._shared.get(again.place, again.needs, again.token)
         except _AWAY as error:
-            log.debug("%s is not renewed: %s", again.place.value, error)
+            log.debug("%r is not renewed: %s", again.place, error)
             return
         if found is True or (isinstance(found, Found) and found.is_ours):
-            await self._read_again(kind, again, load)
+            await self._read_again(party, again)
 
     def _land(
         self,
-        kind: Kind[K, V],
-        flight: Flight[K],
+        party: Party,
+        flight: Flight[Any],
         value: Any,
         asof: Fence,
         size: int,
         read_at: float = -math.inf,
     ) -> None:
         """Remember the value, and hand it to all who wait for it."""
+        kind, memory = party.kind, party.memory
         lasts = kind.absent if value is None else kind.memory
         # Of another primary the positions say nothing here.
-        is_ours = flight.generation == self._generation
+        is_ours = flight.generation == self._memories.generation
         flight.land(value, asof if is_ours else -1)
         if not is_ours or not (lasts or kind.outage):
             return
@@ -497,57 +486,35 @@ class Cache:
             renew_at=expires - 0.05 * lasts * random.random(),
             fresh_until=read_at + TRUST,
         )
-        memory = self._memory(kind)
         known = memory.entries.get(flight.key)
         if known is None or known.asof <= asof:
             memory.put(flight.key, entry)
 
     async def _fail(
-        self, kind: Kind[K, V], flights: Iterable[Flight[K]], error: BaseException
+        self, party: Party, flights: Iterable[Flight[Any]], error: BaseException
     ) -> None:
         if isinstance(error, asyncio.CancelledError):
             # Nobody has cancelled those who wait.
             error = UnavailableError("The process ends.")
         failed = [flight for flight in flights if not flight.has_landed]
         for flight in failed:
-            old = self._old(kind, flight) if isinstance(error, UnavailableError) else None
+            old = _old(party, flight) if isinstance(error, UnavailableError) else None
             if old is not None:
                 flight.land(old.value, old.asof)
             else:
                 flight.fail(error)
         await asyncio.gather(*map(self._release, failed))
 
-    def _old(self, kind: Kind[K, V], flight: Flight[K]) -> Entry | None:
-        """What may be served while nobody can tell whether it is still true."""
-        memory = self._memories.get(kind)
-        entry = memory.entries.get(flight.key) if memory else None
-        if entry is None or time.monotonic() >= entry.expires + kind.outage or not kind.outage:
-            return None
-        return entry if entry.asof >= flight.needs else None
-
-    async def _release(self, flight: Flight[K]) -> None:
+    async def _release(self, flight: Flight[Any]) -> None:
         try:
             await self._shared.release(flight.place, flight.token)
         except _AWAY as error:
-            log.debug("%s keeps its lease until it ends: %s", flight.place.value, error)
-
-    def _end(self, kind: Kind[K, V], flight: Flight[K]) -> None:
-        flights = self._memory(kind).flights
-        if flight.has_failed:
-            # A source that fails is asked once in a while, not once a request.
-            asyncio.get_running_loop().call_later(HELD, _drop, flights, flight)
-        else:
-            _drop(flights, flight)
+            log.debug("%r keeps its lease until it ends: %s", flight.place, error)
 
     def _wake(self, value: bytes) -> None:
         napping = self._naps.pop(value, None)
         if napping is not None:
             napping.set()
-
-    def _begin_anew(self) -> None:
-        self._generation = self.changes.generation
-        for kind, memory in self._memories.items():
-            memory.begin_anew(Slots(self._generation, kind.shape))
 
     def _run(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
         task = asyncio.create_task(work, context=context)
@@ -560,8 +527,18 @@ def _drop(flights: dict[Hashable, Flight[Any]], flight: Flight[Any]) -> None:
         del flights[flight.key]
 
 
-def _note(tags: Iterable[str], asof: Fence) -> None:
-    """Tell whoever wants to know what the present request has read."""
-    seen = horizon.get()
-    if seen is not None and seen.sources is not None:
-        seen.sources.add(tags, asof)
+def _end(party: Party, flight: Flight[Any]) -> None:
+    flights = party.memory.flights
+    if flight.has_failed:
+        # A source that fails is asked once in a while, not once a request.
+        asyncio.get_running_loop().call_later(HELD, _drop, flights, flight)
+    else:
+        _drop(flights, flight)
+
+
+def _old(party: Party, flight: Flight[Any]) -> Entry | None:
+    """What may be served while nobody can tell whether it is still true."""
+    outage, entry = party.kind.outage, party.memory.entries.get(flight.key)
+    if entry is None or not outage or time.monotonic() >= entry.expires + outage:
+        return None
+    return entry if entry.asof >= flight.needs else None

@@ -1,7 +1,7 @@
 """A reading that is under way, and those who wait for it."""
 
 import asyncio
-from contextvars import Context
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from domain.cache.kinds import Kind
@@ -19,13 +19,13 @@ class Party:
 
     __slots__ = ("context", "kind", "left", "load", "memory", "missing")
 
-    def __init__(self, kind: Kind[Any, Any], memory: "Memory", load: Any, context: Context) -> None:
+    def __init__(self, kind: Kind[Any, Any], memory: "Memory", load: Any, size: int = 1) -> None:
         self.kind = kind
         self.memory = memory
         self.load = load
-        self.left = 0
+        self.left = size
         """How many have no answer yet."""
-        self.context = context
+        self.context = copy_context()
         """Of who asked: what is done for them knows whose request it is."""
         self.missing: list[Flight[Any]] = []
 
@@ -71,10 +71,10 @@ class Flight(Generic[K]):
         """Whether it has an error to tell, and no value."""
         return self._error is not None
 
-    def landing(self) -> asyncio.Future[None]:
+    def landing(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """Over when it has landed, for one of those who wait: each of them may go without another's
         noticing, and takes much less than a shield."""
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[None] = loop.create_future()
         self._waiting.append(waiting)
         return waiting
 
@@ -88,25 +88,22 @@ class Flight(Generic[K]):
     def land(self, value: Any, asof: Fence) -> None:
         """Hand the value to all, if they have none."""
         if not self.has_landed:
+            self.has_landed = True
             self._value = value
             self.asof = asof
-            self._wake()
+            for waiting in self._waiting:
+                if not waiting.done():
+                    waiting.set_result(None)
+            self._waiting.clear()
 
     def fail(self, error: BaseException) -> None:
         """Raise it in all, if they have no value."""
         if not self.has_landed:
             self._error = error
-            self._wake()
+            self.land(None, -1)
 
     def again(self, token: bytes) -> "Flight[K]":
         """Another reading of the same, for nobody who waits."""
         other = Flight(self.key, self.tags, self.needs, self.generation, self.place)
         other.token = token
         return other
-
-    def _wake(self) -> None:
-        self.has_landed = True
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting.clear()

@@ -39,9 +39,9 @@ async def explain(cluster: Cluster, nodes: Nodes, kind: Kind[Any, Any], key: Any
     await changes.look()
     await changes.close()
     place = Slots(changes.generation, kind.shape).of(key)
-    tags = (*kind.tags(key), kind.tag)
+    tags = kind.tags(key) + kind.own
     return Explanation(
-        place.value.decode(),
+        place.decode(),
         {tag: changes.of((tag,)) for tag in tags},
         await Shared(nodes).kept(place),
     )

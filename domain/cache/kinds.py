@@ -1,7 +1,7 @@
 """What is cached, and for how long: every kind of it is declared with these words."""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -23,7 +23,7 @@ class Kind(Generic[K, V]):
     name: str
     type: Any
     """Of a value, for msgspec; a value that is not there is None, and is remembered too."""
-    tags: Callable[[K], Sequence[str]]
+    tags: Callable[[K], tuple[str, ...]]
     """That announce a change of what has this id."""
     memory: float = 300.0
     """In a process,"""
@@ -45,6 +45,11 @@ class Kind(Generic[K, V]):
     def tag(self) -> str:
         """Of every value of the kind."""
         return f"kind-{self.name}"
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """The tags that every value has beside its `tags`."""
+        return (self.tag,)
 
     @cached_property
     def decoder(self) -> "msgspec.msgpack.Decoder[V | None]":

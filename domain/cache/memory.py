@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from domain.cache.figures import Figures
 from domain.cache.flights import Flight
+from domain.cache.kinds import Kind
 from domain.cache.shared import Slots
 from domain.database import Fence
 
@@ -93,3 +94,20 @@ class Memory:
         self.entries.clear()
         self.flights.clear()
         self.size = 0
+
+
+class Memories(dict[Kind[Any, Any], Memory]):
+    """By kind, each as soon as it is asked for."""
+
+    generation = ""
+    """Of the database, that all of it was read from."""
+
+    def __missing__(self, kind: Kind[Any, Any]) -> Memory:
+        memory = self[kind] = Memory(kind.bytes, Slots(self.generation, kind.shape))
+        return memory
+
+    def begin_anew(self, generation: str) -> None:
+        """Go on with another one, of which nothing is known."""
+        self.generation = generation
+        for kind, memory in self.items():
+            memory.begin_anew(Slots(generation, kind.shape))

@@ -38,7 +38,7 @@ class Placed(Protocol):
     """Whatever has a place in Redis."""
 
     @property
-    def place(self) -> "Slot": ...
+    def place(self) -> bytes: ...
 
 
 T = TypeVar("T", bound=Placed)
@@ -101,30 +101,32 @@ class Kept(Struct, frozen=True):
     is_leased: bool
 
 
-class Slot(Struct, frozen=True):
-    """Where a value lies; all of a bucket is in one slot of a cluster."""
-
-    value: bytes
-    channel: bytes
-
-    @property
-    def lease(self) -> bytes:
-        """Of who reads it anew."""
-        return b"l" + self.value[1:]
+Slot = bytes
+"""Where a value lies: its key in Redis. All of a bucket is in one slot of a cluster."""
 
 
 class Slots:
     """The places of a kind's values; another generation of the database has others."""
 
     def __init__(self, generation: str, shape: str) -> None:
-        self._name = f"{generation}:{shape}:".encode()
-        self._sum = zlib.crc32(self._name)
+        name = f"{generation}:{shape}:".encode()
+        self._heads = [head + name for head in _HEADS]
+        self._sum = zlib.crc32(name)
 
     def of(self, key: object) -> Slot:
         """The place of one."""
         name = str(key).encode()
-        bucket = zlib.crc32(name, self._sum) % BUCKETS
-        return Slot(_HEADS[bucket] + self._name + name, _CHANNELS[bucket])
+        return self._heads[zlib.crc32(name, self._sum) % BUCKETS] + name
+
+
+def _lease(place: Slot) -> bytes:
+    """Of who reads a value anew."""
+    return b"l" + place[1:]
+
+
+def _channel(place: Slot) -> bytes:
+    """Of its bucket."""
+    return place[: len(_CHANNELS[0])]
 
 
 def channel(number: int) -> bytes:
@@ -148,7 +150,7 @@ class Shared:
         groups: dict[bytes, list[T]] = {}
         if self._nodes.is_cluster:
             for each in asked:
-                groups.setdefault(each.place.channel, []).append(each)
+                groups.setdefault(_channel(each.place), []).append(each)
         for group in groups.values() or (asked,):
             for first in range(0, len(group), _AT_ONCE):
                 yield group[first : first + _AT_ONCE]
@@ -156,8 +158,7 @@ class Shared:
     def peek(self, places: Sequence[Slot]) -> "Future[list[bytes | None]]":
         """What is at places of one bucket, or of any where Redis is no cluster: to be `read`, or to
         be asked for with `get`. Raises AwayError, ResponseError."""
-        slot = SLOTS[places[0].channel]
-        return self._nodes.ask(slot, "MGET", *(place.value for place in places))
+        return self._nodes.ask(SLOTS[_channel(places[0])], "MGET", *places)
 
     async def get(self, place: Slot, needed: Fence, token: bytes) -> Found | bool:
         """The value, of no moment before `needed`; else whether `token` has the lease now.
@@ -166,7 +167,7 @@ class Shared:
         """
         answer = await self._run(
             _GET,
-            (place.value, place.lease),
+            (place, _lease(place)),
             needed,
             token,
             int(LEASE * 1000),
@@ -180,11 +181,11 @@ class Shared:
 
     async def kept(self, place: Slot) -> Kept | None:
         """What is there, without asking for it. Raises AwayError, ResponseError."""
-        value = await self._nodes.call(place.value, "GET", place.value)
+        value = await self._nodes.call(place, "GET", place)
         if value is None:
             return None
-        left = await self._nodes.call(place.value, "PTTL", place.value)
-        leased = await self._nodes.call(place.lease, "EXISTS", place.lease)
+        left = await self._nodes.call(place, "PTTL", place)
+        leased = await self._nodes.call(_lease(place), "EXISTS", _lease(place))
         asof, _, body = read(value)
         return Kept(asof, len(body), left / 1000, leased == 1)
 
@@ -204,19 +205,19 @@ class Shared:
         frame = _FRAME.pack(asof, renew_at) + body
         kept = await self._run(
             _FILL,
-            (place.value, place.lease),
+            (place, _lease(place)),
             token,
             asof,
             frame,
             max(1, int(seconds * 1000)),
-            place.channel,
+            _channel(place),
             woken(place),
         )
         return bool(kept == 1)
 
     async def release(self, place: Slot, token: bytes) -> None:
         """End the lease without a value; the next one that waits gets it."""
-        await self._run(_RELEASE, (place.lease,), token, place.channel, woken(place))
+        await self._run(_RELEASE, (_lease(place),), token, _channel(place), woken(place))
 
     async def _run(self, script: Script, keys: tuple[bytes, ...], *arguments: Any) -> Any:
         return await script.run(partial(self._nodes.call, keys[0]), keys, *arguments)
@@ -224,4 +225,4 @@ class Shared:
 
 def woken(place: Slot) -> bytes:
     """The message to those who wait for a value."""
-    return b"F" + place.value
+    return b"F" + place

@@ -72,6 +72,11 @@ class Horizon:
     def fence(self) -> Fence:
         return max(self.asked, self.written)
 
+    def note(self, tags: Iterable[str], asof: Fence) -> None:
+        """A value of the cache was read, for whoever wants to know."""
+        if self.sources is not None:
+            self.sources.add(tags, asof)
+
 
 horizon: ContextVar[Horizon | None] = ContextVar("horizon", default=None)
 """Of the request that is being answered; tasks that it starts share it."""

@@ -54,6 +54,8 @@ class Wire:
         self._pending: deque[asyncio.Future[Any]] = deque()
         self._received = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        # To ask for it takes a system call each time (Python 3.11).
+        self._loop = asyncio.get_running_loop()
         self.is_open = False
 
     async def open(self) -> None:
@@ -70,7 +72,7 @@ class Wire:
 
     def call(self, *command: Word) -> asyncio.Future[Any]:
         """The reply to a command. Raises AwayError, or ResponseError for what Redis refuses."""
-        reply = asyncio.get_running_loop().create_future()
+        reply = self._loop.create_future()
         if not self.is_open or len(self._pending) >= MOST_PENDING:
             reply.set_exception(AwayError("Redis owes too much" if self.is_open else "no Redis"))
             return reply
