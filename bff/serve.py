@@ -1,5 +1,6 @@
 """`comanda serve`: the application in one process, or in several that share a port."""
 
+import gc
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -25,6 +26,11 @@ _GRACE_SECONDS: Final = 10
 # still starts, on a machine that is busy.
 _HANGING_SECONDS: Final = 30
 _DIRECTORY: Final = f"{PREFIX}METRICS_DIRECTORY"
+# Objects more than there were, after which Python looks for cycles among the new ones; such looks
+# before one that takes in some older ones; and those before one at all there is. Of itself it looks
+# at all whenever there is a quarter more: with thousands of connections that is a tenth of a second
+# and more, again and again, in which nobody is answered.
+_LOOKS: Final = (5_000, 4, 100)
 
 HOST: Final = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
@@ -63,7 +69,12 @@ def application() -> Litestar:
     logs.configure(settings.log_format)
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=[parent.sentinel], daemon=True).start()
-    return create_app(settings)
+    app = create_app(settings)
+    # What a process is made of stays, so no look goes through that again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_LOOKS)
+    return app
 
 
 def _run(host: str, port: int, workers: int) -> None:

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +45,9 @@ OURS: Final = "Comanda"
 NEST: Final = "NestJS on Fastify"
 TUNED: Final = "Node by hand"
 FLOOR: Final = "nginx, a file"
+COSTS: Final = "costs"
+CROWD: Final = "crowd"
+PARTS: Final = (COSTS, CROWD)
 CONNECTIONS: Final = 32
 # What answers in microseconds is asked so much oftener, or the kernel's clock ticks would show.
 _OFTENER: Final = 15
@@ -79,7 +82,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.api", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two minutes instead of six")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md, too")
+    parser.add_argument("--only", choices=PARTS, help="half of it, which cannot be written")
     given = parser.parse_args()
+    if given.write and given.only:
+        parser.error("--write wants all of it")
+    parts = PARTS if given.only is None else (given.only,)
     effort = (
         Effort(20_000, 3, 400, crowd.Crowd(seconds=15))
         if given.quick
@@ -88,7 +95,7 @@ def main() -> None:
     peers.install()
     crowd.allow_many()
     with tempfile.TemporaryDirectory(prefix="comanda-api-") as directory:
-        tables = _measured(Path(directory), effort)
+        tables = _measured(Path(directory), effort, parts)
     command = "python -m benchmarks.api" + (" --quick" if given.quick else "")
     text = f"{_setting(command, effort)}\n{tables}"
     print(text)
@@ -96,7 +103,7 @@ def main() -> None:
         page.write("api", text)
 
 
-def _measured(directory: Path, effort: Effort) -> str:
+def _measured(directory: Path, effort: Effort, parts: Sequence[str]) -> str:
     with ExitStack() as running:
         stack = running.enter_context(Stack(data_directory(directory), replicas=0))
         addresses = environment(stack) | _UNLIMITED
@@ -104,18 +111,27 @@ def _measured(directory: Path, effort: Effort) -> str:
         url = addresses["COMANDA_DATABASE_URL"]
         asyncio.run(loader.load(url, effort.orders, _say))
         subjects = _started(running, directory, addresses)
-        beside = Beside("postgres", "valkey")
-        costs: dict[str, dict[str, Cost]] = {}
-        for question in (CATALOGUE, UNCHANGED, LIST, DETAIL, PLACE):
-            asking = [each for each in subjects if question in each.requests]
-            _agree(question, asking)
-            costs[question] = {each.peer.name: Cost() for each in asking}
-            for number in range(effort.rounds):
-                for subject in _rotated(asking, number):
-                    cost = costs[question][subject.peer.name]
-                    _measure(subject, question, effort.requests, cost, beside)
-            _say(f"{question}: done")
-        return _table(costs) + "\n" + _crowded(subjects, effort.crowd)
+        told = []
+        if COSTS in parts:
+            told.append(_table(_costs(subjects, effort)))
+        if CROWD in parts:
+            told.append(_crowded(subjects, effort.crowd))
+        return "\n".join(told)
+
+
+def _costs(subjects: list[Subject], effort: Effort) -> dict[str, dict[str, Cost]]:
+    beside = Beside("postgres", "valkey")
+    costs: dict[str, dict[str, Cost]] = {}
+    for question in (CATALOGUE, UNCHANGED, LIST, DETAIL, PLACE):
+        asking = [each for each in subjects if question in each.requests]
+        _agree(question, asking)
+        costs[question] = {each.peer.name: Cost() for each in asking}
+        for number in range(effort.rounds):
+            for subject in _rotated(asking, number):
+                cost = costs[question][subject.peer.name]
+                _measure(subject, question, effort.requests, cost, beside)
+        _say(f"{question}: done")
+    return costs
 
 
 def _started(running: ExitStack, directory: Path, addresses: Mapping[str, str]) -> list[Subject]:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -175,6 +176,31 @@ def is_running(process: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+CROWD = """
+import gc
+from bff.serve import application
+
+app = application()
+looks = []
+gc.callbacks.append(lambda phase, told: phase == "start" and looks.append(told["generation"]))
+crowd = [[] for _ in range(300_000)]
+print(gc.get_freeze_count() > 50_000, 2 in looks)
+for _ in range(30_000):
+    cycle = []
+    cycle.append(cycle)
+print(len(gc.get_objects()) < 310_000)
+"""
+
+
+def test_a_crowd_has_nobody_wait_for_a_look_through_all_there_is_and_cycles_still_go(
+    settings: Settings,
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", CROWD], env=environment(settings), capture_output=True, check=True
+    )
+    assert told.stdout.split() == [b"True", b"False", b"True"]
 
 
 # --- readiness -------------------------------------------------------------------------
