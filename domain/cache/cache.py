@@ -180,9 +180,9 @@ class Cache:
             return False
         if not self._is_sure():
             return False
-        version = self.changes.version
+        changes, version = self.changes, self.changes.version
         if sources.held != version:
-            if not self._is_current(sources.tags, sources.asof):
+            if changes.generation != self._generation or not changes.are_after(sources.tags):
                 return False
             sources.held = version
         return True

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -155,6 +155,11 @@ class Changes:
             if at > fence:
                 fence = at
         return fence
+
+    def are_after(self, tags: Mapping[str, Fence]) -> bool:
+        """Whether values with these tags are good that have seen so much each."""
+        floor, fences = self.floor, self.fences
+        return all(asof >= max(floor, fences.get(tag, 0)) for tag, asof in tags.items())
 
     @property
     def is_trusted(self) -> bool:

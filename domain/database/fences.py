@@ -41,18 +41,19 @@ return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 
 
 class Sources:
-    """What was read of the cache for something that is kept: the tags that make it void, and how
-    far the oldest of it has seen."""
+    """What was read of the cache for something that is kept: the tags that make it void, each with
+    how far the oldest value that has it has seen; and how far the oldest of all."""
 
     def __init__(self) -> None:
-        self.tags: set[str] = set()
+        self.tags: dict[str, Fence] = {}
         self.asof: Fence = UNKNOWN
         # The version of the fences that they were last held against.
         self.held = -1
 
     def add(self, tags: Iterable[str], asof: Fence) -> None:
         """A value of these tags was read, of that moment."""
-        self.tags.update(tags)
+        for tag in tags:
+            self.tags[tag] = min(asof, self.tags.get(tag, UNKNOWN))
         self.asof = min(self.asof, asof)
 
 

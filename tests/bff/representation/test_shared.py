@@ -183,6 +183,23 @@ async def test_a_change_after_the_reading_is_not_lost_on_what_was_made_of_it(
     assert b"4711" in new.content.plain.body
 
 
+async def test_what_was_made_anew_of_one_change_is_as_ready_as_before(
+    process: Process, shared: Shared
+) -> None:
+    async def both() -> Made:
+        prices = [await process.cache.get(PRICES, key, process.load) for key in (1, 2)]
+        return Made(prices)
+
+    await shared.get("answer", both)
+    await process.reprice(1, 4713)
+    # The other price was read long before that.
+    new = await shared.get("answer", both)
+    assert b"4713" in new.content.plain.body
+    assert await shared.get("answer", both) is new
+    await process.reprice(2, 4714)
+    assert b"4714" in (await shared.get("answer", both)).content.plain.body
+
+
 async def test_nobody_joins_a_making_that_began_before_their_own_write(
     process: Process, shared: Shared
 ) -> None:
