@@ -1,21 +1,25 @@
 """Who counts a request: Redis for all processes, or while it is away each of them alone."""
 
+import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import Awaitable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
 from bff.edge.limits.alone import Alone
+from bff.edge.limits.leases import Leases
 from bff.edge.limits.policies import Decision, Window, Windows
-from bff.edge.limits.shared import Shared
+from bff.edge.limits.shared import Shared, several
 from domain.database import Fence, Fences
 from domain.redis import AwayError, Nodes
 
 log = logging.getLogger(__name__)
 
 _AWAY: Final = (AwayError, ResponseError)
+Tell = Callable[[Decision | None], None]
 
 
 class Limiter:
@@ -24,17 +28,45 @@ class Limiter:
     def __init__(self, nodes: Nodes, fences: Fences) -> None:
         self._shared = Shared(nodes, fences)
         self._alone = Alone()
+        self._leases = Leases(self.hand_back)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_away = False
         self.decisions: Counter[tuple[str, str, str]] = Counter()
         """By policy, whether it was allowed, and who counted it."""
 
+    def at_once(self, windows: Windows) -> Decision | None:
+        """Count a request, if that takes no call of Redis."""
+        decision = self._leases.take(windows) if windows.are_by_grain else None
+        return None if decision is None else self._decided(decision, "redis")
+
     async def take(self, windows: Windows) -> Decision:
         """Count a request of nobody in particular, in windows of one subject."""
+        if (decision := self.at_once(windows)) is not None:
+            return decision
+        many, began = self._wanted(windows), time.monotonic()
         try:
-            decision = await self._shared.take(windows)
+            decision, taken = await self._shared.take_several(windows, many)
         except _AWAY as error:
             return self._decide_alone(windows, error)
-        return self._decided(decision, "redis")
+        finally:
+            self._leases.answered(windows, many)
+        return self._counted(windows, decision, taken, began)
+
+    def ask(self, windows: Windows, tell: Tell) -> None:
+        """Count a request for somebody who goes on meanwhile. Of a refusal, and where Redis is away
+        or elsewhere, nothing is told but None: `take` knows what to do."""
+        many, began = self._wanted(windows), time.monotonic()
+
+        def told(reply: asyncio.Future[Any]) -> None:
+            self._leases.answered(windows, many)
+            if reply.cancelled() or reply.exception() is not None:
+                tell(None)
+                return
+            decision, taken = several(windows, reply.result())
+            is_allowed = decision.refused_by is None
+            tell(self._counted(windows, decision, taken, began) if is_allowed else None)
+
+        self._shared.ask(windows, many).add_done_callback(told)
 
     async def take_of(self, person: int, windows: Windows) -> tuple[Decision, Fence | None]:
         """Count a request of `person`'s; their last fence comes along, where Redis answers."""
@@ -46,13 +78,39 @@ class Limiter:
 
     async def give_back(self, windows: Sequence[Window], moment: int) -> None:
         """What was counted at that moment, by whomever, does not count."""
-        self._alone.give_back(windows, moment)
-        await self._unless_away(self._shared.give_back(windows, moment))
+        if not self._is_leased(windows, moment):
+            self._alone.give_back(windows, moment)
+            await self._unless_away(self._shared.give_back(windows, moment))
+
+    def hand_back(self, windows: Windows, moment: int, many: int = 1) -> None:
+        """The same of so many requests, for who does not wait."""
+        if not self._is_leased(windows, moment):
+            self._alone.give_back(windows, moment)
+            work = self._unless_away(self._shared.give_back(windows, moment, many))
+            task = asyncio.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def clear(self, window: Window) -> None:
         """Nothing in it counts any more."""
         self._alone.clear(window)
         await self._unless_away(self._shared.clear(window))
+
+    def _is_leased(self, windows: Sequence[Window], moment: int) -> bool:
+        """Whether what was given back is somebody else's to use."""
+        return (
+            isinstance(windows, Windows)
+            and windows.are_by_grain
+            and self._leases.give_back(windows, moment)
+        )
+
+    def _wanted(self, windows: Windows) -> int:
+        return self._leases.ask(windows) if windows.are_by_grain else 1
+
+    def _counted(self, windows: Windows, decision: Decision, taken: int, began: float) -> Decision:
+        if windows.are_by_grain and decision.refused_by is None:
+            decision = self._leases.begin(windows, decision, taken, began)
+        return self._decided(decision, "redis")
 
     async def _unless_away(self, work: Awaitable[None]) -> None:
         try:

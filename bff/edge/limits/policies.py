@@ -5,6 +5,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from redis.crc import key_slot
 
 from domain.model import Role
 
@@ -95,6 +96,10 @@ class Windows(tuple[Window, ...]):
             for policy, _ in self
             for bound in (policy.limit, policy.microseconds, policy.grain)
         ]
+        self.slot = key_slot(self.keys[0]) if self else 0
+        """Where all of them lie in a cluster."""
+        self.are_by_grain = len(self) == 1 and self[0].policy.grain > 1
+        """Whether it is all the same when in a grain a request came."""
         self.policies = b", ".join(policy.told for policy, _ in self)
         """The items of RateLimit-Policy."""
 

@@ -1,14 +1,17 @@
 """Windows in Redis, for all processes: exact, by its clock, and all of a request in one call."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from bff.edge.limits.policies import Decision, Standing, Window, Windows
 from domain.database import UNKNOWN, Fence, Fences, fence_key
-from domain.redis import Nodes, Script
+from domain.redis import Nodes, Script, Word
 
 _MICROSECONDS: Final = 1_000_000
+# Of what a window has room for, nobody takes more at once than one of so many parts.
+_PARTS: Final = 16
 
 # A window is a string: how many requests are in it (four bytes), then moments (microseconds, eight
 # bytes) with how many requests fell into each (four), the oldest first. A hundred requests are
@@ -20,15 +23,18 @@ local function count(log, index) return struct.unpack('>I4', log, index * 12 + 1
 local function rounded(now, grain) return math.ceil(now / grain) * grain end
 """
 # KEYS: of the windows, and then of a fence, if one is wanted. ARGV: limit, microseconds and grain
-# of each window. Answers with the number of the window that refuses, or 0; the moment; the fence;
-# and of each window how many are in it, and the microseconds until it takes one or one leaves.
+# of each window, and how many requests to count, or as many of these as one process may have.
+# Answers with the number of the window that refuses, or 0; the moment; the fence; how many were
+# counted; and of each window how many are in it, and the microseconds until it takes one or one
+# leaves.
 _TAKE: Final = Script(
     _WINDOWS
     + """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local windows, refused = {}, 0
-for i = 1, #ARGV / 3 do
+local taken = tonumber(ARGV[#ARGV])
+for i = 1, (#ARGV - 1) / 3 do
   local limit, span = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1])
   local grain = tonumber(ARGV[3 * i])
   local log = redis.call('GET', KEYS[i]) or ''
@@ -51,8 +57,9 @@ for i, window in ipairs(windows) do
   end
   window.kept, window.used = string.sub(log, gone * 12 + 5), used
   if refused == 0 and used >= window.limit then refused = i end
+  taken = math.max(1, math.min(taken, math.floor((window.limit - used) / PARTS)))
 end
-local told = {refused, now, 0}
+local told = {refused, now, 0, taken}
 for i, window in ipairs(windows) do
   local kept, used = window.kept, window.used
   if refused == 0 then
@@ -60,8 +67,8 @@ for i, window in ipairs(windows) do
     if last >= 0 and struct.unpack('>I8', kept, last + 1) == mark then
       so_far, kept = struct.unpack('>I4', kept, last + 9), string.sub(kept, 1, last)
     end
-    used = used + 1
-    kept = kept .. struct.pack('>I8I4', mark, so_far + 1)
+    used = used + taken
+    kept = kept .. struct.pack('>I8I4', mark, so_far + taken)
     local log = struct.pack('>I4', used) .. kept
     redis.call('SET', KEYS[i], log, 'PX', math.ceil((window.span + window.grain) / 1000))
   end
@@ -70,14 +77,14 @@ for i, window in ipairs(windows) do
   while left > 0 and place + 12 < #kept do
     left, place = left - struct.unpack('>I4', kept, place + 8), place + 12
   end
-  told[2 * i + 2] = used
-  told[2 * i + 3] = used > 0 and struct.unpack('>I8', kept, place) + window.span - now or 0
+  told[2 * i + 3] = used
+  told[2 * i + 4] = used > 0 and struct.unpack('>I8', kept, place) + window.span - now or 0
 end
 if #KEYS > #windows then told[3] = redis.call('GET', KEYS[#windows + 1]) or 0 end
 return told
-"""
+""".replace("PARTS", str(_PARTS))
 )
-# ARGV: the moment, and the grain of each window.
+# ARGV: the moment, the grain of each window, and how many requests.
 _GIVE_BACK: Final = Script(
     _WINDOWS
     + """
@@ -87,9 +94,10 @@ for i = 1, #KEYS do
   local index = entries(log) - 1
   while index >= 0 and moment(log, index) > mark do index = index - 1 end
   if index >= 0 and moment(log, index) == mark then
-    local left = count(log, index) - 1
+    local many = math.min(tonumber(ARGV[#ARGV]), count(log, index))
+    local left = count(log, index) - many
     local entry = left > 0 and struct.pack('>I8I4', mark, left) or ''
-    log = struct.pack('>I4', struct.unpack('>I4', log) - 1) .. string.sub(log, 5, index * 12 + 4)
+    log = struct.pack('>I4', struct.unpack('>I4', log) - many) .. string.sub(log, 5, index * 12 + 4)
       .. entry .. string.sub(log, index * 12 + 17)
     if #log > 4 then redis.call('SET', KEYS[i], log, 'KEEPTTL') else redis.call('DEL', KEYS[i]) end
   end
@@ -108,8 +116,20 @@ class Shared:
 
     async def take(self, windows: Windows) -> Decision:
         """Count a request. Raises AwayError, ResponseError."""
+        return (await self.take_several(windows, 1))[0]
+
+    async def take_several(self, windows: Windows, many: int) -> tuple[Decision, int]:
+        """Count a request, and up to so many with it where there is room; and how many these are.
+        Raises AwayError, ResponseError."""
         call = partial(self._nodes.call, windows.keys[0])
-        return _decision(windows, await _TAKE.run(call, windows.keys, *windows.bounds))
+        return several(windows, await _TAKE.run(call, windows.keys, *windows.bounds, many))
+
+    def ask(self, windows: Windows, many: int) -> asyncio.Future[Any]:
+        """The same, of which `several` makes what was decided, for who does not wait; also where
+        `take_several` would look elsewhere. Raises AwayError, ResponseError."""
+        keys = windows.keys
+        asked: tuple[Word, ...] = ("EVALSHA", _TAKE.name, len(keys), *keys, *windows.bounds, many)
+        return self._nodes.ask(windows.slot, *asked)
 
     async def take_of(self, person: int, windows: Windows) -> tuple[Decision, Fence]:
         """Count a request of `person`'s, and have their last fence with it: UNKNOWN where nobody
@@ -117,24 +137,26 @@ class Shared:
         """
         keys = [*windows.keys, fence_key(person)]
         call = partial(self._fences.beside, person)
-        told, is_whole = await _TAKE.run(call, keys, *windows.bounds)
-        return _decision(windows, told), int(told[2]) if is_whole else UNKNOWN
+        told, is_whole = await _TAKE.run(call, keys, *windows.bounds, 1)
+        return several(windows, told)[0], int(told[2]) if is_whole else UNKNOWN
 
-    async def give_back(self, windows: Sequence[Window], moment: int) -> None:
+    async def give_back(self, windows: Sequence[Window], moment: int, many: int = 1) -> None:
         """What was counted at that moment does not count. Raises AwayError, ResponseError."""
         keys = [window.key for window in windows]
         grains = [window.policy.grain for window in windows]
-        await _GIVE_BACK.run(partial(self._nodes.call, keys[0]), keys, moment, *grains)
+        await _GIVE_BACK.run(partial(self._nodes.call, keys[0]), keys, moment, *grains, many)
 
     async def clear(self, window: Window) -> None:
         """Nothing in it counts any more. Raises AwayError, ResponseError."""
         await self._nodes.call(window.key, "DEL", window.key)
 
 
-def _decision(windows: Windows, told: Any) -> Decision:
-    refused, moment, _, *counts = told
+def several(windows: Windows, told: Any) -> tuple[Decision, int]:
+    """What was decided, and of how many requests."""
+    refused, moment, _, taken, *counts = told
     standings = [
         Standing(used, left / _MICROSECONDS)
         for used, left in zip(counts[::2], counts[1::2], strict=True)
     ]
-    return Decision(windows, standings, windows[refused - 1].policy if refused else None, moment)
+    refused_by = windows[refused - 1].policy if refused else None
+    return Decision(windows, standings, refused_by, moment), taken

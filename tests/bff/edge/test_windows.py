@@ -1,6 +1,7 @@
 """No window ever has more than its limit, as a model in plain Python has it, wherever it is."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from bff.edge.limits import policies
 from bff.edge.limits.alone import Alone
+from bff.edge.limits.leases import Leases
 from bff.edge.limits.limiter import Limiter
-from bff.edge.limits.policies import Decision, Policy, Window, Windows
+from bff.edge.limits.policies import Decision, Policy, Standing, Window, Windows
 from bff.edge.limits.shared import Shared
 from domain.database import UNKNOWN, Fences
 from domain.redis import Nodes
@@ -270,3 +272,91 @@ async def test_a_window_of_many_takes_no_more_room_than_one_of_few(redis_url: st
             await asyncio.gather(*(counting.take(windows) for _ in range(100)))
             kept = await counting._nodes.call(windows.keys[0], "STRLEN", windows.keys[0])
             assert kept <= 4 + 12 * 66
+
+
+# --- several at once -------------------------------------------------------------------
+
+CROWDED = Policy("crowded", 320, 0.64)
+
+
+async def test_never_more_than_the_limit_where_several_are_taken_at_once(
+    place: tuple[str, bool],
+) -> None:
+    url, is_cluster = place
+    windows = Windows([Window(CROWDED, b"{subject:%d}" % next(SUBJECTS))])
+    nodes = [Nodes(url, is_cluster=is_cluster) for _ in range(2)]
+    for each in nodes:
+        each.start()
+        await each.look()
+    processes = [Limiter(each, Fences(each)) for each in nodes]
+    began: list[float] = []
+    ended: list[float] = []
+    at_once = 0
+
+    async def client(limiter: Limiter) -> None:
+        nonlocal at_once
+        while (start := time.monotonic()) < until:
+            decision = limiter.at_once(windows)
+            at_once += decision is not None
+            decision = decision or await limiter.take(windows)
+            if decision.refused_by is None:
+                began.append(start)
+                ended.append(time.monotonic())
+            await asyncio.sleep(0.001)
+
+    until = time.monotonic() + 1
+    await asyncio.gather(*(client(processes[each % 2]) for each in range(20)))
+    assert at_once > 50
+    assert len(began) > 320
+    # Each was counted between its beginning and its end.
+    for first, last in zip(sorted(began), sorted(ended)[320:], strict=False):
+        assert last - first >= 0.64
+    for each in nodes:
+        await each.close()
+
+
+async def test_what_was_taken_is_good_until_its_grain_ends_and_the_rest_given_back() -> None:
+    now, given = 100.0, list[tuple[int, int]]()
+    leases = Leases(lambda _, moment, many: given.append((moment, many)), clock=lambda: now)
+    windows = Windows([Window(CROWDED, b"one")])
+    grain = CROWDED.grain / A_SECOND
+    assert leases.take(windows) is None
+    # Redis counted ten, when three quarters of a grain were left; it took a moment to say so.
+    moment = 1000 * CROWDED.grain + CROWDED.grain // 4
+    decision = Decision(windows, [Standing(50, 0.3)], None, moment)
+    now += 0.1 * grain
+    first = leases.begin(windows, decision, 10, asked_at=100.0)
+    assert first.standings[0].used == 41
+    taken = [leases.take(windows) for _ in range(5)]
+    assert [each and each.standings[0].used for each in taken] == [42, 43, 44, 45, 46]
+    assert leases.give_back(windows, moment)
+    # Those that come next take as many as came so far, and not each of them.
+    assert [leases.ask(windows) for _ in range(3)] == [5, 1, 1]
+    leases.answered(windows, 5)
+    now = 100 + 0.76 * grain
+    assert leases.take(windows) is None
+    assert not leases.give_back(windows, moment)
+    assert leases.ask(windows) == 2
+    leases.answered(windows, 2)
+    async with asyncio.timeout(30):
+        while not given:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert given == [(moment, 5)]
+    assert leases.take(windows) is None
+    now += grain
+    assert leases.ask(windows) == 1
+
+
+async def test_of_what_is_left_nobody_takes_much_at_once_and_all_can_be_given_back(
+    place: tuple[str, bool],
+) -> None:
+    url, is_cluster = place
+    windows = Windows([Window(Policy("p", 160, 60), b"{subject:%d}" % next(SUBJECTS))])
+    async with shared(url, is_cluster=is_cluster) as counting:
+        first, taken = await counting.take_several(windows, 100)
+        assert (taken, first.standings[0].used) == (10, 10)
+        while (standing := await counting.take_several(windows, 100))[0].refused_by is None:
+            assert standing[1] <= 10
+        assert standing[0].standings[0].used == 160
+        await counting.give_back(windows, first.moment, 4)
+        assert (await counting.take_several(windows, 1))[0].standings[0].used == 157
