@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler
 from bff.edge.clients import Clients, Networks
 from bff.edge.cors import Cors
 from bff.edge.edge import Edge
+from bff.edge.express import EXPRESS, Express
 from bff.edge.fences import Fenced
 from bff.edge.headers import Finish
 from bff.edge.limits.attempts import Attempts
@@ -313,6 +314,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_sessions(live.engine),
     ]
     app.asgi_handler = Sockets(edge, live.engine)
+    app.state[EXPRESS] = Express(edge, limited, [shared.way, origin.answers.way])
     return app
 
 

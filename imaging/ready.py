@@ -2,11 +2,16 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from cdn import freshness
+from cdn.conditions import matches
 from imaging.memory import Memory
 
 # Each takes about two kilobytes beside the body, which memory counts.
@@ -15,21 +20,35 @@ MOST_ANSWERS: Final = 4096
 _MOST_BYTES: Final = 1024
 # These change the answer to a URL; all others do not.
 _VARYING: Final = frozenset({b"accept", b"save-data"})
-# And with these the answer may be another than the whole picture.
-_CONDITIONS: Final = frozenset(
-    {b"if-none-match", b"if-modified-since", b"range", b"if-range", b"if-match"}
-)
+# With this it may be that nothing has to be sent, whatever the date says (RFC 9110 13.2.2),
+_KNOWN: Final = b"if-none-match"
+_DATE: Final = b"if-modified-since"
+# and with these the answer may be another than the whole picture.
+_CONDITIONS: Final = frozenset({b"range", b"if-range", b"if-match"})
 _PLACES: Final = (b"/products/", b"/v/")
 
 Question = tuple[bytes, ...]
 """All of a request that its answer depends on."""
+Ready = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
+"""Status, headers and body."""
+
+
+Lines = tuple[tuple[bytes, bytes], ...]
 
 
 class _Answer(NamedTuple):
     template: str
     key: str
-    headers: tuple[tuple[bytes, bytes], ...]
+    etag: str
+    headers: Lines
+    unchanged: Lines
     until: float
+
+
+class _Asked(NamedTuple):
+    question: Question
+    known: str | None
+    """What If-None-Match names."""
 
 
 class Answers:
@@ -42,29 +61,48 @@ class Answers:
 
     def keep(self, scope: HTTPScope, key: str, headers: dict[str, str], until: float) -> None:
         """Answer the same request so with the body under `key`, `until` the monotonic clock."""
-        question = _question(scope)
-        if question is None or scope["method"] != HttpMethod.GET:
+        asked = _asked(scope)
+        if asked is None or scope["method"] != HttpMethod.GET:
             return
-        lines = tuple(
-            (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+        question, unchanged = asked.question, freshness.not_modified(headers)
+        self._answers[question] = _Answer(
+            scope["path_template"], key, headers["ETag"], _lines(headers), _lines(unchanged), until
         )
-        self._answers[question] = _Answer(scope["path_template"], key, lines, until)
         self._answers.move_to_end(question)
         if len(self._answers) > MOST_ANSWERS:
             self._answers.popitem(last=False)
 
     def get(self, scope: HTTPScope) -> tuple[Message, bytes] | None:
         """The start and the body of the answer, if it still holds."""
-        question = _question(scope)
-        answer = None if question is None else self._answers.get(question)
-        if answer is None or answer.until <= time.monotonic():
-            return None
-        body = self._memory.get(answer.key)
-        if body is None:
+        asked = _asked(scope)
+        answer = None if asked is None else self._answers.get(asked.question)
+        if asked is None or answer is None or (ready := self._ready(asked)) is None:
             return None
         # As the router would have it, for whoever counts by route.
         scope["path_template"] = answer.template
-        return {"type": "http.response.start", "status": 200, "headers": [*answer.headers]}, body
+        status, headers, body = ready
+        return {"type": "http.response.start", "status": status, "headers": [*headers]}, body
+
+    def way(self, scope: HTTPScope) -> Callable[[], Ready | None] | None:
+        """How such a request is answered while there is an answer; None where none was given."""
+        asked = _asked(scope) if scope["raw_path"].startswith(_PLACES) else None
+        is_known = asked is not None and asked.question in self._answers
+        return partial(self._ready, asked) if asked is not None and is_known else None
+
+    def _ready(self, asked: _Asked) -> Ready | None:
+        answer = self._answers.get(asked.question)
+        if answer is None or answer.until <= time.monotonic():
+            return None
+        if asked.known is not None and matches(answer.etag, asked.known):
+            return HTTPStatus.NOT_MODIFIED, answer.unchanged, b""
+        body = self._memory.get(answer.key)
+        return None if body is None else (HTTPStatus.OK, answer.headers, body)
+
+
+def _lines(headers: freshness.Headers) -> Lines:
+    return tuple(
+        (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+    )
 
 
 def raw_path(scope: HTTPScope) -> str:
@@ -72,14 +110,20 @@ def raw_path(scope: HTTPScope) -> str:
     return scope["raw_path"].decode("latin-1")
 
 
-def _question(scope: HTTPScope) -> Question | None:
-    parts = [scope["raw_path"], scope["query_string"]]
+def _asked(scope: HTTPScope) -> _Asked | None:
+    parts, known, has_date = [scope["raw_path"], scope["query_string"]], [], False
     for name, value in scope["headers"]:
         if name in _VARYING:
             parts += (name, value)
+        elif name == _KNOWN:
+            known.append(value.decode("latin-1"))
+        elif name == _DATE:
+            has_date = True
         elif name in _CONDITIONS:
             return None
-    return tuple(parts) if sum(map(len, parts)) <= _MOST_BYTES else None
+    if sum(map(len, parts)) > _MOST_BYTES or (has_date and not known):
+        return None
+    return _Asked(tuple(parts), ",".join(known) if known else None)
 
 
 class Shortcut:

@@ -3,8 +3,8 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -14,7 +14,8 @@ from bff.edge.answers import refuse
 from bff.edge.clients import Clients
 from bff.edge.cors import Cors
 from bff.edge.exchange import Exchange, current
-from bff.edge.headers import Finish
+from bff.edge.headers import Finish, Headers
+from bff.edge.kinds import Kind
 from bff.edge.robots import Robots, is_scanned_for
 from bff.operations.drain import Drain
 
@@ -27,6 +28,18 @@ Watch = Callable[[Exchange, float], None]
 OPERATIONS: Final = frozenset({"/health", "/ready", "/metrics"})
 # Whoever asked has gone; nginx's number for it.
 GONE: Final = 499
+
+
+class Refusal(NamedTuple):
+    """Why a request is not served, and what it is answered with."""
+
+    reason: str
+    kind: Kind
+
+
+_MISDIRECTED: Final = Refusal("host", kinds.MISDIRECTED)
+_SCANNED: Final = Refusal("scanner", kinds.NOT_FOUND)
+_ROBOT: Final = Refusal("robot", kinds.ROBOT)
 
 
 class Edge:
@@ -63,8 +76,7 @@ class Edge:
         if scope["type"] != ScopeType.HTTP:
             await self._application(scope, receive, send)
             return
-        exchange = Exchange(scope)
-        exchange.client, exchange.is_secure = self._clients.of(scope)
+        exchange = self.exchange(scope)
         answer = _Answer(self, exchange, send)
         token = current.set(exchange)
         self.in_flight += 1
@@ -79,40 +91,61 @@ class Edge:
         finally:
             self.in_flight -= 1
             exchange.status = exchange.status or GONE
-            if exchange.refusal:
-                self.refusals[exchange.refusal] += 1
-            seconds = time.perf_counter() - exchange.began
-            for watch in self._watch:
-                watch(exchange, seconds)
+            self.note(exchange)
             current.reset(token)
 
-    def headers(
-        self, exchange: Exchange, headers: list[tuple[bytes, bytes]]
-    ) -> list[tuple[bytes, bytes]]:
-        """What is sent in the end."""
-        headers = self._finish(exchange, headers)
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the next request on a connection is better asked elsewhere."""
+        return self._drain.has_begun
+
+    def exchange(self, scope: HTTPScope, headers: dict[bytes, bytes] | None = None) -> Exchange:
+        """What is known of a request as it comes; of its headers, if somebody has looked."""
+        exchange = Exchange(scope, headers)
+        exchange.client, exchange.is_secure = self._clients.of(scope)
+        return exchange
+
+    def refuses(self, scope: HTTPScope, headers: Mapping[bytes, bytes]) -> Refusal | None:
+        """Why a request is not served, if it is not."""
+        path = scope["path"]
+        if path in OPERATIONS:
+            return None
+        if not self._hosts.include(scope):
+            return _MISDIRECTED
+        if is_scanned_for(path):
+            return _SCANNED
+        if self._robots.are_refused(headers.get(b"user-agent", b"")):
+            return _ROBOT
+        return None
+
+    def lasting(self, exchange: Exchange, headers: Headers) -> Headers:
+        """What is sent to every such request in the end,"""
+        headers = self._finish.lasting(exchange, headers)
         if self._cors.is_on:
             headers += self._cors.headers(exchange)
-        if self._drain.has_begun:
-            # The next one is better asked elsewhere.
+        return headers
+
+    def own(self, exchange: Exchange) -> Headers:
+        """and what to this one alone."""
+        headers = self._finish.own(exchange)
+        if self.is_leaving:
             headers.append((b"connection", b"close"))
         return headers
+
+    def note(self, exchange: Exchange) -> None:
+        """Have everybody who watches know that a request was answered."""
+        if exchange.refusal:
+            self.refusals[exchange.refusal] += 1
+        seconds = time.perf_counter() - exchange.began
+        for watch in self._watch:
+            watch(exchange, seconds)
 
     async def _serve(
         self, exchange: Exchange, scope: HTTPScope, receive: Receive, send: Send
     ) -> None:
-        path = scope["path"]
-        if path in OPERATIONS:
-            await self._application(scope, receive, send)
-        elif not self._hosts.include(scope):
-            exchange.refusal = "host"
-            await refuse(send, kinds.MISDIRECTED)
-        elif is_scanned_for(path):
-            exchange.refusal = "scanner"
-            await refuse(send, kinds.NOT_FOUND)
-        elif self._robots.are_refused(exchange.headers.get(b"user-agent", b"")):
-            exchange.refusal = "robot"
-            await refuse(send, kinds.ROBOT)
+        if (refusal := self.refuses(scope, exchange.headers)) is not None:
+            exchange.refusal = refusal.reason
+            await refuse(send, refusal.kind)
         elif self._cors.is_on and self._cors.is_preflight(exchange):
             await self._cors.permit(send)
         else:
@@ -156,7 +189,8 @@ class _Answer:
         """As ASGI's `send`."""
         if message["type"] == "http.response.start":
             self._exchange.status = message["status"]
-            headers = self._edge.headers(self._exchange, list(message["headers"]))
+            edge, exchange = self._edge, self._exchange
+            headers = edge.lasting(exchange, list(message["headers"])) + edge.own(exchange)
             message = {**message, "headers": headers}
         elif message["type"] == "http.response.body":
             if self._is_head:

@@ -41,11 +41,11 @@ class Exchange:
         "user",
     )
 
-    def __init__(self, scope: HTTPScope) -> None:
+    def __init__(self, scope: HTTPScope, headers: dict[bytes, bytes] | None = None) -> None:
         self.began = time.perf_counter()
         self.scope = scope
         # Of a header that came twice, the last one.
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[bytes, bytes] = dict(scope["headers"]) if headers is None else headers
         self.id, self.parent = _trace(self.headers.get(b"traceparent", b""))
         self.client = ""
         """The address of whoever asks, as far as that can be known."""

@@ -49,21 +49,25 @@ class Finish:
         self._hsts = (b"strict-transport-security", b"max-age=%d" % hsts_seconds)
         self._has_hsts = hsts_seconds > 0
 
-    def __call__(self, exchange: Exchange, headers: Headers) -> Headers:
-        """All of them."""
+    def lasting(self, exchange: Exchange, headers: Headers) -> Headers:
+        """Those that another such request is answered with, too."""
         given = dict(headers)
         ours = PAGE if given.get(b"content-type", b"").startswith(b"text/html") else API
         if given.keys().isdisjoint(_NAMES):
             whole = headers + ours
         else:
             whole = headers + [each for each in ours if each[0] not in given]
-        whole.append((b"x-request-id", exchange.id.encode()))
         if b"cache-control" not in given and _is_private(exchange):
             whole.append((b"cache-control", b"no-store"))
-        if exchange.was_replayed:
-            whole.append(_REPLAYED)
         if exchange.is_secure and self._has_hsts:
             whole.append(self._hsts)
+        return whole
+
+    def own(self, exchange: Exchange) -> Headers:
+        """Those of this one alone."""
+        whole = [(b"x-request-id", exchange.id.encode())]
+        if exchange.was_replayed:
+            whole.append(_REPLAYED)
         if exchange.decisions:
             whole += _limits(exchange.decisions)
         return whole

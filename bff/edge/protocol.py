@@ -1,16 +1,25 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on a request's head and on who keeps us waiting."""
+"""HTTP/1.1 as uvicorn speaks it, with bounds on a request's head and on who keeps us waiting; what
+is ready is answered here and now."""
 
+import logging
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+from litestar import Litestar
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from bff.edge import kinds, problems
+from bff.edge.exchange import Exchange
+from bff.edge.express import EXPRESS, Answer, Asked, Express, lines
+from bff.edge.headers import API
 from bff.edge.kinds import Kind
+
+log = logging.getLogger(__name__)
 
 # RFC 9110 4.1 asks servers to take 8,000 octets; our longest addresses have some hundreds.
 MOST_TARGET_BYTES: Final = 8 * 1024
@@ -58,6 +67,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: Kind | None = None
         self._deadline: TimerHandle | None = None
         self._stall: TimerHandle | None = None
+        self._express = express_of(config)
+        # Of what was received last: how many requests begin in it, and what one of them is that may
+        # be answered at once.
+        self._begun = 0
+        self._asked: Asked | None = None
+        self._asked_at = 0.0
 
     # Of the transport
 
@@ -81,12 +96,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._leaving:
             return
-        if self._deadline is None and not self._in_body:
-            self._within(self.head_seconds, self._too_slow)
+        is_between = not self._is_within()
+        if is_between and self._is_known(data):
+            return
+        self._begun, self._asked = 0, None
         self._untold += len(data)
         super().data_received(data)
         if self._untold > MOST_HEAD_BYTES and not self._leaving:
             self._refuse(kinds.HEAD_TOO_LARGE)
+        if is_between:
+            self._remember(data)
+        self._await_head()
 
     # Of the parser
 
@@ -94,8 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = True
         self._head = self._untold = 0
-        if self._deadline is None:
-            self._within(self.head_seconds, self._too_slow)
+        self._begun += 1
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -126,6 +145,122 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().on_message_complete()
 
+    # Of what is ready
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # Not of what had to wait for its turn: each answer would begin the next within itself.
+        is_next = cycle is self.cycle and not self.pipeline and app is self.app
+        if not (is_next and self._is_expressed(cycle)):
+            super()._start_asgi_task(cycle, app)
+
+    def _is_within(self) -> bool:
+        """Whether the parser has begun with a request that it has not ended."""
+        return bool(self._in_head or self._in_body or self._untold)
+
+    def _remember(self, data: bytes) -> None:
+        """Know it the next time, if it is one whole request that was to be answered at once."""
+        is_whole = self._begun == 1 and not self._is_within()
+        if is_whole and self._asked is not None and self._express is not None:
+            self._express.remember(data, self._asked)
+
+    def _is_known(self, data: bytes) -> bool:
+        """Whether it is a whole request that came before, and is answered by now; then the parser,
+        which is between two of them, need not see it."""
+        if self._express is None or (asked := self._express.known(data)) is None:
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        answer = self._at_once(asked)
+        if answer is None:
+            return False
+        self._disarm()
+        self._write(answer)
+        self.server_state.total_requests += 1
+        self._asked_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive_for(self.timeout_keep_alive)
+        return True
+
+    def _is_expressed(self, cycle: RequestResponseCycle) -> bool:
+        """Whether there is an answer, or will be without the application."""
+        is_usual = cycle.keep_alive and not cycle.waiting_for_100_continue
+        if self._express is None or not is_usual:
+            return False
+        # The same under another name.
+        scope: Any = cycle.scope
+        try:
+            asked = self._asked = self._express.asked(scope)
+        except Exception:
+            log.exception("%s was not looked for", scope["path"])
+            return False
+        if asked is None:
+            return False
+        answer = self._at_once(asked)
+        if answer is not None:
+            self._complete(cycle, answer)
+            return True
+        return self._express.later(asked, scope, partial(self._counted, cycle, asked))
+
+    def _at_once(self, asked: Asked) -> Answer | None:
+        assert self._express is not None
+        if not self._can_write():
+            return None
+        scope: Any = {**asked.scope, "client": self.client, "scheme": self.scheme}
+        try:
+            return self._express.at_once(asked, scope, self.server_state.default_headers)
+        except Exception:
+            # The application has the last word of it.
+            log.exception("%s was not answered at once", scope["path"])
+            return None
+
+    def _counted(
+        self, cycle: RequestResponseCycle, asked: Asked, exchange: Exchange | None
+    ) -> None:
+        """Answer what Redis has counted, if that can be done in one step now, too."""
+        assert self._express is not None
+        answer = None
+        is_usual = cycle.keep_alive and not cycle.disconnected and self._can_write()
+        if exchange is not None and is_usual:
+            try:
+                answer = self._express.counted(asked, exchange, self.server_state.default_headers)
+            except Exception:
+                log.exception("%s was not answered", cycle.scope["path"])
+        elif exchange is not None:
+            self._express.uncounted(exchange)
+        if answer is None:
+            super()._start_asgi_task(cycle, self.app)
+        else:
+            self._complete(cycle, answer)
+
+    def _can_write(self) -> bool:
+        return not (self.flow.write_paused or self.transport.is_closing())
+
+    def _complete(self, cycle: RequestResponseCycle, answer: Answer) -> None:
+        """Write an answer as if the application had."""
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self._write(answer)
+        cycle.on_response = _nothing
+        self.on_response_complete()
+
+    def _write(self, answer: Answer) -> None:
+        assert self._express is not None
+        self.transport.write(answer.octets)
+        self._express.note(answer.exchange)
+
+    def timeout_keep_alive_handler(self) -> None:
+        # What was known has not wound it up again.
+        left = self._asked_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._keep_alive_for(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_alive_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
     # Of the answer
 
     def on_response_complete(self) -> None:
@@ -146,6 +281,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def _break_off(self, kind: Kind) -> None:
         self._refusal = kind
         raise _RefusedError(kind)
+
+    def _await_head(self) -> None:
+        """Whoever has begun a head is to end it."""
+        is_begun = self._is_within() and not (self._in_body or self._leaving)
+        if is_begun and self._deadline is None:
+            self._within(self.head_seconds, self._too_slow)
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -184,17 +325,26 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _refused(self, kind: Kind, detail: str) -> bytes:
-        body = problems.details(kind, detail)
+        # Nobody knows what was asked, but it was.
+        scope: Any = {"type": "http", "method": "", "path": "", "headers": []}
+        scope |= {"client": self.client, "scheme": self.scheme}
+        exchange = Exchange(scope) if self._express is None else self._express.exchange(scope)
+        exchange.status = kind.status
+        body = problems.details(kind, detail, exchange=exchange)
+        exchange.bytes = len(body)
         headers = [
-            *self.server_state.default_headers,
             (b"content-type", problems.MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
+            (b"content-length", b"%d" % len(body)),
             (b"cache-control", b"no-store"),
             (b"connection", b"close"),
         ]
-        lines = [b"HTTP/1.1 %d %b" % (kind.status, HTTPStatus(kind.status).phrase.encode())]
-        lines += [b"%b: %b" % header for header in headers]
-        return b"\r\n".join([*lines, b"", body])
+        if self._express is None:
+            headers += [*API, (b"x-request-id", exchange.id.encode())]
+        else:
+            headers = self._express.headers(exchange, headers)
+            self._express.note(exchange)
+        line = b"HTTP/1.1 %d %b\r\n" % (kind.status, HTTPStatus(kind.status).phrase.encode())
+        return line + lines([*self.server_state.default_headers, *headers]) + b"\r\n" + body
 
     def _watch_reader(self) -> None:
         """The body of a picture is held until it is taken, by whoever asked for it."""
@@ -220,3 +370,22 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def express_of(config: Config) -> Express | None:
+    """Of the application that uvicorn serves."""
+    application = served(config)
+    express = None if application is None else application.state.get(EXPRESS)
+    return express if isinstance(express, Express) else None
+
+
+def served(config: Config) -> Litestar | None:
+    """The application that uvicorn serves, under what uvicorn wraps it in."""
+    application: Any = config.loaded_app
+    while application is not None and not isinstance(application, Litestar):
+        application = getattr(application, "app", None)
+    return application
+
+
+def _nothing() -> None:
+    """Nobody waits for it any more."""

@@ -7,13 +7,13 @@ from asyncio import AbstractEventLoop, BaseTransport, Transport
 from http import HTTPStatus
 from typing import Any, Final, cast
 
-from litestar import Litestar
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from bff.edge import kinds, problems
 from bff.edge.kinds import Kind
+from bff.edge.protocol import served
 from bff.realtime.asgi import is_ours
 from bff.realtime.codec import Message
 from bff.realtime.engine import Engine, Headers, RefusedError
@@ -227,10 +227,8 @@ class WebSocket(asyncio.Protocol):
 
 
 def engine_of(config: Config) -> Engine | None:
-    """The engine of the application that uvicorn serves, under what uvicorn wraps it in."""
-    application: Any = config.loaded_app
-    while application is not None and not isinstance(application, Litestar):
-        application = getattr(application, "app", None)
+    """Of the application that uvicorn serves."""
+    application = served(config)
     engine = None if application is None else application.state.get(ENGINE)
     return engine if isinstance(engine, Engine) else None
 

@@ -1,7 +1,7 @@
 """Answers that are the same for everybody: encoded and coded once, and sent until they change.
 
-An answer is good as long as the values of the cache that it was made of are: the fence of none of
-their tags has gone beyond what the oldest of them had seen. So it is held against the log, like
+An answer is good as long as each value of the cache that it was made of is: the fence of none of
+its tags has gone beyond what it had seen. So it is held against the log, like
 everything else, and never older than what the client that asks has written.
 """
 
@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +27,9 @@ from cdn import freshness
 from domain.cache import Cache
 from domain.database import Horizon, Sources, horizon
 
-RawHeaders = list[tuple[bytes, bytes]]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+Found = tuple[int, RawHeaders, bytes]
+"""Status, headers and body."""
 
 # Seconds that an answer is kept though nothing was heard of a change.
 LASTS: Final = 300.0
@@ -35,6 +38,8 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 # Ways to ask that lead to an answer without a look at the route.
 MOST_QUESTIONS: Final = 4096
 _MOST_QUESTION_BYTES: Final = 1024
+# Ways to wish for the same answer whose forms are known.
+_MOST_WISHES: Final = 64
 # An answer that was sent so often is worth a coding that takes its time,
 WORTH: Final = 16
 # and the pauses between two of these are so many times as long as they took.
@@ -74,21 +79,26 @@ class Kept:
         self._own = [
             (name.lower().encode(), value.encode()) for name, value in made.headers.items()
         ]
-        self._heads: dict[str, RawHeaders] = {}
+        self._replies: dict[Wishes, tuple[Coded, Found]] = {}
 
-    def reply(self, wanted: Wishes) -> tuple[int, RawHeaders, bytes]:
+    def reply(self, wanted: Wishes) -> Found:
         """Status, headers and body of the answer to such a request."""
         self.sent += 1
         coded = self.content.coded(wanted.choice(KEPT))
+        known = self._replies.get(wanted)
+        if known is None or known[0] is not coded:
+            if len(self._replies) >= _MOST_WISHES:
+                self._replies.clear()
+            known = self._replies[wanted] = coded, self._reply(wanted, coded)
+        return known[1]
+
+    def _reply(self, wanted: Wishes, coded: Coded) -> Found:
         tag = wanted.has(coded, self.content)
         if tag is not None:
-            return HTTPStatus.NOT_MODIFIED, self._shared(tag), b""
-        head = self._heads.get(coded.etag)
-        if head is None:
-            head = self._heads[coded.etag] = self._head(coded)
-        return HTTPStatus.OK, head, coded.body
+            return HTTPStatus.NOT_MODIFIED, tuple(self._shared(tag)), b""
+        return HTTPStatus.OK, tuple(self._head(coded)), coded.body
 
-    def _head(self, coded: Coded) -> RawHeaders:
+    def _head(self, coded: Coded) -> list[tuple[bytes, bytes]]:
         form = [
             (b"content-type", MediaType.JSON.encode()),
             (b"content-length", b"%d" % len(coded.body)),
@@ -97,7 +107,7 @@ class Kept:
             form.append((b"content-encoding", coded.coding.encode()))
         return [*form, *self._shared(coded.etag), *self._own]
 
-    def _shared(self, tag: str) -> RawHeaders:
+    def _shared(self, tag: str) -> list[tuple[bytes, bytes]]:
         return [
             (b"etag", tag.encode()),
             (b"cache-control", self._control),
@@ -167,18 +177,20 @@ class Shared:
             self._keep(key, kept)
         return kept
 
-    def ready(self, scope: HTTPScope) -> tuple[int, RawHeaders, bytes] | None:
-        """The answer to a request that came before in the very same words, if there is one."""
+    def way(self, scope: HTTPScope) -> Callable[[], Found | None] | None:
+        """How a request is answered that came before in the very same words, as long as there is an
+        answer; None for others."""
         key = self._questions.get((scope["raw_path"], scope["query_string"]))
-        if key is None:
-            return None
+        return None if key is None else partial(self._ready, key, wishes(scope))
+
+    def _ready(self, key: str, wanted: Wishes) -> Found | None:
         kept = self._kept.get(key)
         if kept is None or not self._holds(kept):
             return None
         self._kept.move_to_end(key)
-        return self.reply(kept, wishes(scope))
+        return self.reply(kept, wanted)
 
-    def reply(self, kept: Kept, wanted: Wishes) -> tuple[int, RawHeaders, bytes]:
+    def reply(self, kept: Kept, wanted: Wishes) -> Found:
         """Status, headers and body; what is sent often is coded better by and by."""
         if kept.sent >= WORTH and self._settling is None:
             coding = wanted.choice(KEPT).coding
@@ -239,7 +251,8 @@ class Ready:
         if (
             scope["type"] != ScopeType.HTTP
             or scope["method"] != HttpMethod.GET
-            or (ready := self._shared.ready(scope)) is None
+            or (way := self._shared.way(scope)) is None
+            or (ready := way()) is None
         ):
             await self._application(scope, receive, send)
             return

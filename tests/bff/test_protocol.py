@@ -64,6 +64,8 @@ async def listening(
     config = Config(cast("Any", application), lifespan="off", http=protocol, **options)
     config.load()
     loop, state = asyncio.get_running_loop(), ServerState()
+    # As uvicorn does each second.
+    state.default_headers = [(b"date", b"Sun, 06 Nov 1994 08:49:37 GMT")]
     server = await loop.create_server(lambda: protocol(config, state, {}), "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]

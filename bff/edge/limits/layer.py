@@ -50,7 +50,7 @@ class Limited:
         most: int,
     ) -> None:
         self._application = application
-        self._limiter = limiter
+        self.limiter = limiter
         self._subjects = subjects
         self._policies = policies
         self._tokens = tokens
@@ -68,9 +68,7 @@ class Limited:
         if scope["type"] != ScopeType.HTTP or exchange is None:
             await self._application(scope, receive, send)
             return
-        route = self._route(scope)
-        scope["path_template"] = route.template
-        names = route.options.get(OPTION, ())
+        names = self.policies_of(scope)
         if names is None:
             await self._application(scope, receive, send)
             return
@@ -84,6 +82,22 @@ class Limited:
         finally:
             self.in_flight -= 1
 
+    def policies_of(self, scope: HTTPScope) -> tuple[str, ...] | None:
+        """The names of a request's policies beside that for all, None where none limits it; its
+        route is known from then on."""
+        route = self._route(scope)
+        scope["path_template"] = route.template
+        names: tuple[str, ...] | None = route.options.get(OPTION, ())
+        return names
+
+    def windows(self, exchange: Exchange, names: tuple[str, ...]) -> Windows:
+        """Where a request is counted; and whose it is is known from then on."""
+        caller = self._caller(exchange.headers)
+        if caller is None:
+            return self._of_address(exchange.client, names)
+        exchange.user = caller.id
+        return self._of_person(caller.id, caller.role, names)
+
     async def _counted(
         self,
         exchange: Exchange,
@@ -92,8 +106,7 @@ class Limited:
         receive: Receive,
         send: Send,
     ) -> None:
-        caller = self._caller(exchange.headers)
-        decision = await self._decided(exchange, caller, names)
+        decision = await self._decided(exchange, names)
         if decision is None:
             await self._application(scope, receive, send)
             return
@@ -106,26 +119,22 @@ class Limited:
             return
         await self._application(scope, receive, send)
         if exchange.status == HTTPStatus.NOT_MODIFIED:
-            await self._limiter.give_back(decision.windows, decision.moment)
+            await self.limiter.give_back(decision.windows, decision.moment)
         elif exchange.was_replayed:
             # It was asked for all the same.
-            await self._limiter.give_back(decision.windows[1:], decision.moment)
+            await self.limiter.give_back(decision.windows[1:], decision.moment)
 
-    async def _decided(
-        self, exchange: Exchange, caller: Principal | None, names: tuple[str, ...]
-    ) -> Decision | None:
+    async def _decided(self, exchange: Exchange, names: tuple[str, ...]) -> Decision | None:
         """None where nothing is limited."""
-        if caller is None:
-            windows = self._of_address(exchange.client, names)
-            return await self._limiter.take(windows) if windows else None
-        exchange.user = caller.id
-        windows = self._of_person(caller.id, caller.role, names)
+        windows = self.windows(exchange, names)
         if not windows:
             return None
-        decision, fence = await self._limiter.take_of(caller.id, windows)
+        if exchange.user is None:
+            return await self.limiter.take(windows)
+        decision, fence = await self.limiter.take_of(exchange.user, windows)
         seen = horizon.get()
         if seen is not None and fence is not None:
-            seen.own = caller.id, fence
+            seen.own = exchange.user, fence
         return decision
 
     def _caller(self, headers: Mapping[bytes, bytes]) -> Principal | None:

@@ -187,8 +187,7 @@ async def test_what_was_made_anew_of_one_change_is_as_ready_as_before(
     process: Process, shared: Shared
 ) -> None:
     async def both() -> Made:
-        prices = [await process.cache.get(PRICES, key, process.load) for key in (1, 2)]
-        return Made(prices)
+        return Made([await process.price(key) for key in (1, 2)])
 
     await shared.get("answer", both)
     await process.reprice(1, 4713)
