@@ -63,9 +63,16 @@ class Database:
 
         return await self.read(role, work, of=of)
 
-    async def write(self, work: Callable[[Writer], Awaitable[T]], *, by: Collection[int] = ()) -> T:
+    async def write(
+        self,
+        work: Callable[[Writer], Awaitable[T]],
+        *,
+        by: Collection[int] = (),
+        is_single: bool = False,
+    ) -> T:
         """What `work` does in one transaction, committed before this returns. It may run again
-        after it was undone. `by` are those who must see it from now on. Raises UnavailableError.
+        after it was undone. `by` are those who must see it from now on. With `is_single` it is
+        one statement, and each is a transaction of its own. Raises UnavailableError.
         """
         seen = horizon.get()
         # What nobody will ask for takes no round trip: an idle relay, say. `work` may fill `by`.
@@ -77,7 +84,9 @@ class Database:
             return await work(writer)
 
         result, fence = await self._cluster.write(
-            noted, fenced=lambda: bool(by or seen or (told and told.tags))
+            noted,
+            fenced=lambda: bool(by or seen or (told and told.tags)),
+            is_single=is_single,
         )
         if self._voided is not None and told is not None and told.tags and told.transaction:
             self._voided(told.tags, fence, told.transaction)

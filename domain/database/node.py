@@ -5,7 +5,13 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -98,6 +104,18 @@ class Node:
         """
         # A setting of the session would be whoever's the connection is next.
         return self._bracketed() if self._limits.pgbouncer else self._connected(self._reads)
+
+    def transaction(
+        self, connection: asyncpg.Connection, *, is_single: bool
+    ) -> AbstractAsyncContextManager[object]:
+        """BEGIN and COMMIT, but for a single statement, which is a transaction by itself."""
+        # In transaction mode it would be prepared over one connection, and run over another.
+        if is_single and not self._limits.pgbouncer:
+            return nullcontext()
+        begun: AbstractAsyncContextManager[object] = connection.transaction(
+            isolation="read_committed"
+        )
+        return begun
 
     def writing(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A connection for transactions. Raises as `reading` does."""

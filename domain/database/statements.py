@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVarTuple
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import msgspec
-from sqlalchemy import JSON, ClauseElement, Dialect, Enum, Row
+from sqlalchemy import JSON, ClauseElement, Dialect, Enum, Row, UpdateBase
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -66,7 +67,7 @@ class _Shape:
         self.compiled = compiled
         self.sql = compiled.string
         self.order = compiled.positiontup or ()
-        self.written = compiled._bind_processors
+        self.written: Mapping[str, Any] = compiled._bind_processors
         # An IN has as many parameters as it is given values.
         self.expands = bool(compiled.post_compile_params)
         columns = compiled._result_columns
@@ -89,15 +90,35 @@ class _Shape:
         return found
 
 
+class _Kept:
+    """A statement that its maker keeps, with names of parameters: its shape, and where what it is
+    sent with comes from. To find that out anew takes longer than all else here."""
+
+    def __init__(self, shape: _Shape, own: Values, names: tuple[str, ...]) -> None:
+        self.shape = shape
+        self._places = [
+            (name if name in names else None, own[name], shape.written.get(name))
+            for name in shape.order
+        ]
+
+    def arguments(self, values: Values) -> list[Any]:
+        """What is sent."""
+        given = []
+        for name, own, written in self._places:
+            value = own if name is None else values[name]
+            given.append(value if written is None else written(value))
+        return given
+
+
 _shapes: Final[LRUCache[Any, _Shape]] = LRUCache(MOST_SHAPES)
+_kept: Final[WeakKeyDictionary[ClauseElement, dict[tuple[str, ...], _Kept]]] = WeakKeyDictionary()
 
 
 async def run(
     connection: asyncpg.Connection, statement: ClauseElement, values: Values | None = None
 ) -> Rows[*tuple[Any, ...]]:
     """What a statement returns. Raises what the driver does."""
-    shape, extracted = _shaped(statement, tuple(values or ()))
-    sql, arguments = _arguments(shape, extracted, values)
+    shape, sql, arguments = _put(statement, values)
     log.debug("%s", sql)
     if shape.returns:
         rows = shape.rows(await connection.fetch(sql, *arguments))
@@ -116,6 +137,26 @@ async def run_many(
     )
 
 
+def _put(statement: ClauseElement, values: Values | None) -> tuple[_Shape, str, Sequence[Any]]:
+    """Its shape, what is sent, and with what."""
+    if not values:
+        shape, extracted = _shaped(statement, ())
+        return shape, *_arguments(shape, extracted, values)
+    names = tuple(values)
+    known = _kept.get(statement)
+    kept = None if known is None else known.get(names)
+    if kept is not None:
+        return kept.shape, kept.shape.sql, kept.arguments(values)
+    shape, extracted = _shaped(statement, names)
+    sql, arguments = _arguments(shape, extracted, values)
+    if not shape.expands:
+        own = shape.compiled.construct_params(
+            values, extracted_parameters=extracted, escape_names=False
+        )
+        _kept.setdefault(statement, {})[names] = _Kept(shape, own, names)
+    return shape, sql, arguments
+
+
 def _shaped(
     statement: ClauseElement, names: tuple[str, ...], *, many: bool = False
 ) -> tuple[_Shape, Sequence[Any] | None]:
@@ -125,8 +166,10 @@ def _shaped(
     known = None if key is None else (key.key, names, many)
     shape = _shapes.get(known)
     if shape is None:
+        # Of a SELECT they are no columns, though there may be an INSERT among what it is made of.
+        columns = list(names) if isinstance(statement, UpdateBase) else None
         compiled = statement.compile(
-            dialect=_DIALECT, column_keys=list(names), for_executemany=many, cache_key=key
+            dialect=_DIALECT, column_keys=columns, for_executemany=many, cache_key=key
         )
         shape = _Shape(compiled)  # type: ignore[arg-type]
         if known is not None:

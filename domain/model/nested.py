@@ -17,6 +17,9 @@ from domain.model.money import MINOR_DIGITS
 from domain.model.selection import Chosen
 
 Columns = Mapping[str, ColumnElement[Any]]
+_UTC: Final[ColumnElement[Any]] = literal_column("'UTC'")
+_SECOND: Final[ColumnElement[Any]] = literal_column("'second'")
+_Z: Final[ColumnElement[Any]] = literal_column("'Z'")
 _SECONDS: Final[ColumnElement[Any]] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS'""")
 _FRACTION: Final[ColumnElement[Any]] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US'""")
 
@@ -29,10 +32,10 @@ def decimal(minor: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def instant(moment: ColumnElement[Any]) -> ColumnElement[Any]:
     """A moment in UTC (RFC 3339), with microseconds where there are any."""
-    utc = func.timezone("UTC", moment)
-    is_whole = func.date_trunc("second", utc) == utc
+    utc = func.timezone(_UTC, moment)
+    is_whole = func.date_trunc(_SECOND, utc) == utc
     return func.concat(
-        case((is_whole, func.to_char(utc, _SECONDS)), else_=func.to_char(utc, _FRACTION)), "Z"
+        case((is_whole, func.to_char(utc, _SECONDS)), else_=func.to_char(utc, _FRACTION)), _Z
     )
 
 
