@@ -3,13 +3,25 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import BigInteger, Text, bindparam, func, insert, select
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Insert,
+    LargeBinary,
+    Text,
+    and_,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 
-from domain.database import Writer
+from domain.database import Reader, Writer
 from domain.errors import InFlightError, KeyReusedError
 from domain.model import IdempotencyKey
 from domain.sweeper import Kept
@@ -19,12 +31,17 @@ T = TypeVar("T")
 # A client that has not asked again by then never will.
 KEPT: Final = Kept(IdempotencyKey.created_at, timedelta(hours=24))
 # Built once, for building takes longer than running.
-_LOCK: Final = select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger)))
+_PERSON: Final = bindparam("person", type_=BigInteger)
+_NAME: Final = bindparam("name", type_=Text)
+_IS_OURS: Final = func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger))
+_LOCK: Final = select(_IS_OURS)
 _KNOWN: Final = select(IdempotencyKey.scope, IdempotencyKey.digest, IdempotencyKey.answer).where(
-    IdempotencyKey.user_id == bindparam("person", type_=BigInteger),
-    IdempotencyKey.key == bindparam("name", type_=Text),
+    IdempotencyKey.user_id == _PERSON, IdempotencyKey.key == _NAME
 )
 _KEEP: Final = insert(IdempotencyKey)
+IS_NEW: Final[ColumnElement[bool]] = and_(_IS_OURS, ~_KNOWN.exists())
+"""In a statement that does what is asked for and more, whether nobody has done so, nor is about to.
+One that was over just before it had the lock is not seen: then `kept` fails, and undoes it."""
 
 
 class Once(Struct):
@@ -57,16 +74,9 @@ async def once(
     A refusal undoes the transaction and keeps nothing, so it may be asked anew. Raises
     InFlightError rather than wait for the first one, and KeyReusedError.
     """
-    if not await database.scalar(_LOCK, {"lock": request.lock}):
-        raise InFlightError
-    # Another statement than the lock's, or it would see the world from before the lock.
-    kept = await database.execute(_KNOWN, {"person": request.user_id, "name": request.key})
-    row = kept.one_or_none()
-    if row is not None:
-        if (row.scope, row.digest) != (request.scope, request.digest):
-            raise KeyReusedError
-        request.was_replayed = True
-        return msgspec.json.decode(row.answer, type=answer)
+    before = await answered(database, request, answer)
+    if before is not None:
+        return before
     done = await work()
     await database.change(
         _KEEP,
@@ -79,3 +89,44 @@ async def once(
         },
     )
     return done
+
+
+async def answered(database: Reader, request: Once, answer: type[T]) -> T | None:
+    """What was answered to the request before; None for a new one, whose key is the transaction's
+    from now on. Raises as `once` does."""
+    if not await database.scalar(_LOCK, {"lock": request.lock}):
+        raise InFlightError
+    # Another statement than the lock's, or it would see the world from before the lock.
+    kept = await database.execute(_KNOWN, {"person": request.user_id, "name": request.key})
+    row = kept.one_or_none()
+    if row is None:
+        return None
+    if (row.scope, row.digest) != (request.scope, request.digest):
+        raise KeyReusedError
+    request.was_replayed = True
+    return msgspec.json.decode(row.answer, type=answer)
+
+
+def named(request: Once) -> dict[str, Any]:
+    """The parameters of IS_NEW and `kept`."""
+    return {
+        "person": request.user_id,
+        "name": request.key,
+        "lock": request.lock,
+        "scope": request.scope,
+        "digest": request.digest,
+    }
+
+
+def kept(answer: CTE) -> Insert:
+    """Keep the `body` of an answer under the request's key, if there is one."""
+    return insert(IdempotencyKey).from_select(
+        ["user_id", "key", "scope", "digest", "answer"],
+        select(
+            _PERSON,
+            _NAME,
+            bindparam("scope", type_=Text),
+            bindparam("digest", type_=LargeBinary),
+            answer.c.body,
+        ),
+    )

@@ -1,19 +1,18 @@
 """Placing an order, and moving it from the phone to the counter (docs/orders.md)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+from asyncpg import UniqueViolationError
 from msgspec import Struct
-from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Row, func, select, update
 
 from domain import model, order_notices, stock, wallet
 from domain.accounts import Principal
-from domain.cafeterias import cafeteria
 from domain.database import Database, Writer
+from domain.doors import Doors
 from domain.errors import (
-    ClosedError,
     ForbiddenError,
     IllegalMoveError,
     InvalidError,
@@ -22,30 +21,24 @@ from domain.errors import (
     PriceError,
     UnavailableError,
 )
-from domain.idempotency import Once, once
+from domain.idempotency import Once, answered
 from domain.model import OrderStatus
 from domain.model.pickup import SHORTEST, pickup_code
-from domain.orders import Item, Order, order_of, parties, visible
+from domain.orders import CHANGED, TOLD, Order, order_of, parties, visible
 from domain.people import must_be_active
+from domain.placing import Wish, placed
 
 Clock = Callable[[], datetime]
 _Before: TypeAlias = Row[int, int, OrderStatus, int]
 
 MOST_LINES: Final = 50
 MOST_OF_ONE: Final = 99
-CREATED: Final = "order:created"
-CHANGED: Final = "order:changed"
+# How often it is looked at anew why nothing was done, where there is no reason any more.
+MOST_TRIES: Final = 5
 # One in 20 is taken with 500 orders under way at one counter; then longer codes are tried.
-_CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST, SHORTEST + 1, SHORTEST + 2)
+_CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST + 1)
 # What comes to nothing gives back what it took.
 _UNDONE: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED})
-# Built once, for building takes longer than running.
-_PLACED: Final = (
-    upsert(model.Order)
-    .on_conflict_do_nothing()
-    .returning(model.Order.id, model.Order.created_at, model.Order.updated_at)
-)
-_ORDERED: Final = insert(model.OrderItem)
 
 
 class Line(Struct, frozen=True):
@@ -80,6 +73,7 @@ class Ordering:
         self._database = database
         self._clock = clock
         self._announced = announced
+        self._doors = Doors()
 
     async def place(self, caller: Principal, basket: Basket, request: Once) -> Order:
         """A new order at the current prices, paid from the caller's wallet.
@@ -89,29 +83,58 @@ class Ordering:
         FundsError, ForbiddenError, and what `once` raises. Nothing has happened then.
         """
         quantities = _quantities(basket.lines)
+        for _ in range(MOST_TRIES):
+            order = await self._placed(basket, quantities, request)
+            if order is not None:
+                self._announced()
+                return order
+            before = await self._answered(caller, basket, quantities, request)
+            if before is not None:
+                return before
+        raise UnavailableError("Too much is changed at once.", 1)
 
-        async def change(database: Writer) -> Order:
+    async def _placed(
+        self, basket: Basket, quantities: Mapping[int, int], request: Once
+    ) -> Order | None:
+        """The order, if nothing stands in its way."""
+        hours_version = self._doors.open_at(basket.cafeteria_id, self._clock())
+        if hours_version is None:
+            return None
+        wish = Wish(
+            basket.cafeteria_id,
+            quantities,
+            basket.expected_minor,
+            hours_version,
+            [pickup_code(length) for length in _CODE_LENGTHS],
+        )
+
+        async def place(database: Writer) -> Order | None:
+            return await placed(database, request, wish)
+
+        try:
+            return await self._database.write(place, by=[request.user_id], is_single=True)
+        except UniqueViolationError:
+            # Somebody was as fast with this key, or this code.
+            return None
+
+    async def _answered(
+        self, caller: Principal, basket: Basket, quantities: Mapping[int, int], request: Once
+    ) -> Order | None:
+        """What was answered to the request before; None if nothing stands in its way any more.
+        Raises what does, in the order in which it is to be told."""
+
+        async def look(database: Writer) -> Order | None:
             await must_be_active(database, caller.id)
-            return await once(database, request, Order, lambda: place(database))
+            before = await answered(database, request, Order)
+            if before is None:
+                await self._doors.must_be_open(database, basket.cafeteria_id, self._clock())
+                total = await stock.cost(database, basket.cafeteria_id, quantities)
+                if basket.expected_minor not in (None, total):
+                    raise PriceError(total)
+                await wallet.must_suffice(database, caller.id, total)
+            return before
 
-        async def place(database: Writer) -> Order:
-            await self._must_be_open(database, basket.cafeteria_id)
-            taken = await stock.take(database, basket.cafeteria_id, quantities)
-            total = sum(taken[product].price_minor * n for product, n in quantities.items())
-            if basket.expected_minor not in (None, total):
-                raise PriceError(total)
-            items = [
-                Item(product, taken[product].name, n, taken[product].price_minor)
-                for product, n in sorted(quantities.items())
-            ]
-            order = await _written(database, caller.id, basket.cafeteria_id, total, items)
-            await wallet.pay(database, caller.id, order.id, total)
-            await _announce(database, CREATED, order)
-            return order
-
-        placed = await self._database.write(change, by=[caller.id])
-        self._announced()
-        return placed
+        return await self._database.write(look, by=[caller.id])
 
     async def move(
         self, caller: Principal, order_id: int, status: OrderStatus, version: int
@@ -138,7 +161,7 @@ class Ordering:
                 quantities = {item.product_id: item.quantity for item in order.items}
                 await stock.put_back(database, quantities)
                 await wallet.refund(database, order.user_id, order_id)
-            await _announce(database, CHANGED, order)
+            await _announce(database, order)
             if caller.id != order.user_id:
                 await order_notices.tell(database, order)
             return order
@@ -146,17 +169,6 @@ class Ordering:
         moved = await self._database.write(change, by=concerned)
         self._announced()
         return moved
-
-    async def _must_be_open(self, database: Writer, cafeteria_id: int) -> None:
-        at = self._clock()
-        place = await cafeteria(database, cafeteria_id, at)
-        status = place.status
-        if status.accepts_orders:
-            return
-        if status.is_open and status.closes_at is not None:
-            # Too late for today: when the doors have closed, it is known when they open.
-            status = place.schedule.status(status.closes_at)
-        raise ClosedError(place.name, status.opens_at)
 
 
 def _quantities(lines: Sequence[Line]) -> dict[int, int]:
@@ -170,53 +182,6 @@ def _quantities(lines: Sequence[Line]) -> dict[int, int]:
         if not 1 <= count <= MOST_OF_ONE:
             raise InvalidError(f"Product {product}: the quantity must be 1 to {MOST_OF_ONE}.")
     return quantities
-
-
-async def _written(
-    database: Writer, user_id: int, cafeteria_id: int, total_minor: int, items: list[Item]
-) -> Order:
-    """A new order, under a code that no other order under way at this counter has."""
-    for length in _CODE_LENGTHS:
-        code = pickup_code(length)
-        inserted = await database.change(
-            _PLACED,
-            {
-                "user_id": user_id,
-                "cafeteria_id": cafeteria_id,
-                "total_minor": total_minor,
-                "pickup_code": code,
-            },
-        )
-        row = inserted.one_or_none()
-        if row is not None:
-            break
-    else:
-        raise UnavailableError("No pick-up code is free.")
-    order_id, created_at, updated_at = row
-    await database.change_each(
-        _ORDERED,
-        [
-            {
-                "order_id": order_id,
-                "product_id": item.product_id,
-                "quantity": item.quantity,
-                "unit_price_minor": item.unit_price_minor,
-            }
-            for item in items
-        ],
-    )
-    return Order(
-        id=order_id,
-        user_id=user_id,
-        cafeteria_id=cafeteria_id,
-        status=OrderStatus.CREATED,
-        total_minor=total_minor,
-        version=1,
-        pickup_code=code,
-        created_at=created_at,
-        updated_at=updated_at,
-        items=items,
-    )
 
 
 async def _locked(database: Writer, caller: Principal, order_id: int) -> _Before:
@@ -253,14 +218,5 @@ def _must_be_allowed(caller: Principal, before: _Before, status: OrderStatus, ve
         raise IllegalMoveError(message, *present)
 
 
-async def _announce(database: Writer, kind: str, order: Order) -> None:
-    payload = {
-        "orderId": order.id,
-        "userId": order.user_id,
-        "cafeteriaId": order.cafeteria_id,
-        "status": order.status.value,
-        "version": order.version,
-        "totalMinor": order.total_minor,
-        "pickupCode": order.pickup_code,
-    }
-    await database.announce(kind, payload)
+async def _announce(database: Writer, order: Order) -> None:
+    await database.announce(CHANGED, {name: getattr(order, field) for name, field in TOLD.items()})

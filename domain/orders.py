@@ -5,13 +5,24 @@ from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, bindparam, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Text,
+    bindparam,
+    literal_column,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 
 from domain import model
 from domain.accounts import Principal
 from domain.database import Reader
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
+from domain.model.orders import TRANSITIONS
 
 # What a list of orders may be asked for; the one allow-list, down to the SQL.
 COLUMNS: Mapping[str, ColumnElement[Any]] = {
@@ -25,6 +36,24 @@ COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "created_at": model.Order.created_at.expression,
     "updated_at": model.Order.updated_at.expression,
 }
+
+# What others are told of one that is placed, or moved on: their names of it, and ours.
+CREATED: Final = "order:created"
+CHANGED: Final = "order:changed"
+TOLD: Final = {
+    "orderId": "id",
+    "userId": "user_id",
+    "cafeteriaId": "cafeteria_id",
+    "status": "status",
+    "version": "version",
+    "totalMinor": "total_minor",
+    "pickupCode": "pickup_code",
+}
+
+# As the indexes of what is under way have it: with parameters they would not be used.
+UNDER_WAY: Final = type_coerce(model.Order.status, Text).in_(
+    [literal_column(f"'{status}'") for status in OrderStatus if TRANSITIONS[status]]
+)
 
 
 class Item(Struct, frozen=True):

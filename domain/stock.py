@@ -1,42 +1,26 @@
 """What there is to sell: taken by an order, and put back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Struct
 from sqlalchemy import (
     CTE,
     BigInteger,
     Integer,
     Select,
+    Update,
     bindparam,
     func,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import tags
-from domain.database import Writer
+from domain.database import Reader, Writer
 from domain.errors import ConflictError, NotFoundError
 from domain.model import Product
-
-
-class Taken(Struct, frozen=True):
-    """A product that was taken: its name, and its price in minor units at that moment."""
-
-    name: str
-    price_minor: int
-
-
-def _locked(products: Select[int, int]) -> CTE:
-    """Those rows, locked in one order everywhere, so that two orders never wait for each other.
-
-    Not so strongly that the foreign keys of other orders' items would wait as well. What had not
-    enough before the statement began is passed over without waiting for its lock.
-    """
-    return products.order_by(Product.id).with_for_update(key_share=True, of=Product).cte("locked")
-
 
 # Built once, for building takes longer than running; two arrays, for however many products.
 _WANTED: Final = (
@@ -47,72 +31,84 @@ _WANTED: Final = (
     .table_valued("product_id", "quantity", name="wanted")
     .render_derived()
 )
-_RETURNED: Final = _locked(
-    select(Product.id, _WANTED.c.quantity).join(_WANTED, _WANTED.c.product_id == Product.id)
-)
-_PUT_BACK: Final = (
-    update(Product)
-    .where(Product.id == _RETURNED.c.id)
-    .values(stock=Product.stock + _RETURNED.c.quantity, version=Product.version + 1)
-)
-_ENOUGH: Final = _locked(
-    select(Product.id, _WANTED.c.quantity)
-    .join(_WANTED, _WANTED.c.product_id == Product.id)
-    .where(
-        Product.cafeteria_id == bindparam("counter", type_=BigInteger),
-        Product.is_available,
-        Product.stock >= _WANTED.c.quantity,
-    )
-)
-_TAKE: Final = (
-    update(Product)
-    .where(Product.id == _ENOUGH.c.id, Product.stock >= _ENOUGH.c.quantity)
-    .values(stock=Product.stock - _ENOUGH.c.quantity, version=Product.version + 1)
-    .returning(Product.id, Product.name, Product.price_minor)
-)
+_COUNTER: Final = bindparam("counter", type_=BigInteger)
 
 
-async def take(
-    database: Writer, cafeteria_id: int, quantities: Mapping[int, int]
-) -> dict[int, Taken]:
-    """Take so many of each product (by id), or none of any.
-
-    Raises NotFoundError for a product that the cafeteria does not have, ConflictError for one
-    that is sold out or taken off the menu.
-    """
-    rows = await database.change(_TAKE, _wanted(quantities) | {"counter": cafeteria_id})
-    taken = {row.id: Taken(row.name, row.price_minor) for row in rows}
-    missing = [product for product in quantities if product not in taken]
-    if missing:
-        raise await _refusal(database, cafeteria_id, missing, quantities)
-    database.void(map(tags.product, quantities))
-    return taken
-
-
-async def put_back(database: Writer, quantities: Mapping[int, int]) -> None:
-    """Put so many of each product back."""
-    await database.change(_PUT_BACK, _wanted(quantities))
-    database.void(map(tags.product, quantities))
-
-
-def _wanted(quantities: Mapping[int, int]) -> dict[str, Any]:
+def wanted(quantities: Mapping[int, int]) -> dict[str, Any]:
+    """The parameters of a statement about so many of each product, by id."""
     return {
         "wanted_products": list(quantities),
         "wanted_quantities": list(quantities.values()),
     }
 
 
-async def _refusal(
-    database: Writer, cafeteria_id: int, missing: Sequence[int], quantities: Mapping[int, int]
-) -> Exception:
-    """Why the first of `missing` cannot be had."""
-    statement = select(Product.id, Product.name, Product.stock, Product.is_available).where(
-        Product.id == func.any(list(missing)), Product.cafeteria_id == cafeteria_id
+def _locked(products: Select[*tuple[Any, ...]], name: str) -> CTE:
+    """Those rows, locked in one order everywhere, so that two orders never wait for each other.
+
+    Not so strongly that the foreign keys of other orders' items would wait as well. What had not
+    enough before the statement began is passed over without waiting for its lock.
+    """
+    return products.order_by(Product.id).with_for_update(key_share=True, of=Product).cte(name)
+
+
+def on_sale(turn: CTE) -> CTE:
+    """Of what is `wanted` at the `counter`, what can be had in full, at its price of this moment;
+    nobody else takes any of it before the transaction ends. Without a row of `turn`, nothing."""
+    return _locked(
+        select(Product.id, Product.name, Product.price_minor, _WANTED.c.quantity)
+        .join(_WANTED, _WANTED.c.product_id == Product.id)
+        .join(turn, true())
+        .where(
+            Product.cafeteria_id == _COUNTER,
+            Product.is_available,
+            Product.stock >= _WANTED.c.quantity,
+        ),
+        "on_sale",
     )
+
+
+def taken(products: CTE, order: CTE) -> Update:
+    """Take what is `on_sale` for an order, if there is one."""
+    return (
+        update(Product)
+        .where(Product.id == products.c.id, select(order.c.id).exists())
+        .values(stock=Product.stock - products.c.quantity, version=Product.version + 1)
+    )
+
+
+_RETURNED: Final = _locked(
+    select(Product.id, _WANTED.c.quantity).join(_WANTED, _WANTED.c.product_id == Product.id),
+    "returned",
+)
+_PUT_BACK: Final = (
+    update(Product)
+    .where(Product.id == _RETURNED.c.id)
+    .values(stock=Product.stock + _RETURNED.c.quantity, version=Product.version + 1)
+)
+
+
+async def put_back(database: Writer, quantities: Mapping[int, int]) -> None:
+    """Put so many of each product back."""
+    await database.change(_PUT_BACK, wanted(quantities))
+    database.void(map(tags.product, quantities))
+
+
+async def cost(database: Reader, cafeteria_id: int, quantities: Mapping[int, int]) -> int:
+    """What so many of each product would cost at this moment (minor units).
+
+    Raises NotFoundError for the first that the cafeteria does not have, ConflictError for the
+    first that is sold out or taken off the menu.
+    """
+    statement = select(
+        Product.id, Product.name, Product.price_minor, Product.stock, Product.is_available
+    ).where(Product.id == func.any(list(quantities)), Product.cafeteria_id == cafeteria_id)
     found = {row.id: row for row in await database.execute(statement)}
-    for product in missing:
+    for product in quantities:
         if product not in found:
-            return NotFoundError(f"product in cafeteria {cafeteria_id} with id", product)
-    row = found[missing[0]]
-    left = row.stock if row.is_available else 0
-    return ConflictError(f"{row.name}: {quantities[row.id]} asked for, {left} left.")
+            raise NotFoundError(f"product in cafeteria {cafeteria_id} with id", product)
+    for product, quantity in quantities.items():
+        row = found[product]
+        left = row.stock if row.is_available else 0
+        if left < quantity:
+            raise ConflictError(f"{row.name}: {quantity} asked for, {left} left.")
+    return sum(found[product].price_minor * quantity for product, quantity in quantities.items())

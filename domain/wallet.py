@@ -7,14 +7,17 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
+    CTE,
     BigInteger,
     DateTime,
+    Insert,
     bindparam,
     func,
     insert,
     join,
     literal,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -97,43 +100,41 @@ def _given(caller: Principal, lines: Lines) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-_ORDER: Final = bindparam("paid_order", type_=BigInteger)
-_TOTAL: Final = bindparam("total", type_=BigInteger)
-# Built once, for building takes longer than running.
-_PAID: Final = (
-    update(model.Wallet)
-    .where(
-        model.Wallet.user_id == bindparam("payer", type_=BigInteger),
-        model.Wallet.balance_minor >= _TOTAL,
+def paid(bill: CTE) -> CTE:
+    """Take the `total` of a bill out of the wallet of `whose`, if there is as much in it."""
+    return (
+        update(model.Wallet)
+        .where(
+            model.Wallet.user_id == bill.c.whose,
+            model.Wallet.balance_minor >= bill.c.total,
+            bill.c.total > 0,
+        )
+        .values(balance_minor=model.Wallet.balance_minor - bill.c.total, updated_at=func.now())
+        .returning(model.Wallet.user_id)
+        .cte("paid")
     )
-    .values(balance_minor=model.Wallet.balance_minor - _TOTAL, updated_at=func.now())
-    .returning(model.Wallet.user_id)
-    .cte("paid")
-)
-_PAY: Final = (
-    insert(Transaction)
-    .from_select(
+
+
+def line(paid: CTE, order: CTE) -> Insert:
+    """The line of the ledger that says for which order was `paid`."""
+    return insert(Transaction).from_select(
         ["user_id", "order_id", "kind", "amount_minor", "reference"],
         select(
-            _PAID.c.user_id,
-            _ORDER,
+            paid.c.user_id,
+            order.c.id,
             literal(TransactionKind.PAYMENT, Transaction.kind.type),
-            -_TOTAL,
-            func.concat("payment:", _ORDER),
-        ),
+            -order.c.total_minor,
+            func.concat("payment:", order.c.id),
+        ).select_from(paid.join(order, true())),
     )
-    .add_cte(_PAID)
-)
 
 
-async def pay(database: Writer, user_id: int, order_id: int, total_minor: int) -> None:
-    """Take the price of an order out of a wallet. Raises FundsError if there is less in it."""
-    if not total_minor:
-        return
-    whose = {"payer": user_id, "paid_order": order_id, "total": total_minor}
-    if (await database.change(_PAY, whose)).rowcount == 0:
-        balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == user_id)
-        raise FundsError(total_minor, await database.scalar(balance) or 0)
+async def must_suffice(database: Reader, user_id: int, total_minor: int) -> None:
+    """Raises FundsError if there is less than that in a wallet."""
+    balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == user_id)
+    held = await database.scalar(balance) or 0
+    if held < total_minor:
+        raise FundsError(total_minor, held)
 
 
 async def refund(database: Writer, user_id: int, order_id: int) -> int:

@@ -8,14 +8,14 @@ import msgspec
 
 from bff.realtime.bus import Bus, Notice
 from bff.representation.views import View
-from domain import notifications, ordering
+from domain import notifications, orders
 from domain.database import Fence
 from domain.events import Told
 from domain.model import OrderStatus
 from domain.model.money import to_decimal
 from domain.orders import Order
 
-KINDS: Final = (ordering.CREATED, ordering.CHANGED, notifications.TOLD)
+KINDS: Final = (orders.CREATED, orders.CHANGED, notifications.TOLD)
 """Of the outbox, that sockets are told of."""
 ALL_ORDERS: Final = "orders"
 

@@ -10,7 +10,7 @@ SHORTEST: Final = 3
 
 def pickup_code(length: int = SHORTEST) -> str:
     """A random code: one of 10,648 at the shortest."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return spelled(secrets.randbelow(len(ALPHABET) ** length), length)
 
 
 def spelled(number: int, length: int = SHORTEST) -> str:

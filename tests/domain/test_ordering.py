@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import msgspec
@@ -30,8 +31,10 @@ from domain.idempotency import Once
 from domain.model import OrderStatus, Role
 from domain.ordering import Basket, Line, Ordering
 from domain.orders import Order
-from tests.domain.conftest import PLACE, met_at
+from tests.domain.conftest import PLACE, RICH, met_at
 
+# What is drawn for an order that is placed at the first try.
+CODES = ordering._CODE_LENGTHS
 STAFF = "SELECT id FROM users WHERE role = 'staff' AND cafeteria_id = $1 LIMIT 1"
 # Every wallet holds what its ledger says.
 BROKEN = (
@@ -55,6 +58,14 @@ async def counter(connection: asyncpg.Connection) -> Principal:
     return Principal(await connection.fetchval(STAFF, PLACE), Role.STAFF, PLACE)
 
 
+_KITCHENS: WeakKeyDictionary[Database, Ordering] = WeakKeyDictionary()
+
+
+def kitchen(database: Database) -> Ordering:
+    """One for all, as in a process: after its first order it knows the hours."""
+    return _KITCHENS.setdefault(database, Ordering(database))
+
+
 def basket(*lines: tuple[int, int], expected_minor: int | None = None) -> Basket:
     return Basket(PLACE, [Line(*line) for line in lines], expected_minor)
 
@@ -66,7 +77,7 @@ def asked(caller: Principal, wanted: Basket, key: str | None = None) -> Once:
 async def placed(
     database: Database, caller: Principal, wanted: Basket, key: str | None = None
 ) -> Order:
-    return await Ordering(database).place(caller, wanted, asked(caller, wanted, key))
+    return await kitchen(database).place(caller, wanted, asked(caller, wanted, key))
 
 
 async def balance(connection: asyncpg.Connection, who: Principal) -> int:
@@ -102,7 +113,7 @@ async def test_the_total_is_the_servers_sum_and_stock_and_money_are_taken(
     assert [tuple(row) for row in paid] == [("payment", -total)]
     void, event = await connection.fetch(
         "SELECT kind, payload, cache_tags FROM outbox"
-        " WHERE transaction = (SELECT max(transaction) FROM outbox) ORDER BY id"
+        " WHERE transaction = (SELECT max(transaction) FROM outbox) ORDER BY kind"
     )
     assert event["kind"] == "order:created"
     assert msgspec.json.decode(event["payload"]) == {
@@ -177,10 +188,39 @@ async def test_nobody_who_wants_the_same_dishes_waits_for_who_waits_for_them(
             asyncio.create_task(placed(crowd, rich, basket(*everything))),
             asyncio.create_task(placed(crowd, rich, basket(*reversed(everything)))),
             asyncio.create_task(
-                Ordering(crowd).move(rich, bought.id, OrderStatus.CANCELLED, bought.version)
+                kitchen(crowd).move(rich, bought.id, OrderStatus.CANCELLED, bought.version)
             ),
         ]
     assert len({order.id for order in await asyncio.gather(*changes)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [("price_minor = price_minor + 1", PriceError), ("stock = 1", ConflictError)],
+)
+async def test_what_is_changed_while_an_order_waits_for_it_is_seen_as_it_has_become(
+    crowd: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+    change: str,
+    refusal: type[Exception],
+) -> None:
+    dish, price = dishes[0]["id"], dishes[0]["price_minor"]
+    await placed(crowd, rich, basket((dishes[1]["id"], 1)))
+    before = await balance(connection, rich)
+    async with met_at(connection, f"UPDATE products SET {change} WHERE id = {dish}", 1):  # noqa: S608
+        late = asyncio.create_task(placed(crowd, rich, basket((dish, 2), expected_minor=2 * price)))
+    with pytest.raises(refusal):
+        await late
+    assert await balance(connection, rich) == before
+    # Nor is the money taken twice that somebody else has spent meanwhile.
+    spend = f"UPDATE wallets SET balance_minor = 1 WHERE user_id = {rich.id}"  # noqa: S608
+    async with met_at(connection, spend, 1):
+        poor = asyncio.create_task(placed(crowd, rich, basket((dishes[1]["id"], 1))))
+    with pytest.raises(FundsError):
+        await poor
+    assert await balance(connection, rich) == 1
 
 
 async def test_what_cannot_be_ordered_leaves_no_trace(
@@ -193,6 +233,7 @@ async def test_what_cannot_be_ordered_leaves_no_trace(
     elsewhere = await connection.fetchval(
         "SELECT id FROM products WHERE cafeteria_id <> $1 LIMIT 1", PLACE
     )
+    await placed(campus, rich, basket((third, 1)))
     await connection.execute("UPDATE products SET is_available = false WHERE id = $1", third)
     tables = "products", "wallets", "transactions", "orders", "outbox", "idempotency_keys"
     everything = " UNION ALL ".join(
@@ -222,6 +263,8 @@ async def test_what_cannot_be_ordered_leaves_no_trace(
     with pytest.raises(FundsError) as poor:
         await placed(campus, rich, basket((first, 1)))
     assert (poor.value.total_minor, poor.value.balance_minor) == (price, price - 1)
+    await connection.execute("UPDATE wallets SET balance_minor = $1", RICH)
+    before = await connection.fetch(everything)
     # Closed at that very moment: it is waited for.
     close = f"UPDATE users SET is_active = false WHERE id = {rich.id}"  # noqa: S608
     async with met_at(connection, close, 1):
@@ -262,8 +305,12 @@ async def test_the_last_order_is_taken_by_the_clock_on_the_wall(
     last = datetime.fromisoformat(last_order_at)
     wanted = basket((dishes[0]["id"], 1))
 
+    now = last
+    service = Ordering(campus, lambda: now)
+
     async def at(moment: datetime) -> Order:
-        service = Ordering(campus, lambda: moment)
+        nonlocal now
+        now = moment
         return await service.place(rich, wanted, asked(rich, wanted))
 
     await at(last - timedelta(seconds=1))
@@ -275,6 +322,10 @@ async def test_the_last_order_is_taken_by_the_clock_on_the_wall(
     assert too_late.value.opens_at == closed.value.opens_at == opens
     assert f"{opens:%Y-%m-%dT%H:%M}Z" in str(closed.value)
     await at(opens)
+    # Also of one that is known to be open, as soon as its hours are others.
+    await connection.execute("DELETE FROM opening_intervals WHERE cafeteria_id = $1", PLACE)
+    with pytest.raises(ClosedError):
+        await at(opens + timedelta(seconds=1))
 
 
 async def test_a_key_stands_for_one_request_and_its_answer(
@@ -286,14 +337,14 @@ async def test_a_key_stands_for_one_request_and_its_answer(
     dish = dishes[0]["id"]
     wanted = basket((dish, 1))
     first = await placed(campus, rich, wanted, "lunch")
-    await Ordering(campus).move(rich, first.id, OrderStatus.CANCELLED, 1)
+    await kitchen(campus).move(rich, first.id, OrderStatus.CANCELLED, 1)
     # As it was answered, not as it is now.
     assert await placed(campus, rich, wanted, "lunch") == first
     with pytest.raises(KeyReusedError):
         await placed(campus, rich, basket((dish, 2)), "lunch")
     other = msgspec.structs.replace(asked(rich, wanted, "lunch"), scope="top-up")
     with pytest.raises(KeyReusedError):
-        await Ordering(campus).place(rich, wanted, other)
+        await kitchen(campus).place(rich, wanted, other)
     somebody = Principal(rich.id + 1, Role.CUSTOMER)
     assert (await placed(campus, somebody, wanted, "lunch")).id != first.id
 
@@ -301,11 +352,33 @@ async def test_a_key_stands_for_one_request_and_its_answer(
     request = asked(rich, wanted, "dinner")
     await connection.execute("SELECT pg_advisory_lock($1)", request.lock)
     with pytest.raises(InFlightError):
-        await Ordering(campus).place(rich, wanted, request)
+        await kitchen(campus).place(rich, wanted, request)
     # It is nobody else's.
     await placed(campus, somebody, wanted, "dinner")
     await connection.execute("SELECT pg_advisory_unlock($1)", request.lock)
-    assert (await Ordering(campus).place(rich, wanted, request)).id != first.id
+    assert (await kitchen(campus).place(rich, wanted, request)).id != first.id
+
+
+async def test_a_key_that_was_taken_a_moment_before_is_found(
+    crowd: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    wanted = basket((dishes[0]["id"], 1))
+    first = await placed(crowd, rich, wanted, "lunch")
+    await connection.execute("CREATE TABLE kept AS TABLE idempotency_keys")
+    await connection.execute("DELETE FROM idempotency_keys")
+    left = await balance(connection, rich)
+    # The second one sees the world as of before this was committed, for which it waits.
+    keep = (
+        f"WITH held AS (UPDATE users SET name = name WHERE id = {rich.id})"  # noqa: S608
+        " INSERT INTO idempotency_keys SELECT * FROM kept"
+    )
+    async with met_at(connection, keep, 1):
+        again = asyncio.create_task(placed(crowd, rich, wanted, "lunch"))
+    assert await again == first
+    assert await balance(connection, rich) == left
 
 
 async def test_a_refused_request_may_come_again_with_its_key(
@@ -349,15 +422,40 @@ async def test_two_orders_at_a_counter_are_never_called_up_alike(
     dishes: list[asyncpg.Record],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    codes = iter(["CCC", "CCC", "CCC", "DDD", "CCC"])
-    monkeypatch.setattr(ordering, "pickup_code", lambda _: next(codes))
+    codes = {3: "CCC", 4: "DDDD"}
+    monkeypatch.setattr(ordering, "pickup_code", lambda length: codes[length])
     wanted = basket((dishes[0]["id"], 1))
     first = await placed(campus, rich, wanted)
     second = await placed(campus, rich, wanted)
-    assert [first.pickup_code, second.pickup_code] == ["CCC", "DDD"]
+    assert [first.pickup_code, second.pickup_code] == ["CCC", "DDDD"]
     # What is over gives its code back.
-    await Ordering(campus).move(counter, first.id, OrderStatus.REJECTED, 1)
+    await kitchen(campus).move(counter, first.id, OrderStatus.REJECTED, 1)
     assert (await placed(campus, rich, wanted)).pickup_code == "CCC"
+
+
+async def test_nor_are_two_that_come_at_the_same_moment(
+    crowd: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = kitchen(crowd)
+    wanted = basket((dishes[0]["id"], 1))
+    await service.place(rich, wanted, asked(rich, wanted))
+    drawn: list[str] = []
+
+    def draw(_: int) -> str:
+        drawn.append("CCC" if len(drawn) < 2 * len(CODES) else "DDD")
+        return drawn[-1]
+
+    monkeypatch.setattr(ordering, "pickup_code", draw)
+    dish = f"SELECT FROM products WHERE id = {dishes[0]['id']} FOR UPDATE"
+    async with met_at(connection, dish, 2):
+        several = [
+            asyncio.create_task(service.place(rich, wanted, asked(rich, wanted))) for _ in range(2)
+        ]
+    assert {order.pickup_code for order in await asyncio.gather(*several)} == {"CCC", "DDD"}
 
 
 async def test_what_costs_nothing_moves_no_money(
@@ -366,7 +464,7 @@ async def test_what_costs_nothing_moves_no_money(
     await connection.execute("UPDATE products SET price_minor = 0 WHERE id = $1", dishes[0]["id"])
     order = await placed(campus, rich, basket((dishes[0]["id"], 2), expected_minor=0))
     assert order.total_minor == 0
-    await Ordering(campus).move(rich, order.id, OrderStatus.CANCELLED, 1)
+    await kitchen(campus).move(rich, order.id, OrderStatus.CANCELLED, 1)
     lines = "SELECT count(*) FROM transactions WHERE order_id = $1"
     assert await connection.fetchval(lines, order.id) == 0
 
@@ -382,7 +480,7 @@ async def test_the_counter_takes_an_order_all_the_way(
     dishes: list[asyncpg.Record],
 ) -> None:
     order = await placed(campus, rich, basket((dishes[0]["id"], 1)))
-    service = Ordering(campus)
+    service = kitchen(campus)
     for version, status in enumerate(PATH, start=1):
         moved = await service.move(counter, order.id, status, version)
         assert (moved.status, moved.version) == (status, version + 1)
@@ -412,7 +510,7 @@ async def test_only_who_may_moves_an_order_and_only_as_it_stands(
     counter: Principal,
     dishes: list[asyncpg.Record],
 ) -> None:
-    service = Ordering(campus)
+    service = kitchen(campus)
     order = (await placed(campus, rich, basket((dishes[0]["id"], 1)))).id
     stranger = Principal(rich.id + 1, Role.CUSTOMER)
     elsewhere = Principal(await connection.fetchval(STAFF, PLACE + 1), Role.STAFF, PLACE + 1)
@@ -474,7 +572,7 @@ async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
     stock = "SELECT id, stock FROM products ORDER BY id"
     before = await connection.fetch(stock), await balance(connection, rich)
     order = await placed(campus, rich, basket((dishes[1]["id"], 2), (dishes[0]["id"], 1)))
-    service = Ordering(campus)
+    service = kitchen(campus)
     *way, end = moves
     for version, status in enumerate(way, start=1):
         await service.move(counter, order.id, status, version)

@@ -14,18 +14,21 @@ from domain.catalogue import Catalogue
 from domain.database import Cluster, Database
 from domain.days import Span
 from domain.events import Event, Outbox
+from domain.idempotency import Once
 from domain.menu import Menu, Wanted
 from domain.model import Role
 from domain.model.paging import Following, Position, Window
 from domain.model.selection import Chosen, columns
 from domain.notifications import Notifications
 from domain.order_history import OrderHistory
+from domain.ordering import Basket, Line, Ordering
 from domain.payments import Payments
 from domain.provider import SimulatedProvider
 from domain.push import Pushes, RecordedPushes
 from domain.redis import Nodes
 from domain.reports import Grouping, Reports
 from domain.wallet import Wallets
+from tests.domain.conftest import PLACE
 
 
 def unread() -> Cache:
@@ -71,6 +74,26 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
     "sessions": (1, lambda to: Sessions(to, AccessTokens("0" * 32)).listed(ADMIN)),
     "devices of a push": (1, lambda to: Pushes(to, RecordedPushes()).see_to(TOLD)),
 }
+
+
+async def test_an_order_takes_one_statement(
+    campus: Database,
+    rich: Principal,
+    dishes: list[asyncpg.Record],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = Ordering(campus)
+    wanted = Basket(PLACE, [Line(dish["id"], 1) for dish in dishes])
+
+    async def place(key: str) -> list[str]:
+        caplog.clear()
+        await service.place(rich, wanted, Once.of(rich.id, key, "order", wanted))
+        return [record.getMessage() for record in caplog.records if record.name == STATEMENTS]
+
+    caplog.set_level(logging.DEBUG, STATEMENTS)
+    # The first one at a counter looks at its hours.
+    assert len(await place("breakfast")) > 1
+    assert len(await place("lunch")) == 1
 
 
 async def test_every_read_takes_the_statements_it_is_known_for(
