@@ -78,6 +78,7 @@ class Cluster:
         ]
         self._watching: list[asyncio.Task[None]] = []
         self._caught_up: dict[Node, float] = {}
+        self._asked: asyncio.Future[Fence] | None = None
         self.served: Counter[tuple[Role, str]] = Counter()
         """Reads by role and node, since the start."""
 
@@ -133,7 +134,7 @@ class Cluster:
                 async with self._primary.writing() as connection:
                     async with self._primary.transaction(connection, is_single=is_single):
                         result = await work(Writer(connection))
-                    return result, await _fence(connection) if fenced() else 0
+                    return result, await self._behind(connection) if fenced() else 0
             except PassedError as error:
                 if tried == MOST_TRIES:
                     raise UnavailableError("Too much is changed at once.", 1) from error
@@ -142,6 +143,25 @@ class Cluster:
                 log.warning("a write failed: %s", error)
                 raise UnavailableError("The database could not answer just now.") from error
         raise AssertionError
+
+    async def _behind(self, connection: asyncpg.Connection) -> Fence:
+        """A position behind what was just committed over a connection. One who asks for it tells
+        all who wait for that by then."""
+        earlier = self._asked
+        if earlier is not None and not earlier.done():
+            # It was asked for before this was committed, and may not be behind it.
+            await asyncio.wait([earlier])
+        asked = self._asked
+        if asked is not None and asked is not earlier:
+            fence = await asyncio.shield(asked)
+            return fence if fence < UNKNOWN else await _fence(connection)
+        told = self._asked = asyncio.get_running_loop().create_future()
+        fence = UNKNOWN
+        try:
+            fence = await _fence(connection)
+        finally:
+            told.set_result(fence)
+        return fence
 
     async def settle(self, fence: Fence) -> None:
         """Wait until every replica that anybody reads from has come as far as `fence`, which is

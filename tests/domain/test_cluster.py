@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from sqlalchemy import column, func, select, text, update
+from sqlalchemy import column, func, insert, select, text, update
 from sqlalchemy.sql.selectable import TextualSelect
 
 from domain import model
-from domain.database import Cluster, Limits, Reader, Role, Routing, Writer
+from domain.database import UNKNOWN, Cluster, Limits, Reader, Role, Routing, Writer
+from domain.database import cluster as cluster_module
 from domain.errors import UnavailableError
 from tests.serving import Proxy
 
@@ -344,3 +345,70 @@ async def test_one_lost_connection_takes_nobody_elses(
     assert await cluster.read(Role.PRIMARY, one) == 1
     go_on.set()
     assert (await other)[0] == 1
+
+
+async def test_a_fence_that_many_share_is_behind_each_of_their_writes(
+    database: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(database, [], Limits(connections=16, pool_timeout=60.0))
+    by_itself = cluster_module._fence
+    seen: dict[int, set[str]] = {}
+
+    async def watched(connection: asyncpg.Connection) -> int:
+        keys = await connection.fetch("SELECT key FROM configuration")
+        fence = await by_itself(connection)
+        seen[fence] = {row["key"] for row in keys}
+        return fence
+
+    monkeypatch.setattr(cluster_module, "_fence", watched)
+
+    async def note(key: str) -> None:
+        def noted(writer: Writer) -> Awaitable[Any]:
+            return writer.change(insert(model.Configuration).values(key=key, value=1))
+
+        _, fence = await cluster.write(noted)
+        assert key in seen[fence]
+
+    await asyncio.gather(*(note(f"key {number}") for number in range(200)))
+    assert len(seen) < 200
+    await cluster.close()
+
+
+async def test_who_leaves_while_others_wait_for_its_fence_leaves_them_to_ask_themselves(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(database, [])
+    by_itself, behind = cluster_module._fence, Cluster._behind
+    asking: list[tuple[asyncio.Task[Any] | None, asyncio.Event]] = []
+    committed: list[asyncpg.Connection] = []
+
+    async def held(connection: asyncpg.Connection) -> int:
+        go_on = asyncio.Event()
+        asking.append((asyncio.current_task(), go_on))
+        await go_on.wait()
+        return await by_itself(connection)
+
+    async def noted(self: Cluster, connection: asyncpg.Connection) -> int:
+        committed.append(connection)
+        return await behind(self, connection)
+
+    monkeypatch.setattr(cluster_module, "_fence", held)
+    monkeypatch.setattr(Cluster, "_behind", noted)
+
+    async def until(count: int, of: list[Any]) -> None:
+        async with asyncio.timeout(30):
+            while len(of) < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    writes = [asyncio.create_task(cluster.write(one)) for _ in range(3)]
+    await until(3, committed)
+    asking[0][1].set()
+    await until(2, asking)
+    leader = asking[1][0]
+    assert leader is not None
+    leader.cancel()
+    await until(3, asking)
+    asking[2][1].set()
+    fences = [await write for write in writes if write is not leader]
+    assert UNKNOWN not in {fence for _, fence in fences}
+    await cluster.close()
