@@ -19,8 +19,9 @@ else:
 LEAST_BYTES: Final = 256
 # A header that is longer is as good as none; a browser's has 30 characters.
 MOST_HEADER_CHARACTERS: Final = 256
-# With a gzip head and tail around it (zlib's own words for it).
-_GZIP: Final = 16 + zlib.MAX_WBITS
+# A gzip head and tail around it (zlib's own words for it), and the bits of a window.
+_GZIP_HEAD: Final = 16
+_LEAST_WINDOW: Final = 9
 _REFUSED: Final = 0.0
 
 
@@ -53,7 +54,7 @@ class Choice(NamedTuple):
 
 class _Gzip:
     def __init__(self) -> None:
-        self._compressor = zlib.compressobj(6, wbits=_GZIP)
+        self._compressor = zlib.compressobj(6, wbits=_GZIP_HEAD + zlib.MAX_WBITS)
 
     def piece(self, data: bytes) -> bytes:
         return self._compressor.compress(data) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -87,8 +88,16 @@ class _Zstd:
 
 
 def _gzip(level: int) -> Callable[[bytes], bytes]:
-    # Without a name and a time in it: the same body is the same bytes in every process.
-    return lambda body: zlib.compress(body, level, wbits=_GZIP)
+    def code(body: bytes) -> bytes:
+        # No more memory than the body has use for (zlib.h, deflateInit2): to get hold of a quarter
+        # of a megabyte takes several times as long as to code what most answers are.
+        window = min(max((len(body) - 1).bit_length(), _LEAST_WINDOW), zlib.MAX_WBITS)
+        memory = min(max(window - 6, 1), zlib.DEF_MEM_LEVEL)
+        # Without a name and a time in it: the same body is the same bytes in every process.
+        compressor = zlib.compressobj(level, wbits=_GZIP_HEAD + window, memLevel=memory)
+        return compressor.compress(body) + compressor.flush()
+
+    return code
 
 
 def _brotli(quality: int) -> Callable[[bytes], bytes]:
