@@ -3,13 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
+import msgspec
 from litestar import Request, Response
-from litestar.enums import HttpMethod
+from litestar.enums import HttpMethod, MediaType
 from litestar.response import Stream
 from litestar.response.base import ASGIResponse
-from litestar.types import HTTPScope
+from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.utils import get_enum_string_value
 
 from bff.representation.codings import LIVE, Choice, Coding, chosen
 from bff.representation.content import Coded, Content
@@ -17,6 +19,8 @@ from cdn import freshness
 from cdn.conditions import matches
 
 T = TypeVar("T")
+
+_encode: Final = msgspec.json.Encoder().encode
 
 # Said with every answer that could have been coded, also with those that were not.
 VARY: Final = "Accept-Encoding, X-No-Compression"
@@ -60,50 +64,73 @@ def wishes(scope: HTTPScope) -> Wishes:
     )
 
 
+class Sent(ASGIResponse):
+    """Status, headers by their names in small letters, and body, as they are sent.
+
+    Litestar's own goes through all of its headers at each touch of one, which takes as long as
+    the rest of an answer.
+    """
+
+    def __init__(self, status: int, named: dict[str, str], body: bytes) -> None:
+        self.status_code = status
+        self.named = named
+        self.body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it (ASGI)."""
+        del scope, receive
+        headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.named.items()
+        ]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
 class Answer(Response[T]):
     """What every route answers with, by itself: JSON in the coding that the client prefers, with a
     strong entity tag where it can be asked for again, and 304 for who has it (RFC 9110 13.1.2).
 
     It is one person's unless its Cache-Control says more. What is `no-store` holds a secret: it is
     neither coded, so that its length tells nothing of it (BREACH), nor tagged. What is coded stays
-    as it is; a tag that it has already is that of its version.
+    as it is; a tag that it has already is that of its version. It sets no cookies, and has nothing
+    done behind it.
     """
 
+    is_formed: ClassVar[bool] = False
+
     def to_asgi_response(
-        self, app: Any, request: Request[Any, Any, Any], **settled: Any
+        self,
+        app: Any,
+        request: Request[Any, Any, Any],
+        *,
+        headers: dict[str, str] | None = None,
+        media_type: str | None = None,
+        status_code: int | None = None,
+        **settled: Any,
     ) -> ASGIResponse:
-        answer = super().to_asgi_response(app, request, **settled)
-        headers = answer.headers
-        is_secret = "no-store" in headers.get("cache-control", "")
-        kind = headers.get("content-type", "")
-        if is_secret or "content-encoding" in headers or not _CODED.match(kind):
-            return answer
-        wanted = wishes(request.scope)
-        version = headers.get("etag")
-        content = Content(answer.body, version and version.strip('"'))
-        coded = content.coded(wanted.choice())
-        headers["vary"] = _joined(headers.get("vary"), VARY)
-        if coded.coding is not None:
-            headers["content-encoding"] = coded.coding
-        answer.body = coded.body
-        headers["content-length"] = str(len(coded.body))
-        if version is not None:
-            headers["etag"] = coded.etag
-        if request.method == HttpMethod.GET and answer.status_code == HTTPStatus.OK:
-            headers.setdefault("cache-control", freshness.PERSONAL)
-            headers["etag"] = coded.etag
-            if tag := wanted.has(coded, content):
-                _take_back(answer, tag)
-        return answer
+        """As it is sent; what the route says counts where this says nothing."""
+        del app, settled
+        status = self.status_code or status_code or HTTPStatus.OK
+        named = {name.lower(): value for name, value in (headers or {}).items()}
+        named |= {name.lower(): value for name, value in self.headers.items()}
+        body = b""
+        if status != HTTPStatus.NO_CONTENT and status != HTTPStatus.NOT_MODIFIED:
+            kind = get_enum_string_value(self.media_type or media_type or MediaType.JSON)
+            body = _rendered(self.content)
+            named.setdefault(
+                "content-type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+            )
+            named["content-length"] = str(len(body))
+        sent = Sent(status, named, body)
+        if not self.is_formed:
+            _form(sent, request)
+        return sent
 
 
 class Whole(Answer[T]):
     """One whose body is coded, and tagged, as the request wants it."""
 
-    def to_asgi_response(
-        self, app: Any, request: Request[Any, Any, Any], **settled: Any
-    ) -> ASGIResponse:
-        return Response.to_asgi_response(self, app, request, **settled)
+    is_formed = True
 
 
 def streamed(
@@ -129,15 +156,41 @@ async def _coded(pieces: AsyncIterator[str], coding: Coding) -> AsyncIterator[by
     yield stream.end()
 
 
-def _take_back(answer: ASGIResponse, tag: str) -> None:
+def _form(sent: Sent, request: Request[Any, Any, Any]) -> None:
+    """Code and tag it, as the request wants it."""
+    named = sent.named
+    is_secret = "no-store" in named.get("cache-control", "")
+    kind = named.get("content-type", "")
+    if is_secret or "content-encoding" in named or not _CODED.match(kind):
+        return
+    wanted = wishes(request.scope)
+    version = named.get("etag")
+    content = Content(sent.body, version and version.strip('"'))
+    coded = content.coded(wanted.choice())
+    named["vary"] = f"{named['vary']}, {VARY}" if "vary" in named else VARY
+    if coded.coding is not None:
+        named["content-encoding"] = coded.coding
+    sent.body = coded.body
+    named["content-length"] = str(len(coded.body))
+    if version is not None:
+        named["etag"] = coded.etag
+    if request.method == HttpMethod.GET and sent.status_code == HTTPStatus.OK:
+        named.setdefault("cache-control", freshness.PERSONAL)
+        named["etag"] = coded.etag
+        if tag := wanted.has(coded, content):
+            _take_back(sent, tag)
+
+
+def _rendered(content: Any) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    return content.encode() if isinstance(content, str) else _encode(content)
+
+
+def _take_back(sent: Sent, tag: str) -> None:
     """Answer with 304 instead (RFC 9110 15.4.5)."""
-    answer.status_code = HTTPStatus.NOT_MODIFIED
-    answer.body = b""
-    answer.headers["etag"] = tag
+    sent.status_code = HTTPStatus.NOT_MODIFIED
+    sent.body = b""
+    sent.named["etag"] = tag
     for name in _CONTENT:
-        if name in answer.headers:
-            del answer.headers[name]
-
-
-def _joined(vary: str | None, more: str) -> str:
-    return f"{vary}, {more}" if vary else more
+        sent.named.pop(name, None)

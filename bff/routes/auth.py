@@ -258,7 +258,9 @@ async def change_password(
 
 def authenticated(request: Request[Any, Any, Any], tokens: AccessTokens) -> Principal:
     """The caller that the Authorization header proves; CredentialsError without proof."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    # Litestar's `headers` would be made of all of them, for this one.
+    given = dict(request.scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    scheme, _, token = given.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise CredentialsError("Send an access token: Authorization: Bearer ...")
     return tokens.verify(token.strip())
