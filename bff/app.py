@@ -227,6 +227,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def visitor(request: Request[Any, Any, Any]) -> Principal | None:
         return await principal(request) if "authorization" in request.headers else None
 
+    async def before(request: Request[Any, Any, Any]) -> None:
+        # Of whoever proves nothing, no body is read.
+        if "principal" in request.route_handler.parsed_fn_signature.parameters:
+            auth.authenticated(request, tokens)
+        await refuse_guesses(request)
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         cluster.start()
@@ -275,7 +281,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         exception_handlers=HANDLERS,
         openapi_config=documentation.openapi(),
         request_class=ApiRequest,
-        before_request=refuse_guesses,
+        before_request=before,
         response_class=Answer,
         state=State({"placeholder": _placeholder(settings), ENGINE: live.engine}),
         lifespan=[lifespan],

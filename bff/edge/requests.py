@@ -1,4 +1,5 @@
-"""A request as Litestar knows it, but that JSON has to be called so, and a sender may leave."""
+"""A request as Litestar knows it, but that JSON has to be called so and is taken at its word, and a
+sender may leave."""
 
 import logging
 import re
@@ -8,6 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from litestar import Request
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import (
@@ -25,11 +27,14 @@ JSON: Final = RequestEncodingType.JSON.value
 # What a PATCH may be called as well (RFC 7396).
 MERGE_PATCH: Final = "application/merge-patch+json"
 _NUMBER: Final = re.compile("[-+0-9.eE]+")
+# What msgspec tells of where in a body something is wrong.
+_PLACE: Final = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<key>.*)`)?", re.DOTALL)
 
 
 class ApiRequest(Request[Any, Any, Any]):
-    """Refuses a JSON body of another Content-Type, or of none, which Litestar would read; and
-    a sender that leaves is not a fault of the server's."""
+    """Refuses a JSON body of another Content-Type, or of none, which Litestar would read, and one
+    where a text stands for a number or 0 for false, which it would take; and a sender that leaves
+    is not a fault of the server's."""
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes. Raises ClientGoneError."""
@@ -52,13 +57,16 @@ class ApiRequest(Request[Any, Any, Any]):
                 # RFC 9110 12.5.1, RFC 5789 3.1: what would have been taken.
                 headers={"Accept-Patch" if MERGE_PATCH in taken else "Accept": ", ".join(taken)},
             )
-        return await super().json()
+        return _read(_taken(self.route_handler), await self.body())
 
 
 async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
-    """Raises ValidationException for what msgspec would make of an address though nobody has
-    described it: of a number or the like that is `null`, that nothing was said; of a number, a
-    moment."""
+    """Raises ValidationException for a body that is missing, of which Litestar tells its own name,
+    and for what msgspec would make of an address though nobody has described it: of a number or
+    the like that is `null`, that nothing was said; of a number, a moment."""
+    if request.route_handler.parsed_data_field is not None and not await request.body():
+        wrong = {"key": "body", "message": "there is none", "source": "body"}
+        raise ValidationException(extra=[wrong])
     guessed = _guessed(request.route_handler) if request.scope["query_string"] else None
     if not guessed:
         return
@@ -67,6 +75,42 @@ async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
         if kind and (value == "null" or (kind is datetime and _NUMBER.fullmatch(value))):
             wrong = {"key": name, "message": f"{value[:32]} is none", "source": "query"}
             raise ValidationException(extra=[wrong])
+
+
+@lru_cache(maxsize=256)
+def _taken(handler: HTTPRouteHandler) -> msgspec.json.Decoder[Any]:
+    """Reads a body as what the route takes."""
+    field = handler.parsed_data_field
+    return msgspec.json.Decoder(Any if field is None else field.annotation)
+
+
+def _read(taken: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    """The body; what only resembles what is taken is refused."""
+    try:
+        try:
+            return taken.decode(body)
+        except msgspec.ValidationError:
+            # 2.0 is an integer, too (JSON Schema 6.1.1), and some write them so.
+            return msgspec.convert(_whole(msgspec.json.decode(body)), taken.type)
+    except msgspec.ValidationError as error:
+        told = _PLACE.fullmatch(str(error))
+        assert told is not None
+        wrong = {"key": told["key"] or "body", "message": told["message"], "source": "body"}
+        raise ValidationException(extra=[wrong]) from error
+    except msgspec.DecodeError as error:
+        raise ClientException(str(error)) from error
+
+
+def _whole(value: Any) -> Any:
+    """The value with integers for floats that are."""
+    match value:
+        case dict():
+            return {name: _whole(each) for name, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
 
 
 @lru_cache(maxsize=256)

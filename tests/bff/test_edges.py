@@ -1,7 +1,9 @@
 """What holds for every request: problems, health, and a description of the whole."""
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import asyncpg
 import httpx
@@ -10,6 +12,7 @@ import pytest
 
 from bff.settings import Settings, SettingsError, described, from_environment
 from imaging.shelves import Shelves
+from tests.bff.test_orders import bearer
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -45,6 +48,44 @@ async def test_a_body_beyond_the_limit_is_refused(client: httpx.AsyncClient) -> 
     )
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:comanda:problem:body-too-large"
+
+
+@pytest.mark.parametrize(
+    ("changed", "parameter"),
+    [
+        ({"isAvailable": 0}, "isAvailable"),
+        ({"isAvailable": "true"}, "isAvailable"),
+        ({"stock": "12"}, "stock"),
+        ({"stock": 1.5}, "stock"),
+        ({"cafeteriaId": "null"}, "cafeteriaId"),
+        ({"price": 8.25}, "price"),
+        ({"colour": "red"}, "body"),
+        (None, "body"),
+    ],
+)
+async def test_a_body_is_taken_at_its_word(
+    client: httpx.AsyncClient, changed: dict[str, Any] | None, parameter: str
+) -> None:
+    """A text is no number, and 0 is not false, though a lenient reader would have it so."""
+    headers = await bearer(client, "admin1") | {"idempotency-key": "one"}
+    dish = {"cafeteriaId": 4, "categoryId": 5, "name": "Paella", "price": "8.25", "stock": 12.0}
+    body = b"" if changed is None else json.dumps(dish | changed).encode()
+    headers["content-type"] = "application/json"
+    answer = await client.post("/api/products", content=body, headers=headers)
+    assert answer.json()["type"] == "urn:comanda:problem:invalid-request"
+    assert [each["parameter"] for each in answer.json()["errors"]] == [parameter]
+    # And 12.0 is an integer.
+    taken = await client.post("/api/products", json=dish, headers=headers)
+    assert (taken.status_code, taken.json()["stock"]) == (201, 12)
+
+
+async def test_who_proves_nothing_is_told_so_before_what_they_send_is_read(
+    client: httpx.AsyncClient,
+) -> None:
+    for headers in ({}, {"content-type": "text/plain"}, {"authorization": "Bearer none"}):
+        for body in (b"", b"{", b"x" * 60_000):
+            answer = await client.post("/api/orders", content=body, headers=headers)
+            assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("body", [b'{"email": "\xff"}', b"[" * 30_000])
