@@ -367,6 +367,7 @@ def _routes() -> list[ControllerRouterHandler]:
         orders.show_order,
         wallet.show_wallet,
         wallet.top_up,
+        wallet.list_payments,
         wallet.show_payment,
         notifications.list_notifications,
         notifications.count_unread,

@@ -2,12 +2,25 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
+import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from domain import model, wallet
 from domain.accounts import Principal
@@ -17,8 +30,11 @@ from domain.errors import ForbiddenError, InFlightError, InvalidError, NotFoundE
 from domain.events import Event, Outbox
 from domain.idempotency import Once, once
 from domain.model import PaymentStatus, Role
+from domain.model.paging import Position, Stretch
+from domain.model.selection import Selection
 from domain.people import must_be_active
 from domain.provider import PaymentProvider, ProviderError
+from domain.timeline import Part, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +68,28 @@ class Payment(Struct, frozen=True):
     settled_at: datetime | None
 
 
+class Wanted(Struct, frozen=True):
+    """Which of one's payments; what is not said, any."""
+
+    status: PaymentStatus | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+ANY: Final = Wanted()
+_OWN: Final = Timeline(
+    {column.key: column.expression for column in _COLUMNS},
+    {
+        "owner": model.Payment.user_id == bindparam("owner", type_=BigInteger),
+        "status": model.Payment.status == bindparam("status", type_=model.Payment.status.type),
+        "created_from": model.Payment.created_at
+        >= bindparam("created_from", type_=DateTime(timezone=True)),
+        "created_to": model.Payment.created_at
+        < bindparam("created_to", type_=DateTime(timezone=True)),
+    },
+)
+
+
 class _Started(Struct, frozen=True):
     """What is kept of a top-up by its key: the payment, and the event that finishes it."""
 
@@ -73,6 +111,18 @@ class Payments:
 
         async def read(database: Reader) -> Payment:
             return await _payment(database, payment_id, _visible_to(caller))
+
+        return await self._database.read(Node.MENU, read, of=caller.id)
+
+    async def listed(
+        self, caller: Principal, selection: Selection, part: Part, wanted: Wanted = ANY
+    ) -> Stretch[Sequence[Any], Position]:
+        """The caller's own, the newest first."""
+        given = {"owner": caller.id, **msgspec.structs.asdict(wanted)}
+        given = {name: value for name, value in given.items() if value is not None}
+
+        async def read(database: Reader) -> Stretch[Sequence[Any], Position]:
+            return await _OWN.read(database, selection, part, given)
 
         return await self._database.read(Node.MENU, read, of=caller.id)
 

@@ -424,6 +424,19 @@ TRANSACTIONS: Final = Resource(
     },
     default=("id", "kind", "amount", "orderId", "createdAt"),
 )
+PAYMENTS: Final = Resource(
+    "PaymentShown",
+    {
+        "id": Field("id", int),
+        "userId": Field("user_id", int),
+        "amount": Field("amount_minor", str, to_decimal),
+        "status": Field("status", PaymentStatus),
+        "declineReason": Field("decline_reason", str | None),
+        "createdAt": Field("created_at", datetime),
+        "settledAt": Field("settled_at", datetime | None),
+    },
+    default=("id", "amount", "status", "declineReason", "createdAt", "settledAt"),
+)
 NOTIFICATIONS: Final = Resource(
     "NotificationShown",
     {

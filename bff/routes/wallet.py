@@ -1,4 +1,4 @@
-"""A person's money: the balance with its ledger, and top-ups."""
+"""A person's money: the balance with its ledger, and what was paid into it."""
 
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -18,6 +18,7 @@ from bff.representation.pages import (
     Cursor,
     Cursors,
     Moment,
+    Page,
     PageLimit,
     PageNumber,
     Pagination,
@@ -27,14 +28,20 @@ from bff.representation.pages import (
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import MOST_ID
 from domain.accounts import Principal
-from domain.model import TransactionKind
+from domain.model import PaymentStatus, TransactionKind
 from domain.model.money import to_decimal, to_minor
 from domain.model.paging import Position
-from domain.payments import Payments
+from domain.payments import Payments, Wanted
 from domain.wallet import Lines, Wallets
 
 T = TypeVar("T")
 BEARER = [{"bearer": list[str]()}]
+CreatedFrom = Annotated[
+    Moment | None, QueryParameter(name="createdFrom", description="of this moment or later")
+]
+CreatedTo = Annotated[
+    Moment | None, QueryParameter(name="createdTo", description="of before this moment")
+]
 
 
 class NewTopUp(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -68,12 +75,8 @@ async def show_wallet(
     kind: Annotated[
         TransactionKind | None, QueryParameter(description="lines of this kind only")
     ] = None,
-    created_from: Annotated[
-        Moment | None, QueryParameter(name="createdFrom", description="of this moment or later")
-    ] = None,
-    created_to: Annotated[
-        Moment | None, QueryParameter(name="createdTo", description="of before this moment")
-    ] = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
     page: PageNumber = 1,
     limit: PageLimit = 20,
     cursor: Cursor = None,
@@ -128,6 +131,44 @@ async def top_up(
     if data.user_id is None:
         return views.payment(await payments.top_up(principal, amount, request))
     return views.payment(await payments.take_cash(principal, data.user_id, amount, request))
+
+
+@get(
+    "/api/payments",
+    summary="Top-ups, the newest first",
+    tags=["wallet"],
+    security=BEARER,
+    responses=problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE)
+    | declared(views.PAYMENTS),
+)
+async def list_payments(
+    principal: NamedDependency[Principal],
+    payments: NamedDependency[Payments],
+    cursors: NamedDependency[Cursors],
+    status: Annotated[
+        PaymentStatus | None, QueryParameter(description="in this state only")
+    ] = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
+    page: PageNumber = 1,
+    limit: PageLimit = 20,
+    cursor: Cursor = None,
+    fields: Fields = None,
+) -> Answer[Page[Any]]:
+    """Into the caller's own wallet, in cash and by card, those that were declined too."""
+    chosen = views.PAYMENTS.select(fields)
+    of = listing(
+        "/api/payments",
+        fields and chosen.key,
+        status=status,
+        createdFrom=created_from,
+        createdTo=created_to,
+    )
+    part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
+    wanted = Wanted(status, created_from, created_to)
+    found = await payments.listed(principal, chosen.selection, part.part, wanted)
+    shown = part.shown(chosen.rows(found.rows), found)
+    return Answer(shown.page, headers=shown.headers)
 
 
 @get(

@@ -97,4 +97,10 @@ class Payment(Base):
         CheckConstraint("(status = 'pending') = (settled_at IS NULL)", name="settled_or_pending"),
         CheckConstraint("num_nulls(taken_by, provider_key) = 1", name="cash_or_provider"),
         Index("ix_payments_created_at", "created_at"),
+        Index(
+            "ix_payments_user_id_created_at",
+            "user_id",
+            text("created_at DESC"),
+            text("id DESC"),
+        ),
     )

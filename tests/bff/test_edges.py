@@ -208,6 +208,7 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/orders/{order_id}/cancel",
         "/api/wallet",
         "/api/wallet/top-ups",
+        "/api/payments",
         "/api/payments/{payment_id}",
         "/api/notifications",
         "/api/notifications/unread",

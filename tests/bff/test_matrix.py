@@ -74,6 +74,7 @@ TABLE = """
 
     GET    /api/wallet                                     - c o s e a
     POST   /api/wallet/top-ups                             - - - s e a
+    GET    /api/payments                                   - c o s e a
     GET    /api/payments/{payment_id}                      - c - - - a
 
     GET    /api/notifications                              - c o s e a

@@ -56,6 +56,47 @@ async def test_a_wallet_shows_its_balance_and_how_it_came_to_that(
     assert "person 100: 0.05 held" in broken.output
 
 
+async def test_top_ups_are_listed_to_who_they_are_for_and_nobody_else(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    student, other = await bearer(client, "student1"), await bearer(client, "student2")
+    counter = await bearer(client, "staff1")
+    owner = (await client.get("/api/me", headers=student)).json()["id"]
+    await connection.execute("DELETE FROM payments")
+    cash = {"amount": "5.00", "userId": owner}
+    for number in range(5):
+        key = {"idempotency-key": f"cash {number}"}
+        taken = await client.post("/api/wallet/top-ups", json=cash, headers=counter | key)
+        assert taken.status_code == 201
+    await connection.execute(
+        "INSERT INTO payments (user_id, amount_minor, provider_key, status, decline_reason,"
+        " settled_at) VALUES ($1, 700, 'card', 'declined', 'expired-card', now())",
+        owner,
+    )
+
+    first = (await client.get("/api/payments?limit=4", headers=student)).json()
+    assert first["pagination"]["total"] == 6
+    newest = first["data"][0]
+    assert (newest["amount"], newest["status"]) == ("7.00", "declined")
+    assert newest["declineReason"] == "expired-card"
+    cursor = {"limit": 4, "cursor": first["pagination"]["nextCursor"]}
+    rest = (await client.get("/api/payments", params=cursor, headers=student)).json()
+    ids = [each["id"] for each in first["data"] + rest["data"]]
+    assert ids == sorted(set(ids), reverse=True)
+    assert len(ids) == 6
+    assert rest["pagination"]["nextCursor"] is None
+
+    few = "/api/payments?status=declined&fields=id,amount"
+    assert (await client.get(few, headers=student)).json()["data"] == [
+        {"id": newest["id"], "amount": "7.00"}
+    ]
+    # The counter took them, and they are not its own; a cursor leads nobody to another's.
+    for elses in (counter, other):
+        for params in ({}, cursor):
+            shown = await client.get("/api/payments", params=params, headers=elses)
+            assert shown.json()["data"] == []
+
+
 LEFT_PENDING = """
 WITH payment AS (
     INSERT INTO payments (user_id, amount_minor, provider_key)
