@@ -1,7 +1,7 @@
 """The routes that a CDN, or a phone without one, pulls pictures from."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -16,6 +16,7 @@ from litestar.params import FromPath, PathParameter
 from cdn import freshness
 from cdn.address import AddressError, Format, KeyRing, Variant, parse, product_in, resolve
 from cdn.conditions import byte_range, range_applies, unchanged
+from cdn.ladder import LADDER
 from cdn.negotiation import preferred
 from cdn.parameters import asked
 from imaging.origin import Origin, Served
@@ -37,24 +38,42 @@ class ClientGoneError(Exception):
     """The client closed the connection: nobody reads the answer."""
 
 
+def _side(words: str) -> Schema:
+    return Schema(
+        type=OpenAPIType.INTEGER, minimum=1, maximum=LADDER.limits.side, description=words
+    )
+
+
+def _text(words: str, pattern: str) -> Schema:
+    return Schema(type=OpenAPIType.STRING, pattern=f"^{pattern}$", description=words)
+
+
+def _one_of(words: str, several: Iterable[str]) -> Schema:
+    return Schema(type=OpenAPIType.STRING, enum=[*several], description=words)
+
+
+_LOWEST, _HIGHEST = LADDER.limits.dpr
+_POINT: Final = r"(0|1|0?\.[0-9]{1,8})"
 # Read from the raw query by `cdn.address`, so only described here.
 _QUERY: Final = {
-    "w": "width in pixels, 1 to 10000",
-    "h": "height in pixels, 1 to 10000",
-    "q": "quality, 1 to 100, or auto (the default)",
-    "fit": "cover (the default), contain, inside or fill",
-    "g": "what stays in view: c, n, ne, e, ... or a point like 0.3,0.7",
-    "dpr": "pixel ratio, 1 to 4",
-    "fm": "auto (the default, by Accept), avif, webp, jpeg or png",
-    "bg": "background, 3 or 6 hexadecimal digits",
-    "v": "version; with it the answer is immutable",
-    "p": "preset: thumb, card, detail or hero",
-    "anim": "1 keeps an animation moving, as WebP",
-    "s": "signature, for sizes off the ladder",
+    "w": _side("width in pixels"),
+    "h": _side("height in pixels"),
+    "q": _text("quality, 1 to 100, or auto (the default)", "(auto|[1-9][0-9]?|100)"),
+    "fit": _one_of("how it fills that; cover is the default", LADDER.fits),
+    "g": _text(
+        "what stays in view, such as n, se, or a point like 0.3,0.7; c is the default",
+        f"({'|'.join(LADDER.gravities)}|{_POINT},{_POINT})",
+    ),
+    "dpr": Schema(
+        type=OpenAPIType.NUMBER, minimum=_LOWEST, maximum=_HIGHEST, description="pixel ratio"
+    ),
+    "fm": _one_of("the format; auto, the default, goes by Accept", ("auto", *Format)),
+    "bg": _text("background, 3 or 6 hexadecimal digits", "[0-9A-Fa-f]{3}([0-9A-Fa-f]{3})?"),
+    "v": _text("version; with it the answer is immutable", "[A-Za-z0-9_-]{1,64}"),
+    "p": _one_of("preset, for what the address does not say itself", LADDER.presets),
+    "anim": _one_of("1 keeps an animation moving, as WebP", ("0", "1")),
+    "s": _text("signature, for sizes off the ladder", r"[a-z0-9]{1,16}\.[A-Za-z0-9_-]{43}"),
 }
-
-
-_TEXT: Final = Schema(type=OpenAPIType.STRING)
 
 
 @dataclass
@@ -63,8 +82,8 @@ class _PictureOperation(Operation):
 
     def __post_init__(self) -> None:
         described = [
-            Parameter(name=name, param_in="query", description=words, schema=_TEXT)
-            for name, words in _QUERY.items()
+            Parameter(name=name, param_in="query", description=schema.description, schema=schema)
+            for name, schema in _QUERY.items()
         ]
         self.parameters = [*(self.parameters or []), *described]
 

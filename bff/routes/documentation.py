@@ -19,8 +19,9 @@ from bff.edge.kinds import Kind
 from bff.edge.problems import MEDIA_TYPE, declared, problem
 from bff.edge.requests import JSON, MERGE_PATCH
 from bff.representation.answers import Answer
+from bff.representation.fields import MOST_LEAVES
 from bff.routes import static
-from bff.routes.examples import EXAMPLES
+from bff.routes.examples import EXAMPLES, EXPORT
 from cdn.address import Format
 
 Document = dict[str, Any]
@@ -70,13 +71,25 @@ _LIMITS: Final = {
     "RateLimit-Policy": "how many there are in how many seconds",
 }
 _FENCE: Final = {
-    "name": "Comanda-Fence",
-    "in": "header",
-    "description": "the last one that was told, over a socket perhaps: nothing from before it is"
+    "Comanda-Fence": "the last one that was told, over a socket perhaps: nothing from before it is"
     " answered; one's own changes are seen without it",
-    "schema": {"type": "string"},
 }
+# Of what can be asked for again.
+_AGAIN: Final = {
+    "If-None-Match": "entity tags of what the caller has, or *",
+    "X-No-Compression": "whatever it says, the body comes as it is",
+}
+_KEPT: Final = {
+    "ETag": "of this body in this coding; strong, and for If-None-Match",
+    "Cache-Control": "how long who may keep it",
+    "Vary": "the request's headers that chose it",
+}
+_LINK: Final = {"Link": "to first, prev, next and last, as far as they are known (RFC 8288)"}
 _OURS: Final = ("/api/", "/auth/")
+CSV: Final = "text/csv"
+_KNOWN: Final = "The caller has it (`If-None-Match`)"
+_UNKEPT: Final = {"Cache-Control": "no-store: it is nobody's to keep but the caller's"}
+_REFERENCE: Final = re.compile('"#/components/schemas/([^"]+)"')
 # Litestar calls a page of orders by the module that they are in.
 _PLAIN_NAME: Final = re.compile(rb"\b([A-Z]\w*)_(?:\w+\.)+(\w+)_")
 
@@ -94,6 +107,7 @@ def openapi() -> OpenAPIConfig:
                 "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
             }
         ),
+        use_handler_docstrings=True,
         openapi_router=Router(
             "/schema", route_handlers=[], include_in_schema=False, after_request=_as_ours
         ),
@@ -118,14 +132,19 @@ class _Description(JsonRenderPlugin):
     """Adds what Litestar cannot say: that all else is a problem too, what a picture is, which
     headers there are, and what bodies look like."""
 
+    _made: bytes | None = None
+
     def render(self, request: Request[Any, Any, Any], openapi_schema: Document) -> bytes:
-        return described(request.app, openapi_schema)
+        if self._made is None:
+            self._made = described(request.app, openapi_schema)
+        return self._made
 
 
 def described(app: Litestar, document: Document) -> bytes:
     """The description of an application as JSON; `document` is what Litestar makes of it."""
-    _complete(document, app)
-    return _PLAIN_NAME.sub(rb"\1Of\2", encode_json(document))
+    named = msgspec.json.decode(_PLAIN_NAME.sub(rb"\1Of\2", encode_json(document)))
+    _complete(named, app)
+    return encode_json(named)
 
 
 def _complete(document: Document, app: Litestar) -> None:
@@ -143,13 +162,13 @@ def _complete(document: Document, app: Litestar) -> None:
             if method == "patch":
                 content = operation["requestBody"]["content"]
                 content[MERGE_PATCH] = content[JSON]
-            for parameter in operation.get("parameters", []):
-                _settle(parameter)
+            _settle(operation, schemas)
             if path.startswith(_OURS):
-                _add_headers(operation, method)
+                _add_headers(operation, method, schemas)
             other = operation["responses"]["default"] = _problem("Any other error")
             # For 429 is one of them.
             other["headers"] = _headers(_LIMITS | _LATER)
+    _forget_unnamed(document)
     for name, examples in EXAMPLES.items():
         schemas[name]["examples"] = examples
 
@@ -170,8 +189,23 @@ def _bodies(app: Litestar) -> Document:
     return components
 
 
-def _settle(parameter: Document) -> None:
-    """Leave null out: it cannot be said in an address or a header."""
+def _settle(operation: Document, schemas: Document) -> None:
+    for parameter in operation.get("parameters", []):
+        _settle_parameter(parameter)
+        if parameter["name"] == "fields":
+            name = _names(_row(operation, schemas), schemas)
+            parameter["schema"]["pattern"] = f"^{name}(,{name}){{0,{MOST_LEAVES - 1}}}$"
+    for answer in operation["responses"].values():
+        # The one header that Litestar describes, without words, by a route's `cache_control`.
+        if answer.get("headers", {}).pop("cache-control", None):
+            answer["headers"] |= _headers(_UNKEPT)
+    found = operation["responses"].get("200", {}).get("content", {})
+    if CSV in found:
+        found[CSV] = {"schema": {"type": "string"}, "example": EXPORT}
+
+
+def _settle_parameter(parameter: Document) -> None:
+    """Leave null out, which cannot be said in an address or a header; and say whose an id is."""
     schema = parameter["schema"]
     several = [each for each in schema.get("oneOf", []) if each != {"type": "null"}]
     if len(several) == 1:
@@ -180,14 +214,41 @@ def _settle(parameter: Document) -> None:
     if parameter["name"] == "If-Match":
         # What is left out is 428, and not 400.
         parameter["required"] = True
+    if parameter["in"] == "path":
+        whose = parameter["name"].removesuffix("_id").replace("_", " ")
+        parameter.setdefault("description", f"the {whose}'s id")
 
 
-def _add_headers(operation: Document, method: str) -> None:
+def _row(operation: Document, schemas: Document) -> Document:
+    """What an answer tells of each thing: of a list, what its rows are."""
+    schema = _of(operation["responses"]["200"]["content"][JSON]["schema"], schemas)
+    rows = schema["properties"].get("data")
+    return schema if rows is None else _of(rows["items"], schemas)
+
+
+def _names(schema: Document, schemas: Document) -> str:
+    """The pattern of a field's name, with those of what belongs to it behind a dot."""
+    several = []
+    for name, each in schema["properties"].items():
+        choices = [_of(choice, schemas) for choice in each.get("oneOf", [each])]
+        below = [_of(choice.get("items", choice), schemas) for choice in choices]
+        inner = [_names(one, schemas) for one in below if "properties" in one]
+        several.append(name + "".join(rf"(\.{one})?" for one in inner))
+    return f"({'|'.join(several)})"
+
+
+def _of(schema: Document, schemas: Document) -> Document:
+    """A schema, or the one that it refers to."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: Document = schemas[name] if name else schema
+    return found
+
+
+def _add_headers(operation: Document, method: str, schemas: Document) -> None:
     answers: Document = operation["responses"]
-    parameters = operation.setdefault("parameters", [])
-    # The document is completed each time that it is asked for.
-    if method == "get" and _FENCE not in parameters:
-        parameters.append(_FENCE)
+    if method == "get":
+        _add_conditions(operation, schemas)
+        _add_parameters(operation, _FENCE)
     for status, answer in answers.items():
         told = dict(_ON.get(status, {}))
         if status.startswith("2"):
@@ -200,14 +261,48 @@ def _add_headers(operation: Document, method: str) -> None:
             answer["headers"] = dict(sorted(headers.items()))
 
 
-def _describe_picture(operation: Document, problems: list[Kind], *, head: bool) -> None:
-    given = {each["name"] for each in operation["parameters"]}
-    operation["parameters"] += [
+def _add_conditions(operation: Document, schemas: Document) -> None:
+    """Whatever is read, and is no secret, may be known already (`bff.representation.answers`)."""
+    answers: Document = operation["responses"]
+    found = answers["200"]
+    if JSON not in found["content"] or "Cache-Control" in found.get("headers", {}):
+        return
+    _add_parameters(operation, _AGAIN)
+    schema = _of(found["content"][JSON]["schema"], schemas)
+    links = _LINK if "pagination" in schema["properties"] else {}
+    found["headers"] = _headers(_KEPT | links) | found.get("headers", {})
+    answers["304"] = {"description": _KNOWN, "headers": _headers(_KEPT)}
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _add_parameters(operation: Document, meanings: dict[str, str]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    given = {each["name"] for each in parameters}
+    parameters += [
         {"name": name, "in": "header", "description": words, "schema": {"type": "string"}}
-        for name, words in _CONDITIONS.items()
-        # A range has no meaning for HEAD (RFC 9110 14.2), and rendering is done once.
-        if name not in given and not (head and "Range" in name)
+        for name, words in meanings.items()
+        if name not in given
     ]
+
+
+def _forget_unnamed(document: Document) -> None:
+    """Leave out what Litestar makes of `Page[Any]`, which nothing refers to."""
+    schemas = document["components"]["schemas"]
+    while True:
+        named = set(_REFERENCE.findall(encode_json(document).decode()))
+        unnamed = schemas.keys() - named
+        if not unnamed:
+            return
+        for name in unnamed:
+            del schemas[name]
+
+
+def _describe_picture(operation: Document, problems: list[Kind], *, head: bool) -> None:
+    # A range has no meaning for HEAD (RFC 9110 14.2).
+    conditions = {
+        name: words for name, words in _CONDITIONS.items() if not (head and "Range" in name)
+    }
+    _add_parameters(operation, conditions)
     answers: Document = {
         "200": {"description": "The picture", "headers": _headers(_WITH_CONTENT)},
         "304": {"description": "The caller has it", "headers": _headers(_ABOUT)},

@@ -48,18 +48,16 @@ CafeteriaId = Annotated[
     ),
 ]
 First = Annotated[
-    str | None,
+    date | None,
     QueryParameter(
         name="from",
-        max_length=10,
         description="the first day, like 2026-11-24; if not said, each cafeteria's own today",
     ),
 ]
 Last = Annotated[
-    str | None,
+    date | None,
     QueryParameter(
         name="to",
-        max_length=10,
         description=f"the last day, of {MOST_DAYS} at most; the first, if not said",
     ),
 ]
@@ -358,21 +356,10 @@ def _cards(of: Cards) -> CardsView:
     )
 
 
-def _days(first: str | None, last: str | None) -> Days:
-    if first is None:
-        if last is not None:
-            raise _refusal("from", "there is a last day, and no first one")
+def _days(first: date | None, last: date | None) -> Days:
+    if first is not None:
+        return Span(first, last or first)
+    if last is None:
         return Recent(datetime.now(UTC))
-    begins = _date("from", first)
-    return Span(begins, begins if last is None else _date("to", last))
-
-
-def _date(parameter: str, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise _refusal(parameter, "it is no day like 2026-11-24") from error
-
-
-def _refusal(parameter: str, message: str) -> ValidationException:
-    return ValidationException(extra=[{"key": parameter, "message": message, "source": "query"}])
+    wrong = {"key": "from", "message": "there is a last day, and no first one", "source": "query"}
+    raise ValidationException(extra=[wrong])

@@ -1,6 +1,8 @@
 """The OpenAPI document: valid, and true of what the operations answer."""
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 from uuid import uuid4
@@ -12,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bff.routes.documentation import PICTURES
 from infra.demo.campus import PASSWORD
+from tests.bff.test_orders import bearer
 
 Document = dict[str, Any]
 PROBLEM = "application/problem+json"
@@ -175,20 +178,65 @@ def test_a_secured_operation_declares_who_is_refused(document: Document) -> None
             assert "401" in operation["responses"], (method, path)
 
 
-def test_parameters_are_described_and_those_of_lists_are_bounded(document: Document) -> None:
+def test_everything_is_explained(document: Document) -> None:
+    """Operations, and whatever is sent and answered: nobody has to guess what it means."""
+    for method, path, operation in operations(document):
+        where = (method, path)
+        assert operation["summary"], where
+        assert operation["description"], where
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (*where, parameter["name"])
+        for status, answer in operation["responses"].items():
+            assert answer["description"], (*where, status)
+            for name, header in answer.get("headers", {}).items():
+                assert header["description"], (*where, status, name)
+
+
+def test_nothing_is_described_that_nobody_is_told(document: Document) -> None:
+    told = json.dumps(document)
+    for name in document["components"]["schemas"]:
+        assert f'"#/components/schemas/{name}"' in told, name
+
+
+def test_parameters_of_lists_are_bounded(document: Document) -> None:
     for method, path, operation in operations(document):
         for parameter in operation.get("parameters", []):
             where = (method, path, parameter["name"])
-            if parameter["in"] != "path":
-                assert parameter["description"], where
-            if parameter["in"] == "query" and path not in PICTURES:
+            if parameter["in"] == "query":
                 told = parameter["schema"]
-                bounds = {"maximum", "maxLength", "maxItems", "enum", "format", "$ref"}
+                bounds = {"maximum", "maxLength", "maxItems", "enum", "format", "$ref", "pattern"}
                 schemas = [told, *told.get("oneOf", []), *told.get("allOf", [])]
                 schemas = [resolved(document, schema) for schema in schemas]
                 assert any(
                     bounds & set(schema) or schema.get("type") == "boolean" for schema in schemas
                 ), where
+
+
+@pytest.mark.parametrize(
+    ("path", "role"),
+    [
+        ("/api/products", "admin1"),
+        ("/api/categories", "admin1"),
+        ("/api/cafeterias", "admin1"),
+        ("/api/orders", "admin1"),
+        ("/api/wallet", "student1"),
+        ("/api/payments", "student1"),
+        ("/api/notifications", "student1"),
+    ],
+)
+async def test_the_fields_that_can_be_asked_for_are_described_and_no_others(
+    client: httpx.AsyncClient, document: Document, path: str, role: str
+) -> None:
+    parameters = document["paths"][path]["get"]["parameters"]
+    pattern = next(each for each in parameters if each["name"] == "fields")["schema"]["pattern"]
+    headers = await bearer(client, role)
+    # The refusal of another one names those there are.
+    refused = await client.get(f"{path}?fields=none", headers=headers)
+    known = refused.json()["detail"].partition("Known: ")[2].split(", ")
+    assert len(known) > 3
+    for fields in (*known, ",".join(known), "none", f"{known[0]}.none", "id id"):
+        answer = await client.get(path, params={"fields": fields}, headers=headers)
+        assert (answer.status_code == 200) is bool(re.search(pattern, fields)), fields
 
 
 @pytest.mark.parametrize("path", PICTURES)
@@ -215,10 +263,18 @@ def test_every_body_has_an_example_that_is_one(document: Document) -> None:
             Draft202012Validator(alone).validate(example)
             shown.add(name)
     for method, path, operation in operations(document):
-        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-        if body is not None:
-            assert body["schema"]["$ref"].rpartition("/")[2] in shown, (method, path)
-    assert {"HomeView", "OrderView", "ProductView", "GrantView", "Problem"} <= shown
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for media_type, body in ((t, b) for each in bodies for t, b in bodies_of(each)):
+            # A picture is its own example.
+            if not media_type.startswith("image/"):
+                name = body["schema"].get("$ref", "").rpartition("/")[2]
+                assert name in shown or "example" in body, (method, path, name)
+
+
+def bodies_of(sent: Document) -> Iterable[tuple[str, Document]]:
+    """What a request or an answer may carry, by its media type."""
+    content: Document = sent.get("content", {})
+    return content.items()
 
 
 def test_nothing_is_taken_but_what_is_described(document: Document) -> None:
@@ -237,6 +293,13 @@ def test_headers_are_described_where_they_are_sent(document: Document) -> None:
         assert ("428" in answers) is ("If-Match" in named), where
         if path.startswith(("/api/", "/auth/")):
             assert ("Comanda-Fence" in named) is (method == "get"), where
+            # What is nobody's to keep has no tag, and a file has none.
+            kept = "304" in answers
+            secret = path in ("/auth/sessions", "/api/reports/orders.csv")
+            assert kept is (method == "get" and not secret), where
+            assert kept is ({"If-None-Match", "X-No-Compression"} <= named), where
+            if kept:
+                assert {"ETag", "Cache-Control", "Vary"} <= set(answers["304"]["headers"]), where
             for status, answer in answers.items():
                 headers = set(answer.get("headers", {}))
                 if status == "503":

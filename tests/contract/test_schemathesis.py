@@ -1,9 +1,12 @@
 """Whatever the description allows is answered as it says, and whatever it does not is refused."""
 
 import asyncio
+import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 import pytest
@@ -14,30 +17,61 @@ from domain.model import Role
 from imaging.shelves import Shelves
 from tests.serving import UNLIMITED, command, environment, free_port, until_healthy
 
-CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-# Every edge of every parameter once, as whoever may do everything; some of all, as everybody else.
-CALLERS = [
-    ("admin1", "examples,coverage,fuzzing"),
-    ("staff1", "fuzzing"),
-    ("student1", "fuzzing"),
-]
-EXAMPLES = 3
+HERE: Final = Path(__file__).parent
+CONFIGURATION: Final = HERE / "schemathesis.toml"
+HOOKS: Final = HERE / "hooks.py"
+PHASES: Final = "--phases=examples,coverage,fuzzing,stateful"
+# What is the same for everybody is asked once, by whoever may do everything.
+BY_ROLE: Final = ("--include-by=/security/0/bearer == []", "--include-path=/api/home")
+CALLERS: Final[dict[str, tuple[str, ...]]] = {"admin1": (), "staff1": BY_ROLE, "student1": BY_ROLE}
+# Who has none of what is any caller's.
+ANOTHER: Final = "student2"
+FEW: Final = 3
+MANY: Final = 100
 
 
-@pytest.mark.parametrize(("account", "phases"), CALLERS)
+@pytest.mark.parametrize("account", CALLERS)
 async def test_no_request_is_answered_otherwise_than_described(
     settings: Settings,
     shelves: Shelves,
     connection: asyncpg.Connection,
     tmp_path: Path,
     account: str,
-    phases: str,
 ) -> None:
-    row = await connection.fetchrow(
-        "SELECT id, role, cafeteria_id FROM users WHERE email = $1 || '@campus.example'", account
-    )
-    caller = Principal(row["id"], Role(row["role"]), row["cafeteria_id"])
-    token, _ = AccessTokens(settings.token_secret).issue(caller, datetime.now(UTC))
+    """As an administrator, staff and a customer, by all checks in all phases: each edge of each
+    parameter, requests made up at random, and scenarios of several. The same ones each time: one
+    that finds something else is no test."""
+    options = (f"--max-examples={FEW}", "--generation-deterministic", *CALLERS[account])
+    await campaign(settings, connection, tmp_path, account, *options)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("account", CALLERS)
+async def test_nor_are_many_more_others_each_time(
+    settings: Settings,
+    shelves: Shelves,
+    connection: asyncpg.Connection,
+    tmp_path: Path,
+    account: str,
+) -> None:
+    await campaign(settings, connection, tmp_path, account, f"--max-examples={MANY}")
+
+
+async def campaign(
+    settings: Settings, connection: asyncpg.Connection, cwd: Path, account: str, *options: str
+) -> None:
+    """Ask a server of the test's own for whatever its description allows, and what it does not."""
+    people = {"caller": account, "another": ANOTHER}
+    entries = [
+        {
+            "name": name,
+            "fixedHeaders": [
+                {"name": "Authorization", "value": await bearer(settings, connection, who)}
+            ],
+        }
+        for name, who in people.items()
+    ]
+    (cwd / "people.json").write_text(json.dumps({"auth": entries}))
     port = free_port()
     # Limits are what it would find first, and nothing else then.
     server = await asyncio.create_subprocess_exec(
@@ -45,13 +79,22 @@ async def test_no_request_is_answered_otherwise_than_described(
     )
     try:
         await until_healthy(f"http://127.0.0.1:{port}")
-        code, report = await schemathesis(
-            port, token, "--phases", phases, "--checks", "all", cwd=tmp_path
-        )
+        told = (f"--config-file={CONFIGURATION}", PHASES, *options)
+        code, report = await schemathesis(port, *told, cwd=cwd)
     finally:
         server.terminate()
         await server.wait()
     assert code == 0, report
+
+
+async def bearer(settings: Settings, connection: asyncpg.Connection, account: str) -> str:
+    """What somebody's requests are sent with."""
+    row = await connection.fetchrow(
+        "SELECT id, role, cafeteria_id FROM users WHERE email = $1 || '@campus.example'", account
+    )
+    caller = Principal(row["id"], Role(row["role"]), row["cafeteria_id"])
+    token, _ = AccessTokens(settings.token_secret).issue(caller, datetime.now(UTC))
+    return f"Bearer {token}"
 
 
 async def test_what_contradicts_the_description_is_found(tmp_path: Path) -> None:
@@ -71,27 +114,27 @@ async def test_what_contradicts_the_description_is_found(tmp_path: Path) -> None
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", port):
-        code, report = await schemathesis(port, "none", "--checks", "all", cwd=tmp_path)
+        code, report = await schemathesis(port, cwd=tmp_path)
     assert code == 1
     assert "_ GET /x _" in report
     assert "[200] OK" in report
 
 
-async def schemathesis(port: int, token: str, *options: str, cwd: Path) -> tuple[int, str]:
+async def schemathesis(port: int, *options: str, cwd: Path) -> tuple[int, str]:
     """What it ends with, and what it tells."""
+    # The configuration comes before the command.
+    before = [each for each in options if each.startswith("--config-file=")]
     running = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")),
-        f"--config-file={CONFIGURATION}",
+        *before,
         "run",
         f"http://127.0.0.1:{port}/schema/openapi.json",
-        f"--header=Authorization: Bearer {token}",
-        f"--max-examples={EXAMPLES}",
-        # The same requests each time: one that finds something else is no test.
-        "--generation-deterministic",
+        "--checks=all",
         "--continue-on-failure",
         "--no-color",
-        *options,
+        *(each for each in options if each not in before),
         cwd=cwd,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
