@@ -81,7 +81,7 @@ contract: ready ## keep the description of the API that changes are held against
 lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newest)
 	@test -x $(bin)/uv || $(bin)/pip install --quiet 'uv>=0.13,<1'
 	$(compile) $(ARGS) --extra local pyproject.toml -o requirements/run.lock
-	$(compile) $(ARGS) --extra local --group dev pyproject.toml -o requirements/test.lock
+	$(compile) $(ARGS) --extra local --extra otel --group dev pyproject.toml -o requirements/test.lock
 	@set -e; for engine in simd stock; do wanted=$$($(extra) $$engine); \
 		printf '%s\n' "$$wanted" | $(compile) $(ARGS) - -o requirements/pillow-$$engine.lock; done
 

@@ -32,6 +32,7 @@ from bff.operations.drain import Drain
 from bff.operations.figures import Figures
 from bff.operations.logs import AccessLog
 from bff.operations.readiness import Probes
+from bff.operations.tracing import tracing
 from bff.realtime.asgi import Sockets
 from bff.realtime.live import Live
 from bff.realtime.websocket import ENGINE
@@ -107,6 +108,7 @@ MOST_BODY_BYTES = 64 * 1024
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application for `settings`, by default those of the environment."""
     settings = settings or from_environment()
+    traces = tracing()
     cluster = Cluster(
         settings.database_url,
         settings.replica_urls,
@@ -115,8 +117,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             least_connections=settings.database_least_connections,
             pgbouncer=settings.database_pgbouncer,
         ),
+        kind=traces.connection,
     )
-    nodes = Nodes(settings.redis_url, is_cluster=settings.redis_cluster)
+    nodes = Nodes(settings.redis_url, is_cluster=settings.redis_cluster, wire=traces.wire)
     # One connection, for what takes minutes and nobody waits for.
     chores = Cluster(
         settings.database_url,
@@ -271,6 +274,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await chores.close()
             await cluster.close()
             shelves.close()
+            await traces.close()
 
     app = Litestar(
         route_handlers=[given(each, parts) for each in _routes()],
@@ -306,7 +310,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         cors=Cors(settings.cors_origins),
         finish=Finish(settings.hsts_seconds),
         drain=drain,
-        watch=[figures.note, access.note],
+        watch=[figures.note, access.note, *traces.watches],
     )
     figures.counters += [
         lambda: sources.of_limits(limiter),
@@ -319,8 +323,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.in_flight(edge),
         lambda: sources.of_sessions(live.engine),
     ]
-    app.asgi_handler = Sockets(edge, live.engine)
-    app.state[EXPRESS] = Express(edge, limited, [shared.way, origin.answers.way])
+    app.asgi_handler = Sockets(traces.around(edge), live.engine)
+    ready = traces.untold([shared.way, origin.answers.way])
+    app.state[EXPRESS] = Express(edge, limited, ready)
     return app
 
 

@@ -15,7 +15,7 @@ import asyncpg
 
 from domain.database.fences import UNKNOWN, Fence
 from domain.database.node import DRIVER_ERRORS, LaterError, LostError, Node, PassedError
-from domain.database.pools import Limits
+from domain.database.pools import ConnectionKind, Limits
 from domain.database.sessions import Reader, Writer
 from domain.errors import UnavailableError
 
@@ -68,12 +68,13 @@ class Cluster:
         replica_urls: Sequence[str],
         limits: Limits | None = None,
         routing: Routing | None = None,
+        kind: ConnectionKind = asyncpg.Connection,
     ) -> None:
         limits = limits or Limits()
         self._routing = routing or Routing()
-        self._primary = Node("primary", primary_url, limits, writable=True)
+        self._primary = Node("primary", primary_url, limits, writable=True, kind=kind)
         self._replicas = [
-            Node(f"replica-{number}", url, limits)
+            Node(f"replica-{number}", url, limits, kind=kind)
             for number, url in enumerate(replica_urls, start=1)
         ]
         self._watching: list[asyncio.Task[None]] = []

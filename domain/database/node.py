@@ -18,7 +18,7 @@ import asyncpg
 
 from domain.database.address import dsn, nodes
 from domain.database.fences import Fence
-from domain.database.pools import FullError, Limits, Pool
+from domain.database.pools import ConnectionKind, FullError, Limits, Pool
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,15 @@ class LaterError(Exception):
 class Node:
     """One server, or several of which one is right, as a name in a chain of roles."""
 
-    def __init__(self, name: str, url: str, limits: Limits, *, writable: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        limits: Limits,
+        *,
+        writable: bool = False,
+        kind: ConnectionKind = asyncpg.Connection,
+    ) -> None:
         self.name = name
         self.up = True
         """Believed until a probe, or a statement, has shown otherwise."""
@@ -80,8 +88,8 @@ class Node:
         self._clock = 0.0
         self._url = url
         self._limits = limits
-        self._reads = Pool(url, limits, read_only=True)
-        self._writes = Pool(url, limits, read_only=False) if writable else None
+        self._reads = Pool(url, limits, read_only=True, kind=kind)
+        self._writes = Pool(url, limits, read_only=False, kind=kind) if writable else None
         self._eye: asyncpg.Connection | None = None
         self._missed = 0
         self._looking: asyncio.Task[None] | None = None

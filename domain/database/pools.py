@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
 
@@ -14,6 +14,10 @@ _GRACE: Final = 2.0
 _CHECK: Final = 1.0
 # Seconds that a server has to take leave.
 _LEAVE: Final = 1.0
+
+
+ConnectionKind: TypeAlias = type[asyncpg.Connection]
+"""The driver's own, or one that tells what it is asked."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,15 @@ class Pool:
     """Connections, each for one at a time; the server refuses a write through one that is
     `read_only`."""
 
-    def __init__(self, url: str, limits: Limits, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: Limits,
+        *,
+        read_only: bool,
+        kind: ConnectionKind = asyncpg.Connection,
+    ) -> None:
+        self._kind = kind
         self._dsn = dsn(url, read_only=read_only)
         self._limits = limits
         self._read_only = read_only
@@ -106,6 +118,7 @@ class Pool:
         try:
             connection = await asyncpg.connect(
                 self._dsn,
+                connection_class=self._kind,
                 timeout=limits.connect_timeout,
                 # A server that is frozen, or a network that swallows, ends no statement by itself.
                 command_timeout=limits.statement_timeout + _GRACE,

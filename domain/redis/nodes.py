@@ -4,9 +4,10 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from redis.asyncio.connection import AbstractConnection
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import (
     AskError,
@@ -34,8 +35,15 @@ _UNDER_WAY: Final = (AskError, ClusterDownError, TryAgainError)
 class Nodes:
     """A wire to each master, opened again whenever it is lost; nobody waits for that."""
 
-    def __init__(self, url: str, *, is_cluster: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        is_cluster: bool = False,
+        wire: Callable[[AbstractConnection], Wire] = Wire,
+    ) -> None:
         """Raises RedisAddressError."""
+        self._wire = wire
         self.address = Address(url)
         if is_cluster and self.address.database:
             raise RedisAddressError("a cluster has no database but 0")
@@ -175,7 +183,7 @@ class Nodes:
         return [place for place in self.masters if not self._wires[place].is_open]
 
     async def _open(self, place: Place) -> None:
-        wire = Wire(self.address.connection(place))
+        wire = self._wire(self.address.connection(place))
         try:
             await wire.open()
         except AwayError as error:
@@ -239,7 +247,7 @@ class Nodes:
         masters = tuple(dict.fromkeys(place for place in places if place is not None))
         new = [place for place in masters if place not in self._wires]
         for place in new:
-            self._wires[place] = Wire(self.address.connection(place))
+            self._wires[place] = self._wire(self.address.connection(place))
         self.masters, self._places = masters, places
         # Those that were lost are opened by and by: who waits here was sent elsewhere.
         await asyncio.gather(*map(self._open, new))
