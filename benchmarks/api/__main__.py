@@ -15,11 +15,11 @@ from http import HTTPStatus
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from benchmarks import page
 from benchmarks.api import crowd, peers
-from benchmarks.api.cost import Cost
 from benchmarks.api.load import answer, drive
 from benchmarks.api.questions import (
     CATALOGUE,
@@ -34,6 +34,7 @@ from benchmarks.api.questions import (
     same,
     unchanged,
 )
+from benchmarks.cost import Cost
 from benchmarks.pictures.application import environment, prepare, start
 from benchmarks.pictures.peers import Peer, nginx
 from benchmarks.processor import cpu_seconds
@@ -211,7 +212,11 @@ def _table(costs: Mapping[str, Mapping[str, Cost]]) -> str:
     ]
     for question, subjects in costs.items():
         for name, cost in subjects.items():
-            rows.append(cost.row(question, name, subjects.get(OURS, cost)))
+            rows.append(
+                f"| {question} | {name} | {cost.spent(1e6, 0)} "
+                f"| {median(cost.beside) * 1e6:.0f} | {median(cost.rates):.0f} | {cost.bytes:.0f} "
+                f"| {cost.waited()} | {cost.times(subjects.get(OURS, cost)):.2f} |"
+            )
     return "\n".join(rows) + "\n"
 
 

@@ -1,4 +1,5 @@
-"""`python -m benchmarks.payloads`: bytes on the wire of the catalogue and the order list."""
+"""`python -m benchmarks.payloads`: bytes on the wire of the catalogue and the order list, and how
+many requests the first screen replaces."""
 
 import argparse
 import asyncio
@@ -28,6 +29,16 @@ from infra.demo.campus import PASSWORD
 from infra.local.stack import Stack
 
 ORDERS: Final = 20_000
+# What an app without /api/home asks for, to show the same; the bestsellers, one by one.
+PARTS: Final = (
+    "/api/me?",
+    "/api/cafeterias?fields=id,name,isOpen,acceptsOrders,opensAt,closesAt,nextChange",
+    "/api/categories?",
+    "/api/orders?limit=1&status=created&status=accepted&status=preparing&status=ready"
+    f"&fields={views.WHOLE_ORDER}",
+    "/api/notifications/unread?",
+    "/api/wallet?limit=1&fields=id",
+)
 CODINGS: Final = (GZIP, BROTLI, ZSTD)
 # Of a coded answer more than of one that is not: "content-encoding: gzip" and the end of its line.
 HEADER_BYTES: Final = len("content-encoding: gzip\r\n")
@@ -73,7 +84,7 @@ def _measured(directory: Path, running: ExitStack) -> str:
         credentials = {"email": email, "password": PASSWORD}
         token = client.post("/auth/login", json=credentials).json()["accessToken"]
         client.headers["authorization"] = f"Bearer {token}"
-        return "\n".join([*_sizes(client), "", *_small(client)]) + "\n"
+        return "\n".join([*_sizes(client), "", *_small(client), "", *_first_screen(client)]) + "\n"
 
 
 async def _filled(url: str) -> str:
@@ -117,6 +128,29 @@ def _small(client: httpx.Client) -> Iterator[str]:
         body = client.get(url, headers={"accept-encoding": "identity"}).content
         coded = [len(coding.live(body)) + HEADER_BYTES for coding in CODINGS]
         yield f"| {len(body)} | " + " | ".join(map(str, coded)) + " |"
+
+
+def _first_screen(client: httpx.Client) -> Iterator[str]:
+    """One request, and those that show the same without it, head and body."""
+    shown = client.get("/api/home").json()
+    if shown["problems"]:
+        raise ValueError(shown["problems"])
+    dishes = [f"/api/products/{each['id']}?" for each in shown["bestsellers"]]
+    several = {"`/api/home`": ["/api/home"], "the same without it": [*PARTS, *dishes]}
+    yield "| first screen | requests | bytes of bodies, gzip | with the heads of the answers |"
+    yield "|---|---|---|---|"
+    for name, urls in several.items():
+        answers = [_answer(client, url) for url in urls]
+        bodies = sum(int(each.headers["content-length"]) for each in answers)
+        heads = sum(
+            len(name) + len(value) + 4 for each in answers for name, value in each.headers.raw
+        )
+        yield f"| {name} | {len(urls)} | {bodies:,} | {bodies + heads:,} |"
+
+
+def _answer(client: httpx.Client, url: str) -> httpx.Response:
+    answer = client.get(url, headers={"accept-encoding": GZIP.name})
+    return answer.raise_for_status()
 
 
 def _everything(resource: Resource, prefix: str = "") -> Iterator[str]:

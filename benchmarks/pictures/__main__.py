@@ -131,7 +131,9 @@ def _matched(case: Case, subjects: list[Subject], judge: Judge) -> dict[str, Cos
         if subject.name not in (PYRAMID, DIRECT):
             quality = judge.equal_quality(answer, costs[PYRAMID].likeness)
         likeness, size = judge.likeness(answer, quality or QUALITY)
-        costs[subject.name] = Cost(quality or QUALITY, quality is not None, likeness, size)
+        costs[subject.name] = Cost(
+            bytes=size, quality=quality or QUALITY, equal=quality is not None, likeness=likeness
+        )
     _say(f"{case}: " + ", ".join(f"{n} q {c.quality}" for n, c in costs.items()))
     return costs
 

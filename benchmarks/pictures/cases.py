@@ -1,11 +1,10 @@
 """What is asked of every server: which photographs, how wide, in which format."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.pictures.load import Load
+from benchmarks import cost
 
 QUALITY: Final = 80
 """What Comanda is asked for; the peers for whatever looks the same."""
@@ -54,33 +53,10 @@ class Subject:
 
 
 @dataclass
-class Cost:
-    """What one subject took for one case, round by round."""
+class Cost(cost.Cost):
+    """What one subject took for one case, and how much it looks like Comanda's."""
 
     quality: int = QUALITY
     equal: bool = True
     """Whether any quality up to the highest sensible one looks the same; else it is QUALITY."""
     likeness: float = 0.0
-    bytes: float = 0.0
-    processor: list[float] = field(default_factory=list)
-    """CPU seconds a request."""
-    beside: list[float] = field(default_factory=list)
-    """Those of the object store and of the database."""
-    rates: list[float] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)
-
-    def add(self, load: Load, processor: float, beside: float) -> None:
-        """Take in one round."""
-        requests = len(load.latencies)
-        self.processor.append(processor / requests)
-        self.beside.append(beside / requests)
-        self.rates.append(requests / load.elapsed)
-        self.latencies += load.latencies
-        self.bytes = load.bytes / requests
-
-    def times(self, other: "Cost") -> float:
-        """How many times as much CPU as `other` it takes: the lower of median and minimum."""
-        return min(
-            median(self.processor) / median(other.processor),
-            min(self.processor) / min(other.processor),
-        )

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from statistics import median, quantiles
+from statistics import median
 
 from benchmarks.page import machine
 from benchmarks.pictures.cases import Case, Cost
@@ -29,9 +29,9 @@ def cold(costs: Costs, base: str) -> str:
             rows.append(
                 f"| {case} | {name} | {cost.quality} "
                 f"| {cost.likeness:.4f}{'' if cost.equal else ' (!)'} "
-                f"| {cost.bytes / 1000:.1f} | {_spent(cost, 1e3, 1)} "
+                f"| {cost.bytes / 1000:.1f} | {cost.spent(1e3, 1)} "
                 f"| {median(cost.beside) * 1e3:.1f} | {median(cost.rates):.0f} "
-                f"| {_latencies(cost)} | {cost.times(subjects[base]):.2f} |"
+                f"| {cost.waited()} | {cost.times(subjects[base]):.2f} |"
             )
     return "\n".join(rows) + "\n"
 
@@ -44,9 +44,9 @@ def stored(costs: Mapping[str, Cost], base: str) -> str:
     ]
     for name, cost in costs.items():
         rows.append(
-            f"| {name} | {cost.bytes / 1000:.1f} | {_spent(cost, 1e6, 0)} "
+            f"| {name} | {cost.bytes / 1000:.1f} | {cost.spent(1e6, 0)} "
             f"| {median(cost.beside) * 1e6:.0f} | {median(cost.rates):.0f} "
-            f"| {_latencies(cost)} | {cost.times(costs[base]):.2f} |"
+            f"| {cost.waited()} | {cost.times(costs[base]):.2f} |"
         )
     return "\n".join(rows) + "\n"
 
@@ -63,15 +63,6 @@ def setting(command: str, rounds: int, requests: int) -> str:
         f"Peers: {THUMBOR.replace('==', ' ')} (Pillow {_pillow_of_thumbor()}), "
         f"{IPX.replace('@', ' ')} (sharp {_sharp()}, Node {_said(['node', '--version'])}).\n"
     )
-
-
-def _spent(cost: Cost, unit: float, digits: int) -> str:
-    least, most = min(cost.processor) * unit, max(cost.processor) * unit
-    return f"{median(cost.processor) * unit:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
-
-
-def _latencies(cost: Cost) -> str:
-    return f"{median(cost.latencies) * 1e3:.1f} | {quantiles(cost.latencies, n=20)[-1] * 1e3:.1f}"
 
 
 def _ours() -> Iterable[str]:

@@ -1,14 +1,21 @@
-"""What one server took for one question, round by round."""
+"""What a server took for what it was asked, round by round, and how that is told."""
 
 from dataclasses import dataclass, field
 from statistics import median, quantiles
+from typing import Protocol
 
-from benchmarks.api.load import Load
+
+class Load(Protocol):
+    """What came back of a round: seconds, bytes."""
+
+    elapsed: float
+    latencies: list[float]
+    bytes: int
 
 
 @dataclass
 class Cost:
-    """CPU seconds a request of the server, and of PostgreSQL and Redis beside it."""
+    """CPU seconds a request of the server, and of what stands beside it: stores, databases."""
 
     processor: list[float] = field(default_factory=list)
     beside: list[float] = field(default_factory=list)
@@ -32,13 +39,14 @@ class Cost:
             min(self.processor) / min(other.processor),
         )
 
-    def row(self, question: str, name: str, other: "Cost") -> str:
-        """Of the table."""
-        least, most = min(self.processor) * 1e6, max(self.processor) * 1e6
-        spent = f"{median(self.processor) * 1e6:.0f} ({least:.0f} to {most:.0f})"
-        centiles = quantiles(self.latencies, n=100)
+    def spent(self, unit: float, digits: int) -> str:
+        """Its CPU in so many of a second: the median, the least and the most."""
+        several = (median(self.processor), min(self.processor), max(self.processor))
+        middle, least, most = (f"{seconds * unit:.{digits}f}" for seconds in several)
+        return f"{middle} ({least} to {most})"
+
+    def waited(self) -> str:
+        """The median latency and the 95th percentile in milliseconds, as two cells of a table."""
         return (
-            f"| {question} | {name} | {spent} "
-            f"| {median(self.beside) * 1e6:.0f} | {median(self.rates):.0f} | {self.bytes:.0f} "
-            f"| {centiles[49] * 1e3:.1f} | {centiles[94] * 1e3:.1f} | {self.times(other):.2f} |"
+            f"{median(self.latencies) * 1e3:.1f} | {quantiles(self.latencies, n=20)[-1] * 1e3:.1f}"
         )
