@@ -38,6 +38,8 @@ Cursor = Annotated[
     str | None,
     QueryParameter(
         max_length=MOST_CURSOR_CHARACTERS,
+        # Base64 (RFC 4648 5). A dollar sign alone lets a line feed pass.
+        pattern=r"^[A-Za-z0-9_-]+$(?!\n)",
         description="the nextCursor of an answer, for what follows it at any depth; no page then",
     ),
 ]
