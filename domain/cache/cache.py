@@ -182,7 +182,7 @@ class Cache:
             return False
         changes, version = self.changes, self.changes.version
         if sources.held != version:
-            if changes.generation != self._generation or not changes.are_after(sources.tags):
+            if not (self._is_ours and changes.are_after(sources.tags)):
                 return False
             sources.held = version
         return True
@@ -226,10 +226,14 @@ class Cache:
             entry.checked = changes.version
         return True
 
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the fences are those of the database that all of it was read from."""
+        return self.changes.generation == self._memories.generation
+
     def _is_current(self, tags: Iterable[str], asof: Fence) -> bool:
         """Whether nothing that is known has made it void."""
-        is_ours = self.changes.generation == self._memories.generation
-        return is_ours and asof >= self.changes.of(tags)
+        return self._is_ours and asof >= self.changes.of(tags)
 
     def _is_sure(self) -> bool:
         """Whether nothing that is older than TRUST can be unknown."""
