@@ -251,7 +251,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         probes.start()
         figures.start()
         try:
-            with drain.at_sigterm(settings.drain_seconds):
+            with drain.at_sigterm(settings.drain_seconds, live.engine.drain):
                 yield
         finally:
             await figures.close()

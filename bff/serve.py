@@ -15,7 +15,8 @@ from litestar import Litestar
 
 from bff.app import create_app
 from bff.operations import logs
-from bff.settings import PREFIX, SettingsError, from_environment
+from bff.realtime.engine import Limits
+from bff.settings import PREFIX, SettingsError, Sockets, from_environment
 
 # Longer than a CDN's or a balancer's own: who closes first must not be us, or a request is lost
 # that was sent at that moment.
@@ -31,6 +32,11 @@ _DIRECTORY: Final = f"{PREFIX}METRICS_DIRECTORY"
 # at all whenever there is a quarter more: with thousands of connections that is a tenth of a second
 # and more, again and again, in which nobody is answered.
 _LOOKS: Final = (5_000, 4, 100)
+# uvicorn's name of a protocol of its own, or our class.
+_WEBSOCKETS: Final = {
+    Sockets.OWN: "bff.realtime.websocket:WebSocket",
+    Sockets.ASGI: "wsproto",
+}
 
 HOST: Final = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
@@ -52,15 +58,16 @@ WORKERS: Final = click.option(
 def main(host: str, port: int, workers: int) -> None:
     """Serve the application over the servers that COMANDA_* names, and nothing else."""
     try:
-        logs.configure(from_environment().log_format)
+        settings = from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    if workers == 1 or _DIRECTORY in os.environ:
-        _run(host, port, workers)
+    logs.configure(settings.log_format)
+    if workers == 1 or settings.metrics_directory is not None:
+        _run(host, port, workers, settings.sockets)
         return
     with tempfile.TemporaryDirectory(prefix="comanda-figures-") as directory:
         os.environ[_DIRECTORY] = directory
-        _run(host, port, workers)
+        _run(host, port, workers, settings.sockets)
 
 
 def application() -> Litestar:
@@ -77,7 +84,7 @@ def application() -> Litestar:
     return app
 
 
-def _run(host: str, port: int, workers: int) -> None:
+def _run(host: str, port: int, workers: int, sockets: Sockets) -> None:
     uvicorn.run(
         "bff.serve:application",
         factory=True,
@@ -86,7 +93,11 @@ def _run(host: str, port: int, workers: int) -> None:
         workers=workers,
         loop="uvloop",
         http="bff.edge.protocol:BoundedProtocol",
-        ws="bff.realtime.websocket:WebSocket",
+        ws=_WEBSOCKETS[sockets],
+        # Engine.IO has pings of its own, and no message of ours is worth what deflating it takes.
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        ws_max_size=Limits().payload,
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_worker_healthcheck=_HANGING_SECONDS,

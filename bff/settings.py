@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -22,6 +23,13 @@ _LISTS = frozenset(
 )
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
+
+
+class Sockets(StrEnum):
+    """How WebSockets are carried (docs/realtime.md)."""
+
+    OWN = "own"
+    ASGI = "asgi"
 
 
 class SettingsError(ValueError):
@@ -179,6 +187,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="for which a SIGTERM is told by /ready before anybody is turned away",
         ),
     ] = 0.0
+    sockets: Annotated[
+        Sockets,
+        Meta(description="how WebSockets are carried: taken from uvicorn (own), or by plain asgi"),
+    ] = Sockets.OWN
     token_secret: Annotated[
         str, Meta(min_length=32, description="signs access tokens; at least 32 characters")
     ]

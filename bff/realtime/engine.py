@@ -27,7 +27,7 @@ POLLING: Final = "polling"
 WEBSOCKET: Final = "websocket"
 ANY: Final = "*"
 """Of the origins: whatever page it is."""
-_GOING_AWAY: Final = "server shutting down"
+GOING_AWAY: Final = "server shutting down"
 _MOST_QUERY: Final = 1024
 _MOST_FIELDS: Final = 16
 
@@ -182,22 +182,21 @@ class Engine:
         if not self._addresses[session.address]:
             del self._addresses[session.address]
 
-    def drain(self) -> None:
+    async def drain(self) -> None:
         """Let nobody in any more, and have those who are here leave, but not all at once: they
-        will be at another server's door a moment later."""
-        if self._is_leaving:
-            return
+        will be at another server's door a moment later. Returns when all of them have."""
         self._is_leaving = True
-        loop = asyncio.get_running_loop()
-        for session in self.sessions.values():
-            after = random.uniform(0, self.limits.drain)
-            loop.call_later(after, session.close, _GOING_AWAY, CloseCode.GOING_AWAY)
+        await asyncio.gather(*map(self._send_away, list(self.sessions.values())))
+
+    async def _send_away(self, session: Session) -> None:
+        await asyncio.sleep(random.uniform(0, self.limits.drain))
+        session.close(GOING_AWAY, CloseCode.GOING_AWAY)
 
     def close(self) -> None:
         """End what is left."""
         self._is_leaving = True
         for session in list(self.sessions.values()):
-            session.close(_GOING_AWAY, CloseCode.GOING_AWAY)
+            session.close(GOING_AWAY, CloseCode.GOING_AWAY)
         for queue in (self._pings, self._pongs, self._silent):
             queue.close()
 

@@ -16,7 +16,7 @@ from bff.edge.kinds import Kind
 from bff.edge.protocol import served
 from bff.realtime.asgi import is_ours
 from bff.realtime.codec import Message
-from bff.realtime.engine import Engine, Headers, RefusedError
+from bff.realtime.engine import GOING_AWAY, Engine, Headers, RefusedError
 from bff.realtime.frames import CloseCode, FrameError, Opcode, Reader, closing, frame
 from bff.realtime.session import TOO_SLOW, Session, Waiting
 from bff.realtime.siblings import Through
@@ -125,9 +125,11 @@ class WebSocket(asyncio.Protocol):
             self._fail(error.code)
 
     def shutdown(self) -> None:
-        """The server stops, as uvicorn tells each connection."""
-        if self._engine is not None:
-            self._engine.drain()
+        """The server stops, as uvicorn tells whoever has not left before."""
+        if self._session is not None:
+            self._session.close(GOING_AWAY, CloseCode.GOING_AWAY)
+        else:
+            self._transport.close()
 
     # Of the session
 

@@ -1,8 +1,11 @@
 """Who reads too little, and what becomes of everybody when the server stops."""
 
 import asyncio
+import json
+import signal
 from typing import Final
 
+import httpx
 import pytest
 
 from bff.realtime.codec import Message
@@ -10,7 +13,10 @@ from bff.realtime.engine import Engine, Limits
 from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode
 from bff.realtime.session import MOST_WAITING
-from tests.bff.realtime.peer import ADAPTERS, OPEN, serving, until
+from bff.settings import Settings, Sockets
+from imaging.shelves import Shelves
+from tests.bff.operations.test_serving import served
+from tests.bff.realtime.peer import ADAPTERS, OPEN, Peer, serving, until
 from tests.bff.realtime.test_engine import Echo
 
 LARGE: Final = Message(b"4" + b"x" * 32_000)
@@ -69,28 +75,18 @@ async def test_who_reads_nothing_keeps_no_socket_open_for_ever(
         await until(lambda: not place.connections)
 
 
-async def test_a_server_that_stops_sends_everybody_away_one_by_one_and_lets_nobody_in() -> None:
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_a_server_that_stops_sends_everybody_away_one_by_one_and_lets_nobody_in(
+    adapter: str,
+) -> None:
     engine = Engine(Echo, Figures(), Limits(drain=1.0))
-    async with serving(engine, "ours") as place:
+    async with serving(engine, adapter) as place:
         peers = [(await place.opened())[0] for _ in range(20)]
-        polled = await place.polled()
-        poll = asyncio.create_task(place.poll(polled))
-        place.stop()
+        poll = asyncio.create_task(place.poll(await place.polled()))
+        leaving = asyncio.create_task(engine.drain())
         closing = [asyncio.create_task(peer.until_closed()) for peer in peers]
         _, left = await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
         assert left, "all of them would be at another server's door at once"
-        await asyncio.wait(left)
-        assert {each.result() for each in closing} == {CloseCode.GOING_AWAY}
-        assert (await poll).text == "1"
-        await until(lambda: not engine.sessions)
-        assert engine.figures.closed == {"server shutting down": 21}
-
-
-@pytest.mark.parametrize("adapter", ADAPTERS)
-async def test_a_server_that_stops_lets_nobody_in(adapter: str) -> None:
-    engine = Engine(Echo, Figures(), Limits(drain=0.1))
-    async with serving(engine, adapter) as place:
-        engine.drain()
         answer = await place.client.get(f"{OPEN}polling")
         assert (answer.status_code, answer.json()["type"]) == (
             503,
@@ -98,3 +94,35 @@ async def test_a_server_that_stops_lets_nobody_in(adapter: str) -> None:
         )
         _, status = await place.connect(f"{OPEN}websocket")
         assert status in (403, 503)
+        await asyncio.wait(left)
+        assert {each.result() for each in closing} == {CloseCode.GOING_AWAY}
+        assert (await poll).text == "1"
+        await leaving
+        assert engine.figures.closed == {"server shutting down": 21}
+
+
+@pytest.mark.parametrize("carried", Sockets)
+async def test_a_sigterm_sends_sockets_away_and_answers_polls_before_the_process_ends(
+    settings: Settings, shelves: Shelves, carried: Sockets
+) -> None:
+    async with served(settings, COMANDA_SOCKETS=carried.value) as (process, url):
+        port = int(url.rpartition(":")[2])
+        stranger, status = await Peer.connect(port, "/elsewhere")
+        assert status == (404 if carried is Sockets.OWN else 403)
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            greeting = await client.get(f"{OPEN}polling")
+        sid = json.loads(greeting.text[1:])["sid"]
+        poll, asking = await asyncio.open_connection("127.0.0.1", port)
+        asking.write(f"GET {OPEN}polling&sid={sid} HTTP/1.1\r\n".encode())
+        asking.write(b"Host: x\r\n\r\n")
+        # Who is let in after that comes after the poll, too.
+        peers = [(await Peer.connect(port, f"{OPEN}websocket"))[0] for _ in range(5)]
+        process.terminate()
+        codes = await asyncio.gather(*(peer.until_closed() for peer in peers))
+        assert set(codes) == {CloseCode.GOING_AWAY}
+        assert (await poll.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert await poll.read() == b"1"
+        assert process.wait(30) in (0, -signal.SIGTERM)
+        for writer in (asking, *(peer.writer for peer in (stranger, *peers))):
+            writer.close()
+            await writer.wait_closed()
