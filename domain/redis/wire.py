@@ -2,9 +2,10 @@
 
 import asyncio
 import time
+from asyncio import Transport
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from hiredis import PushNotification, Reader, pack_command
 from redis.asyncio.connection import AbstractConnection
@@ -23,8 +24,6 @@ Word = bytes | str | int | float
 
 # Turns of the loop after which what lay in the socket has been read.
 _TURNS: Final = 4
-# Bytes that are taken from the socket at once.
-_AT_ONCE: Final = 64 * 1024
 _MORE: Final = object()
 
 
@@ -32,7 +31,7 @@ class AwayError(Exception):
     """Redis does not answer, or not in time; the command may or may not have been done."""
 
 
-class Wire:
+class Wire(asyncio.Protocol):
     """One connection (RESP3) with any number of commands under way; it is opened once.
 
     `pushed` is given what the server sends unasked. Where a command may block, `patience` is
@@ -49,11 +48,12 @@ class Wire:
         self._connection = connection
         self._pushed = pushed
         self._patience = patience
+        self._transport: Transport
+        self._replies: Reader
         self._unsent: list[bytes] = []
-        self._asked = asyncio.Event()
         self._pending: deque[asyncio.Future[Any]] = deque()
         self._received = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
         # To ask for it takes a system call each time (Python 3.11).
         self._loop = asyncio.get_running_loop()
         self.is_open = False
@@ -66,9 +66,10 @@ class Wire:
         except (*LOST, TimeoutError) as error:
             self._hang_up()
             raise AwayError(str(error) or "it does not answer") from error
+        self._take_over()
         self.is_open = True
-        for work in (self._read(), self._write(), self._watch()):
-            self._run(work)
+        self._watching = asyncio.create_task(self._watch())
+        self._watching.add_done_callback(self._watched)
 
     def call(self, *command: Word) -> asyncio.Future[Any]:
         """The reply to a command. Raises AwayError, or ResponseError for what Redis refuses."""
@@ -85,21 +86,22 @@ class Wire:
         # Here, so that what cannot be packed is its caller's fault alone.
         packed = pack_command(command)  # type: ignore[arg-type]
         if not self._unsent:
-            self._asked.set()
+            asyncio.get_running_loop().call_soon(self._flush)
         self._unsent.append(packed)
 
     async def close(self) -> None:
         """Hang up; who waits for a reply is told."""
         self.lose("closed")
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._watching is not None:
+            await asyncio.gather(self._watching, return_exceptions=True)
 
     def lose(self, reason: object) -> None:
         """Hang up at once; who waits for a reply is told."""
         if not self.is_open:
             return
         self.is_open = False
-        for task in self._tasks:
-            task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         while self._pending:
             asked = self._pending.popleft()
             if not asked.done():
@@ -116,31 +118,38 @@ class Wire:
             writer.transport.abort()
         self._connection._writer = self._connection._reader = None
 
-    async def _write(self) -> None:
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            commands, self._unsent = self._unsent, []
-            await self._connection.send_packed_command(commands, check_health=False)
-
-    async def _read(self) -> None:
-        # redis-py reads a reply at a time, which takes longer than all else that becomes of it.
-        stream, parser = self._connection._reader, self._connection._parser
-        assert stream is not None
-        replies = Reader(
+    def _take_over(self) -> None:
+        """Redis-py has greeted, and reads a reply at a time in a task of its own: that takes longer
+        than all else that becomes of it."""
+        parser, writer = self._connection._parser, self._connection._writer
+        assert writer is not None
+        self._replies = Reader(
             protocolError=InvalidResponse, replyError=parser.parse_error, notEnoughData=_MORE
         )
-        while True:
-            received = await stream.read(_AT_ONCE)
-            if not received:
-                raise AwayError("it has hung up")
-            self._received += len(received)
-            replies.feed(received)
-            while (reply := replies.gets()) is not _MORE:
+        self._transport = cast("Transport", writer.transport)
+        self._transport.set_protocol(self)
+
+    def _flush(self) -> None:
+        if self.is_open:
+            commands, self._unsent = self._unsent, []
+            self._transport.writelines(commands)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.is_open:
+            return
+        self._received += len(data)
+        try:
+            self._replies.feed(data)
+            while (reply := self._replies.gets()) is not _MORE:
                 if not isinstance(reply, PushNotification):
                     self._answer(reply)
                 elif self._pushed is not None:
                     self._pushed(reply)
+        except Exception as error:
+            self.lose(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lose(exc or "it has hung up")
 
     def _answer(self, reply: Any) -> None:
         if not self._pending:
@@ -172,12 +181,6 @@ class Wire:
                 if self._received == received:
                     raise AwayError("Redis does not answer in time")
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+    def _watched(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.lose(error)
