@@ -86,14 +86,15 @@ def notice(event: Told) -> Notice:
     """An event as it is told."""
     told = event.payload
     if event.kind == notifications.TOLD:
-        rooms, body = [person(told["userId"])], _notification(event, told)
+        rooms: tuple[str, ...] = (person(told["userId"]),)
+        body = _notification(event, told)
     else:
-        rooms = [
+        rooms = (
             watched(told["orderId"]),
             person(told["userId"]),
             counter(told["cafeteriaId"]),
             ALL_ORDERS,
-        ]
+        )
         body = _order(event, told)
     return Notice(rooms, body, event.at.timestamp(), event.fence)
 

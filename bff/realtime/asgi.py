@@ -200,10 +200,10 @@ class Carried:
         self._code = CloseCode.NORMAL
         self._reason = ""
 
-    def send(self, message: Message) -> None:
+    def send(self, *messages: Message) -> None:
         if self.is_closed:
             return
-        has_room = self._waiting.add(message)
+        has_room = self._waiting.add(messages)
         self._more.set()
         if not has_room and self.session is not None:
             # Nothing of it would arrive in order, so nothing of it is sent.

@@ -12,8 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from itertools import takewhile
+from typing import Final
 
+import msgspec
 from msgspec import Struct
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
@@ -23,7 +25,7 @@ from domain.redis import AwayError, Nodes, Place, Wire
 
 log = logging.getLogger(__name__)
 
-KEY: Final = b"sockets:events"
+KEY: Final = b"sockets:notices"
 # Events that Redis keeps, some half a kilobyte each; a lunch hour has about as many.
 KEPT: Final = 20_000
 # And each process, for whoever comes in while they are on their way.
@@ -33,7 +35,8 @@ MOST_MISSED: Final = 1_000
 # Milliseconds that Redis keeps a reader waiting: one that says nothing for longer is gone.
 BLOCK: Final = 1_000
 _PATIENCE: Final = 2.5
-BATCH: Final = 512
+# Events that are told in one turn of the loop; what is for one client is copied together.
+BATCH: Final = 128
 # Seconds between two tries to reach it.
 PAUSE: Final = 0.25
 # What a master that was lost may have acknowledged without its successor, or its disk, knowing.
@@ -41,9 +44,8 @@ UNCERTAIN: Final = timedelta(seconds=5)
 _RUN: Final = re.compile(rb"run_id:(\w+)")
 # All of them or none, in their order.
 _PUBLISH: Final = """
-for at = 2, #ARGV, 4 do
-  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
-             'r', ARGV[at], 'b', ARGV[at + 1], 't', ARGV[at + 2], 'f', ARGV[at + 3])
+for at = 2, #ARGV do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'n', ARGV[at])
 end
 """
 
@@ -51,21 +53,30 @@ Offset = tuple[int, int]
 """Where an entry stands in the stream: milliseconds, and a number for ties."""
 
 
-class Notice(Struct, frozen=True):
+class Notice(Struct, frozen=True, array_like=True, gc=False):
     """An event for some rooms: its arguments as JSON, when what it tells of was changed (seconds
     since 1970), and a fence behind that."""
 
-    rooms: Sequence[str]
+    rooms: tuple[str, ...]
     body: bytes
     at: float
     fence: Fence
 
 
-class Heard(Struct, frozen=True):
-    """A notice where it stands in the stream."""
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Notice).decode
 
-    offset: Offset
+
+class Heard(Struct, frozen=True, gc=False):
+    """A notice, and where it stands in the stream, as Redis writes it."""
+
+    name: bytes
     notice: Notice
+
+    @property
+    def offset(self) -> Offset:
+        """Where it stands."""
+        return _offset(self.name)
 
 
 class Bus:
@@ -76,8 +87,8 @@ class Bus:
         """Behind every change that was heard of."""
         self.last: Offset = (0, 0)
         """Where this process stands."""
-        self.listeners: list[Callable[[Heard], None]] = []
-        """Are given each notice."""
+        self.listeners: list[Callable[[Sequence[Heard]], None]] = []
+        """Are given the notices, at most BATCH at once."""
         self.doubters: list[Callable[[timedelta], None]] = []
         """Are told how long ago notices may have been lost from the stream."""
         self._nodes = nodes
@@ -103,17 +114,16 @@ class Bus:
     async def publish(self, notices: Sequence[Notice]) -> None:
         """Tell all processes, in this order. Raises AwayError, ResponseError; then they may have
         been told or not."""
-        words: list[bytes | str | float] = []
-        for each in notices:
-            words += " ".join(each.rooms), each.body, each.at, each.fence
-        if words:
+        if notices:
+            words = map(_encode, notices)
             await self._nodes.call(KEY, "EVAL", _PUBLISH, 1, KEY, KEPT, *words)
 
     def recent(self, after: Offset) -> list[Heard] | None:
         """What has been heard since this process stood there; None if that is not known."""
         if after != self.last and (not self._recent or self._recent[0].offset > after):
             return None
-        return [each for each in self._recent if each.offset > after]
+        later = [*takewhile(lambda each: each.offset > after, reversed(self._recent))]
+        return later[::-1]
 
     async def missed(self, offset: Offset, until: Offset) -> list[Heard] | None:
         """What came after `offset`, up to `until`; None if Redis does not have it all, or if it is
@@ -161,8 +171,8 @@ class Bus:
                 began = time.monotonic()
                 words = "COUNT", BATCH, "BLOCK", BLOCK, "STREAMS", KEY, written(self.last)
                 found = await wire.call("XREAD", *words)
-                for entry in found[KEY] if found else ():
-                    self._take(_read(*entry))
+                if found:
+                    self._take([_read(*entry) for entry in found[KEY]])
                 self._whole_at = began
         finally:
             await wire.close()
@@ -189,13 +199,13 @@ class Bus:
                 doubter(away)
         self.run = run
 
-    def _take(self, heard: Heard) -> None:
-        self.last = heard.offset
-        self.fence = max(self.fence, heard.notice.fence)
-        self._recent.append(heard)
+    def _take(self, batch: Sequence[Heard]) -> None:
+        self.last = batch[-1].offset
+        self.fence = max(self.fence, *(each.notice.fence for each in batch))
+        self._recent.extend(batch)
         self._moved.set()
         for listener in self.listeners:
-            listener(heard)
+            listener(batch)
 
 
 def written(offset: Offset) -> str:
@@ -219,7 +229,5 @@ def _offset(text: bytes) -> Offset:
     return int(milliseconds), int(number)
 
 
-def _read(name: bytes, fields: list[Any]) -> Heard:
-    _, rooms, _, body, _, at, _, fence = fields
-    notice = Notice(rooms.decode().split(" "), body, float(at), int(fence))
-    return Heard(_offset(name), notice)
+def _read(name: bytes, fields: list[bytes]) -> Heard:
+    return Heard(name, _decode(fields[1]))

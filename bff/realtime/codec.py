@@ -6,7 +6,6 @@ https://github.com/socketio/engine.io-protocol
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import cached_property
 from typing import Final
 
 from bff.realtime.frames import Opcode, frame
@@ -34,16 +33,15 @@ class PacketError(Exception):
 class Message:
     """A packet on its way out: encoded once, however many it is sent to and in whichever way."""
 
+    __slots__ = ("frame", "is_binary", "packet")
+
     def __init__(self, packet: bytes, *, is_binary: bool = False) -> None:
         self.packet = packet
         self.is_binary = is_binary
-
-    @cached_property
-    def frame(self) -> bytes:
+        self.frame = frame(Opcode.BINARY if is_binary else Opcode.TEXT, packet)
         """As it goes over a WebSocket."""
-        return frame(Opcode.BINARY if self.is_binary else Opcode.TEXT, self.packet)
 
-    @cached_property
+    @property
     def polled(self) -> bytes:
         """As it goes into the body of a poll."""
         return b"b" + b64encode(self.packet) if self.is_binary else self.packet

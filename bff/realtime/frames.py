@@ -50,18 +50,20 @@ _MASKED: Final = 0x80
 _MASK_BYTES: Final = 4
 _MOST_CONTROL: Final = 125
 _OPCODES: Final = {int(each): each for each in Opcode}
+_HEAD: Final = struct.Struct("!BBH").pack
+_LONG_HEAD: Final = struct.Struct("!BBQ").pack
 # Frames of one message: who cuts it finer only wants to cost us time.
 MOST_FRAGMENTS: Final = 1024
 
 
-def frame(opcode: Opcode, payload: bytes) -> bytes:
+def frame(opcode: int, payload: bytes) -> bytes:
     """A whole message in one frame, as a server sends it: unmasked."""
     size = len(payload)
     if size <= _MOST_CONTROL:
         return bytes((_FINAL | opcode, size)) + payload
     if size < 0x10000:
-        return struct.pack("!BBH", _FINAL | opcode, 126, size) + payload
-    return struct.pack("!BBQ", _FINAL | opcode, 127, size) + payload
+        return _HEAD(_FINAL | opcode, 126, size) + payload
+    return _LONG_HEAD(_FINAL | opcode, 127, size) + payload
 
 
 def closing(code: CloseCode, reason: str = "") -> bytes:

@@ -15,13 +15,13 @@ from bff.edge import kinds
 from bff.edge.problems import Problem
 from bff.realtime import announcements, packets
 from bff.realtime.announcements import ALL_ORDERS, hexadecimal
-from bff.realtime.bus import Bus, Heard, understood, written
+from bff.realtime.bus import Bus, Heard, understood
 from bff.realtime.codec import Message
 from bff.realtime.engine import RefusedError
 from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode
 from bff.realtime.recovery import AWAY, THERE, State, States, Who
-from bff.realtime.rooms import Rooms
+from bff.realtime.rooms import Rooms, deliver
 from bff.realtime.sockets import LEFT, Socket, problem_of
 from bff.representation import positions, views
 from domain import errors
@@ -46,6 +46,7 @@ _TOGETHER: Final = 0.1
 _EXPIRED: Final = "token expired"
 _TRIES: Final = 3
 _TAG: Final = "tag:"
+_EVENT: Final = packets.event(NAME, b"").packet
 
 T = TypeVar("T", bound=Struct)
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -183,17 +184,18 @@ class Orders:
 
     # What goes to clients
 
-    def heard(self, heard: Heard) -> None:
-        """Tell whoever is in its rooms of a notice."""
-        members = self.rooms.members(heard.notice.rooms)
-        if not members:
-            return
-        message = _message(heard)
-        for member in members:
-            member.send(message)
-        self._figures.events += 1
-        self._figures.deliveries += len(members)
-        self._figures.lag(time.time() - heard.notice.at)
+    def heard(self, batch: Sequence[Heard]) -> None:
+        """Tell whoever is in their rooms of notices."""
+        told = [
+            (members, _message(heard), heard.notice.at)
+            for heard in batch
+            if (members := self.rooms.members(heard.notice.rooms))
+        ]
+        self._figures.events += len(told)
+        self._figures.deliveries += deliver([(members, message) for members, message, _ in told])
+        now = time.time()
+        for *_, at in told:
+            self._figures.lag(now - at)
 
     def invalidated(self, tags: Sequence[str], fence: Fence) -> None:
         """Tell whoever shows what has these tags that it is another by now (a listener of the
@@ -208,10 +210,7 @@ class Orders:
         tags, self._void = sorted(self._void), set()
         members = self.rooms.members([_shown(tag) for tag in tags])
         if members:
-            message = self._invalid(tags)
-            for member in members:
-                member.send(message)
-            self._figures.deliveries += len(members)
+            self._figures.deliveries += deliver([(members, self._invalid(tags))])
 
     def _invalid(self, tags: Sequence[str]) -> Message:
         fence = hexadecimal(max(self._void_fence, self._bus.fence))
@@ -294,8 +293,8 @@ class Orders:
     def _catch_up(self, socket: Socket, rooms: Sequence[str], heard: Sequence[Heard]) -> int:
         """Send what was told in some rooms; how much that was."""
         theirs = [each for each in heard if not set(rooms).isdisjoint(each.notice.rooms)]
-        for each in theirs:
-            socket.send(_message(each))
+        if theirs:
+            socket.send(*map(_message, theirs))
         return len(theirs)
 
     def _keep(self, socket: Socket, seconds: int) -> None:
@@ -450,6 +449,4 @@ def _understood(told: Any, shape: type[T]) -> T:
 
 def _message(heard: Heard) -> Message:
     """A notice as it goes out, with its offset as the last argument (Socket.IO 4.6)."""
-    return packets.event(
-        NAME, b'%b,"%b"]' % (heard.notice.body[:-1], written(heard.offset).encode())
-    )
+    return Message(b'%b%b,"%b"]' % (_EVENT, heard.notice.body[:-1], heard.name))

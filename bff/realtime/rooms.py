@@ -1,6 +1,7 @@
 """Who is in which room, of one namespace and in this process."""
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from bff.realtime.codec import Message
@@ -11,8 +12,8 @@ class Member(Protocol):
 
     rooms: set[str]
 
-    def send(self, message: Message) -> None:
-        """Send it to the client."""
+    def send(self, *messages: Message) -> None:
+        """Send them to the client, together."""
 
 
 class Rooms:
@@ -42,11 +43,29 @@ class Rooms:
             self.leave(member, room)
 
     def members(self, rooms: Iterable[str]) -> Collection[Member]:
-        """Whoever is in any of the rooms, once each."""
+        """Whoever is in any of the rooms, once each; until somebody leaves or comes."""
         found = [members for room in rooms if (members := self._members.get(room))]
         if len(found) <= 1:
-            return list(found[0]) if found else ()
+            return found[0] if found else ()
         return {member: None for members in found for member in members}
 
     def __len__(self) -> int:
         return len(self._members)
+
+
+def deliver(told: Sequence[tuple[Collection[Member], Message]]) -> int:
+    """Send each message to its members, and say how many deliveries that was. What is for one
+    member goes together, in its order: a write costs the same, however much is in it."""
+    if len(told) == 1:
+        ((members, message),) = told
+        # Whoever is too slow leaves meanwhile.
+        for member in (those := list(members)):
+            member.send(message)
+        return len(those)
+    theirs: defaultdict[Member, list[Message]] = defaultdict(list)
+    for members, message in told:
+        for member in members:
+            theirs[member].append(message)
+    for member, messages in theirs.items():
+        member.send(*messages)
+    return sum(map(len, theirs.values()))

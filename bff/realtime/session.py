@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from bff.realtime.codec import (
@@ -28,8 +28,8 @@ TOO_SLOW: Final = "too slow"
 class Carrier(Protocol):
     """A way to the client."""
 
-    def send(self, message: Message) -> None:
-        """Send it, now or as soon as there is room."""
+    def send(self, *messages: Message) -> None:
+        """Send them together, now or as soon as there is room."""
 
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Close it, once what was sent has gone."""
@@ -71,10 +71,10 @@ class Waiting:
         self.messages: list[Message] = []
         self._bytes = 0
 
-    def add(self, message: Message) -> bool:
-        """Whether there was room for it."""
-        self.messages.append(message)
-        self._bytes += len(message.packet)
+    def add(self, messages: Sequence[Message]) -> bool:
+        """Whether there was room for them."""
+        self.messages += messages
+        self._bytes += sum(len(each.packet) for each in messages)
         return len(self.messages) <= MOST_WAITING and self._bytes <= MOST_WAITING_BYTES
 
     def take(self) -> list[Message]:
@@ -93,8 +93,8 @@ class Polling:
         self.waiting = Waiting()
         self.poll: asyncio.Future[bytes] | None = None
 
-    def send(self, message: Message) -> None:
-        if not self.waiting.add(message):
+    def send(self, *messages: Message) -> None:
+        if not self.waiting.add(messages):
             self._session.close(TOO_SLOW)
             return
         self.flush()
@@ -158,9 +158,9 @@ class Session:
         """Whether it has not been upgraded."""
         return self._polling is not None
 
-    def send(self, message: Message) -> None:
-        """Send a packet; nobody waits for it to arrive."""
-        self.carrier.send(message)
+    def send(self, *messages: Message) -> None:
+        """Send packets; nobody waits for them to arrive."""
+        self.carrier.send(*messages)
 
     def close(self, reason: str, code: CloseCode = CloseCode.NORMAL) -> None:
         """End it."""
@@ -218,8 +218,7 @@ class Session:
         elif polling is not None and text == PacketType.UPGRADE and self._is_probed:
             self.carrier, self._polling, self._probe = carrier, None, None
             polling.send_to_poll(NOOP)
-            for message in polling.waiting.take():
-                carrier.send(message)
+            carrier.send(*polling.waiting.take())
         else:
             carrier.close(CloseCode.PROTOCOL_ERROR)
 

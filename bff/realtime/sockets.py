@@ -86,9 +86,9 @@ class Socket:
             self.is_there = True
             self._send(Packet(Kind.CONNECT, self.name, data={"sid": self.id, **told}))
 
-    def send(self, message: Message) -> None:
-        """Send a message that is encoded already."""
-        self.session.carrier.send(message)
+    def send(self, *messages: Message) -> None:
+        """Send messages that are encoded already."""
+        self.session.carrier.send(*messages)
 
     def emit(self, name: str, *arguments: Any) -> None:
         """Send an event to this client alone."""
@@ -129,8 +129,7 @@ class Socket:
             self.emit("refused", {"event": packet.data[0], **told})
 
     def _send(self, packet: Packet) -> None:
-        for message in packets.encode(packet):
-            self.send(message)
+        self.send(*packets.encode(packet))
 
     async def _see_to(self, packet: Packet) -> None:
         while not self.is_gone:
@@ -281,8 +280,7 @@ class Connection:
             "message": error.detail or error.kind.title,
             "data": problem_of(error.kind, error.detail),
         }
-        for message in packets.encode(Packet(Kind.CONNECT_ERROR, name, data=told)):
-            self.session.send(message)
+        self.session.send(*packets.encode(Packet(Kind.CONNECT_ERROR, name, data=told)))
 
 
 class SocketServer:

@@ -133,12 +133,13 @@ class WebSocket(asyncio.Protocol):
 
     # Of the session
 
-    def send(self, message: Message) -> None:
+    def send(self, *messages: Message) -> None:
         if self._is_closed:
             return
         if self._waiting is None:
-            self._write(message.frame)
-        elif not self._waiting.add(message) and self._session is not None:
+            is_one = len(messages) == 1
+            self._write(messages[0].frame if is_one else b"".join([m.frame for m in messages]))
+        elif not self._waiting.add(messages) and self._session is not None:
             # Nothing of it would arrive in order, so nothing of it is sent.
             self._waiting = None
             self._session.close(TOO_SLOW, CloseCode.TRY_AGAIN)
