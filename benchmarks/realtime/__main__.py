@@ -20,8 +20,10 @@ from typing import Final
 import uvloop
 
 from benchmarks import page
+from benchmarks.api.crowd import allow_many
+from benchmarks.pictures.application import environment
 from benchmarks.processor import cpu_seconds
-from benchmarks.realtime import peers
+from benchmarks.realtime import floor, lunch, peers
 from benchmarks.realtime.crowd import Crowd
 from benchmarks.servers import data_directory
 from infra.local.stack import Stack
@@ -29,6 +31,7 @@ from tests.serving import free_port
 
 OURS: Final = "Comanda"
 THEIRS: Final = "Node socket.io"
+FLOOR: Final = "send(2) in C"
 # An order's news, some 330 bytes with what frames it.
 BODY: Final = {
     "orderId": 20001,
@@ -41,18 +44,20 @@ BODY: Final = {
     "at": "2026-11-24T09:30:00.123456Z",
     "note": "x" * 90,
 }
-# Seconds between two of what is told at a pace.
-PAUSE: Final = 0.5
+# A ping of everybody, and a bit.
+IDLE_SECONDS: Final = 27.0
 Figures = dict[str, float]
+Rounds = dict[str, list[dict[str, Figures]]]
+"""By case, the figures of each server in each round."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done."""
+    """How much is done: some four minutes, or two."""
 
     rounds: int
-    clients: int
-    events: int
+    clients: int = 5_000
+    events: int = 20
 
 
 class Server:
@@ -97,39 +102,47 @@ class Server:
 
 
 def main() -> None:
-    """Measure, print the table, and with --write put it into docs/performance.md."""
+    """Measure, print the tables, and with --write put them into docs/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.realtime", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two rounds instead of five")
+    parser.add_argument("--quick", action="store_true", help="one round instead of three")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md, too")
     asked = parser.parse_args()
-    effort = Effort(2 if asked.quick else 5, 5_000, 20)
+    effort = Effort(1 if asked.quick else 3)
     peers.install()
+    allow_many()
     with tempfile.TemporaryDirectory(prefix="comanda-realtime-") as directory:
-        found = _measured(data_directory(Path(directory)), effort)
+        data = data_directory(Path(directory))
+        with Stack(data, replicas=0) as stack:
+            # Before it is given a core of its own.
+            told = lunch.measured(addresses := environment(stack))
+            _say(str(told))
+            found = _measured(Path(directory), addresses["COMANDA_REDIS_URL"], effort)
     command = "python -m benchmarks.realtime" + (" --quick" if asked.quick else "")
-    text = "\n".join([_setting(command, effort), _table(found)])
+    text = "\n".join([_setting(command, effort), _table(found), f"{told}\n"])
     print(text)
     if asked.write:
         page.write("realtime", text)
 
 
-def _measured(data: Path, effort: Effort) -> dict[str, list[tuple[Figures, Figures]]]:
-    """By figure, pairs of the same round."""
+def _measured(directory: Path, redis_url: str, effort: Effort) -> Rounds:
     here, there = _cores()
     os.sched_setaffinity(0, there)
-    pairs: dict[str, list[tuple[Figures, Figures]]] = defaultdict(list)
-    ours = [sys.executable, "-m", "benchmarks.realtime.ours"]
-    with Stack(data, replicas=0) as stack:
-        url = stack.start().redis_url
-        for number in range(effort.rounds):
-            for case in (_one_room, _many_rooms, _a_room_each, _idle):
-                print(f"Round {number + 1}: {case.__name__[1:]}", file=sys.stderr, flush=True)
-                figures = []
-                for command in (ours, peers.command()):
-                    with _running(command, url, here) as server:
-                        figures.append(uvloop.run(case(server, effort)))
-                pairs[case.__name__].append((figures[0], figures[1]))
-    return pairs
+    both = {OURS: [sys.executable, "-m", "benchmarks.realtime.ours"], THEIRS: peers.command()}
+    bare = floor.built(directory)
+    all_three = both if bare is None else both | {FLOOR: bare}
+    rounds: Rounds = defaultdict(list)
+    for number in range(effort.rounds):
+        for case, commands in ((_one_room, all_three), (_a_room_each, both), (_idle, both)):
+            if case is _idle and number:
+                # Half a minute in which nothing happens is the same every time.
+                continue
+            _say(f"Round {number + 1}: {case.__name__[1:]}")
+            figures = {}
+            for name, command in commands.items():
+                with _running(command, redis_url, here) as server:
+                    figures[name] = uvloop.run(case(server, effort))
+            rounds[case.__name__].append(figures)
+    return rounds
 
 
 @contextmanager
@@ -149,51 +162,46 @@ def _cores() -> tuple[set[int], set[int]]:
 
 async def _one_room(server: Server, effort: Effort) -> Figures:
     """Everybody in one room."""
-    before, at_first = server.memory, server.cpu
+    at_first = server.cpu
     crowd = Crowd(server.port)
     await crowd.come(["all"] * effort.clients)
     connect = (server.cpu - at_first) / effort.clients
-    memory = (server.memory - before) / effort.clients
-    found = await _told(server, crowd, ["all"] * effort.events, effort.clients)
-    paced = await _paced(server, crowd, [["all"]] * (effort.events // 2), effort.clients)
+    deliveries = effort.clients * effort.events
+    single = await _told(server, crowd, [["all"]] * effort.events, effort.clients)
+    latencies = sorted(crowd.latencies)
+    together = await _told(server, crowd, [["all"] * effort.events], effort.clients)
     at_last = server.cpu
     crowd.go()
     await asyncio.sleep(2)
     return {
-        "connect and join, CPU µs": connect * 1e6,
-        "memory a subscribed client, KB": memory / 1024,
-        "room of 5,000: CPU µs a delivery": found["cpu"],
-        "room of 5,000: deliveries a second": found["rate"],
-        "room of 5,000, twice a second: CPU µs a delivery": paced["cpu"],
-        "room of 5,000, twice a second: p50, ms": paced["p50"],
-        "room of 5,000, twice a second: p99, ms": paced["p99"],
+        "connect and join: CPU µs each": connect * 1e6,
+        "room of 5,000, an event at a time: CPU µs a delivery": single.cpu,
+        "room of 5,000, an event at a time: deliveries a second": deliveries / single.seconds,
+        "room of 5,000, an event at a time: p50, ms": latencies[len(latencies) // 2] / 1000,
+        "room of 5,000, an event at a time: p99, ms": latencies[len(latencies) * 99 // 100] / 1000,
+        "room of 5,000, 20 events at once: CPU µs a delivery": together.cpu,
+        "room of 5,000, 20 events at once: deliveries a second": deliveries / together.seconds,
         "all leave at once: CPU µs each": (server.cpu - at_last) / effort.clients * 1e6,
     }
 
 
-async def _many_rooms(server: Server, effort: Effort) -> Figures:
-    """Fifty rooms."""
-    rooms = [f"room{number}" for number in range(50)]
-    crowd = Crowd(server.port)
-    await crowd.come([rooms[number % 50] for number in range(effort.clients)])
-    found = await _told(server, crowd, rooms * effort.events, effort.clients // 50)
-    crowd.go()
-    return {"50 rooms of 100: CPU µs a delivery": found["cpu"]}
-
-
 async def _a_room_each(server: Server, effort: Effort) -> Figures:
     """A room each, as those of orders are."""
+    before = server.memory
     rooms = [f"order:{number}" for number in range(effort.clients)]
     crowd = Crowd(server.port)
     await crowd.come(list(rooms))
-    found = await _told(server, crowd, rooms * 2, 1)
-    paced = await _paced(server, crowd, [rooms[n * 50 : n * 50 + 50] for n in range(20)], 1, 0.1)
+    memory = (server.memory - before) / effort.clients
+    found = await _told(server, crowd, [rooms] * 4, 1)
+    await _told(server, crowd, [rooms[n : n + 50] for n in range(0, 1000, 50)], 1)
+    latencies = sorted(crowd.latencies)
     crowd.go()
     return {
-        "room of 1, through Redis: CPU µs an event": found["cpu"],
-        "room of 1, through Redis: events a second": found["rate"],
-        "room of 1, 500 a second: p50, ms": paced["p50"],
-        "room of 1, 500 a second: p99, ms": paced["p99"],
+        "memory a subscribed client, KB": memory / 1024,
+        "room of 1, through Redis: CPU µs an event": found.cpu,
+        "room of 1, through Redis: events a second": 4 * len(rooms) / found.seconds,
+        "room of 1, 50 events at once: p50, ms": latencies[len(latencies) // 2] / 1000,
+        "room of 1, 50 events at once: p99, ms": latencies[len(latencies) * 99 // 100] / 1000,
     }
 
 
@@ -204,60 +212,63 @@ async def _idle(server: Server, effort: Effort) -> Figures:
     await crowd.come([None] * effort.clients)
     memory = (server.memory - before) / effort.clients
     began = server.cpu
-    # A ping of everybody, and a bit.
-    await asyncio.sleep(27)
-    share = (server.cpu - began) / 27
+    await asyncio.sleep(IDLE_SECONDS)
+    share = (server.cpu - began) / IDLE_SECONDS
     crowd.go()
     return {"memory an idle client, KB": memory / 1024, "5,000 idle: % of a core": share * 100}
 
 
-async def _told(server: Server, crowd: Crowd, rooms: list[str], members: int) -> Figures:
-    """One right after the other."""
-    deliveries = len(rooms) * members
-    crowd.expect(deliveries)
+@dataclass(frozen=True)
+class Cost:
+    """CPU microseconds a delivery, and the seconds that all of them took."""
+
+    cpu: float
+    seconds: float
+
+
+async def _told(server: Server, crowd: Crowd, turns: list[list[str]], members: int) -> Cost:
+    """What is told in a turn is told at once; the next one waits until all of it has arrived."""
+    crowd.latencies.clear()
     at, cpu = asyncio.get_running_loop().time(), server.cpu
-    # Not more under way than somebody sends: Redis, too, has bounds.
-    for n in range(0, len(rooms), 500):
-        server.tell(rooms[n : n + 500])
-    await crowd.arrive()
+    for rooms in turns:
+        crowd.expect(len(rooms) * members)
+        # No more in a message than somebody sends.
+        for n in range(0, len(rooms), 500):
+            server.tell(rooms[n : n + 500])
+        await crowd.arrive()
     seconds = asyncio.get_running_loop().time() - at
-    return {"cpu": (server.cpu - cpu) / deliveries * 1e6, "rate": deliveries / seconds}
+    return Cost((server.cpu - cpu) / sum(map(len, turns)) / members * 1e6, seconds)
 
 
-async def _paced(
-    server: Server, crowd: Crowd, told: list[list[str]], members: int, pause: float = PAUSE
-) -> Figures:
-    """With pauses in between."""
-    deliveries = sum(map(len, told)) * members
-    crowd.expect(deliveries)
-    cpu = server.cpu
-    for rooms in told:
-        server.tell(rooms)
-        await asyncio.sleep(pause)
-    await crowd.arrive()
-    latencies = sorted(crowd.latencies)
-    return {
-        "cpu": (server.cpu - cpu) / deliveries * 1e6,
-        "p50": latencies[len(latencies) // 2] / 1000,
-        "p99": latencies[len(latencies) * 99 // 100] / 1000,
-    }
-
-
-def _table(pairs: dict[str, list[tuple[Figures, Figures]]]) -> str:
-    lines = [f"| what | {OURS} | {THEIRS} | ratio of pairs |", "|---|---|---|---|"]
-    for rounds in pairs.values():
-        for name in rounds[0][0]:
-            ours = [each[name] for each, _ in rounds]
-            theirs = [each[name] for _, each in rounds]
-            ratios = [one / other for one, other in zip(ours, theirs, strict=True) if other]
-            shown = (
-                f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-                if ratios
-                else "-"
-            )
-            middle = f"{statistics.median(ours):,.1f} | {statistics.median(theirs):,.1f}"
-            lines.append(f"| {name} | {middle} | {shown} |")
+def _table(rounds: Rounds) -> str:
+    lines = [
+        f"| what | {OURS} | {THEIRS} | {OURS} to it | {FLOOR} | {OURS} to it |",
+        "|---|---|---|---|---|---|",
+    ]
+    for figures in rounds.values():
+        for name in figures[0][OURS]:
+            by = {
+                who: [each[who][name] for each in figures]
+                for who in (OURS, THEIRS, FLOOR)
+                if who in figures[0]
+            }
+            cells = [f"{statistics.median(by[OURS]):,.1f}"]
+            for who in (THEIRS, FLOOR):
+                cells += _beside(by[OURS], by[who]) if who in by else ["", ""]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _beside(ours: list[float], theirs: list[float]) -> list[str]:
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True) if other]
+    if not ratios:
+        return [f"{statistics.median(theirs):,.1f}", "-"]
+    shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return [f"{statistics.median(theirs):,.1f}", shown]
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _setting(command: str, effort: Effort) -> str:

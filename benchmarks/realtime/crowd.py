@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import struct
 import time
 from asyncio import Transport
 from typing import Final, cast
@@ -20,8 +21,10 @@ PATIENCE: Final = 120.0
 
 
 def masked(text: bytes) -> bytes:
-    """A short frame of text; a mask of zeros is one."""
-    return bytes((0x81, 0x80 | len(text))) + bytes(4) + text
+    """A frame of text; a mask of zeros is one."""
+    size = len(text)
+    head = bytes((0x81, 0x80 | size)) if size < 126 else struct.pack("!BBH", 0x81, 0xFE, size)
+    return head + bytes(4) + text
 
 
 class Client(asyncio.Protocol):
@@ -86,7 +89,6 @@ class Crowd:
     def expect(self, deliveries: int) -> None:
         """From now on, so many."""
         self._expected, self._received = deliveries, 0
-        self.latencies = []
         self._all.clear()
 
     async def arrive(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,15 +15,18 @@ from litestar.types import Receive, Scope, Send
 from bff.edge.protocol import BoundedProtocol
 from bff.realtime import packets
 from bff.realtime.asgi import Sockets
-from bff.realtime.bus import Bus, Heard, Notice, written
+from bff.realtime.bus import Bus, Heard, Notice
+from bff.realtime.codec import Message
 from bff.realtime.engine import Engine
 from bff.realtime.figures import Figures
-from bff.realtime.rooms import Rooms
+from bff.realtime.rooms import Rooms, deliver
 from bff.realtime.sockets import Socket, SocketServer
 from bff.realtime.websocket import WebSocket
 from domain.redis import Nodes
 
 NAME: Final = "/orders"
+_encode: Final = msgspec.json.Encoder().encode
+_EVENT: Final = packets.event(NAME, b"").packet
 
 
 class Open:
@@ -41,12 +45,15 @@ class Open:
     def left(self, socket: Socket, reason: str) -> None:
         pass
 
-    def heard(self, heard: Heard) -> None:
+    def heard(self, batch: Sequence[Heard]) -> None:
         """As the namespace of orders does."""
-        offset = written(heard.offset).encode()
-        message = packets.event(NAME, b'%b,"%b"]' % (heard.notice.body[:-1], offset))
-        for member in self.rooms.members(heard.notice.rooms):
-            member.send(message)
+        deliver(
+            [
+                (members, Message(b'%b%b,"%b"]' % (_EVENT, heard.notice.body[:-1], heard.name)))
+                for heard in batch
+                if (members := self.rooms.members(heard.notice.rooms))
+            ]
+        )
 
 
 async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +107,7 @@ async def _obey(bus: Bus) -> None:
 
 def _notice(room: str, asked: Any) -> Notice:
     told = {**asked["body"], "t": time.monotonic_ns() // 1000}
-    return Notice([room], msgspec.json.encode(["order:updated", told]), time.time(), 1)
+    return Notice((room,), _encode(["order:updated", told]), time.time(), 1)
 
 
 if __name__ == "__main__":
