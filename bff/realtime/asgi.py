@@ -95,6 +95,9 @@ class Sockets:
             await reply.packets(poll.result())
 
     async def _post(self, session: Session, receive: Receive, reply: "Reply") -> None:
+        if not session.begin_post():
+            await reply.refuse(kinds.INVALID_REQUEST, "Another body is on its way already.")
+            return
         body = await self._body(receive)
         if body is None:
             session.close("payload too large")

@@ -46,6 +46,7 @@ class Received(NamedTuple):
 
 _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
+_CONTROL: Final = 0x08
 _MASKED: Final = 0x80
 _MASK_BYTES: Final = 4
 _MOST_CONTROL: Final = 125
@@ -90,10 +91,12 @@ class Reader:
         at, end = 0, len(data)
         while end - at >= 2:
             first, second = data[at], data[at + 1]
+            self._check(first, second)
             start, size = _extent(data, at, second & ~_MASKED)
             if start > end:
                 break
-            self._check(first, second, size)
+            if not first & _CONTROL and self._size + size > self._most:
+                raise FrameError(CloseCode.TOO_BIG)
             if start + size > end:
                 break
             payload = _unmasked(data[start : start + size], data[start - _MASK_BYTES : start])
@@ -103,17 +106,16 @@ class Reader:
                 yield received
         self._rest = data[at:]
 
-    def _check(self, first: int, second: int, size: int) -> None:
+    def _check(self, first: int, second: int) -> None:
         opcode = _OPCODES.get(first & 0xF)
         if opcode is None or first & _RESERVED or not second & _MASKED:
             raise FrameError(CloseCode.PROTOCOL_ERROR)
-        if opcode >= Opcode.CLOSE:
-            if size > _MOST_CONTROL or not first & _FINAL:
-                raise FrameError(CloseCode.PROTOCOL_ERROR)
-        elif (opcode is Opcode.CONTINUATION) != (self._fragments is not None):
+        if first & _CONTROL:
+            is_right = bool(first & _FINAL) and second & ~_MASKED <= _MOST_CONTROL
+        else:
+            is_right = (opcode is Opcode.CONTINUATION) == (self._fragments is not None)
+        if not is_right:
             raise FrameError(CloseCode.PROTOCOL_ERROR)
-        elif self._size + size > self._most:
-            raise FrameError(CloseCode.TOO_BIG)
 
     def _take(self, opcode: Opcode, payload: bytes, *, is_final: bool) -> Received | None:
         if opcode >= Opcode.CLOSE or (is_final and self._fragments is None):

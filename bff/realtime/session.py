@@ -86,12 +86,14 @@ class Waiting:
 class Polling:
     """The carrier of a session that is polled."""
 
-    __slots__ = ("_session", "poll", "waiting")
+    __slots__ = ("_session", "is_posted_to", "poll", "waiting")
 
     def __init__(self, session: "Session") -> None:
         self._session = session
         self.waiting = Waiting()
         self.poll: asyncio.Future[bytes] | None = None
+        self.is_posted_to = False
+        """Whether a body is on its way."""
 
     def send(self, *messages: Message) -> None:
         if not self.waiting.add(messages):
@@ -237,8 +239,20 @@ class Session:
         polling.flush()
         return poll
 
+    def begin_post(self) -> bool:
+        """Whether the body of a request may come; the session is over where another one is on its
+        way, for nobody could tell which was first."""
+        polling = self._polling
+        if polling is None or polling.is_posted_to:
+            self.close("duplicate post")
+            return False
+        polling.is_posted_to = True
+        return True
+
     def posted(self, packets: list[str | bytes]) -> bool:
-        """Packets have come in the body of a request; whether they are such."""
+        """Packets have come in it; whether they are such."""
+        if self._polling is not None:
+            self._polling.is_posted_to = False
         for packet in packets:
             is_right = (
                 self._taken(self.upper.binary, packet)

@@ -252,7 +252,8 @@ class Connection:
         if name in self.sockets:
             return
         if name not in self._server.namespaces:
-            self._refuse(name, RefusedError(kinds.NOT_FOUND, "Invalid namespace"))
+            # In these words, and no others, as clients know them from other servers.
+            self._refuse(name, message="Invalid namespace")
             return
         socket = self.sockets[name] = Socket(self, name)
         self.run(self._let_in(socket, packet.data or {}))
@@ -273,13 +274,10 @@ class Connection:
     def _turn_away(self, socket: Socket, error: RefusedError) -> None:
         if not socket.is_gone:
             self.part(socket, "refused")
-            self._refuse(socket.name, error)
+            problem = problem_of(error.kind, error.detail)
+            self._refuse(socket.name, message=error.detail or error.kind.title, data=problem)
 
-    def _refuse(self, name: str, error: RefusedError) -> None:
-        told = {
-            "message": error.detail or error.kind.title,
-            "data": problem_of(error.kind, error.detail),
-        }
+    def _refuse(self, name: str, **told: Any) -> None:
         self.session.send(*packets.encode(Packet(Kind.CONNECT_ERROR, name, data=told)))
 
 

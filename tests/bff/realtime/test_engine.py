@@ -84,6 +84,7 @@ async def upgraded(place: Place) -> tuple[Peer, str]:
 async def test_a_session_opens_over_polling(place: Place) -> None:
     answer = await place.client.get(f"{OPEN}polling")
     assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; charset=UTF-8"
     assert answer.text[0] == "0"
     greeting = json.loads(answer.text[1:])
     assert greeting.pop("sid")
@@ -121,7 +122,21 @@ async def test_a_wrong_query_opens_nothing(place: Place, query: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_no_other_method_opens_a_session(place: Place, method: str) -> None:
     answer = await place.client.request(method, f"{OPEN}polling")
-    assert answer.status_code in (400, 405)
+    assert answer.status_code == 400
+    assert not place.engine.sessions
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_no_other_method_reaches_a_session(place: Place, method: str) -> None:
+    sid = await place.polled()
+    answer = await place.client.request(method, f"{OPEN}polling&sid={sid}")
+    assert answer.status_code == 405
+    assert sid in place.engine.sessions
+
+
+async def test_no_other_version_of_websockets_is_spoken(place: Place) -> None:
+    _, status = await place.connect(f"{OPEN}websocket", {"Sec-WebSocket-Version": "12"})
+    assert status in (400, 426)
     assert not place.engine.sessions
 
 
@@ -162,6 +177,36 @@ async def test_a_second_poll_at_once_ends_the_session(place: Place) -> None:
     assert (await place.poll(sid)).status_code == 400
 
 
+async def test_a_second_post_at_once_ends_the_session(place: Place) -> None:
+    sid = await place.polled()
+    polling = place.engine.sessions[sid]._polling
+    assert polling is not None
+    _, first = await asyncio.open_connection("127.0.0.1", place.port)
+    first.write(f"POST {OPEN}polling&sid={sid} HTTP/1.1\r\nHost: x\r\n".encode())
+    first.write(b"Content-Length: 6\r\n\r\n4hel")
+    await until(lambda: polling.is_posted_to)
+    assert (await place.post(sid, "4hello")).status_code == 400
+    assert (await place.poll(sid)).status_code == 400
+    assert place.engine.figures.closed == {"duplicate post": 1}
+    first.close()
+    await first.wait_closed()
+
+
+async def test_one_post_may_follow_another(place: Place) -> None:
+    sid = await place.polled()
+    for text in ("4one", "4two"):
+        assert (await place.post(sid, text)).text == "ok"
+    assert (await place.poll(sid)).text == "4one\x1e4two"
+
+
+async def test_what_comes_behind_a_close_is_not_taken(place: Place) -> None:
+    sid = await place.polled()
+    poll = await polling(place, sid)
+    assert (await place.post(sid, "4one\x1e1\x1e4two")).text == "ok"
+    assert (await poll).text == "4one"
+    assert (await place.poll(sid)).status_code == 400
+
+
 async def test_too_large_a_post_ends_the_session(place: Place) -> None:
     sid = await place.polled()
     assert (await place.post(sid, "4" + "x" * 10_000)).status_code == 413
@@ -184,6 +229,33 @@ async def test_a_message_in_fragments_is_one_message(place: Place) -> None:
     peer.write(b"!", 0)
     assert await peer.read() == (10, b"ping")
     assert await peer.text() == "4hello!"
+
+
+# Each as a client's first, unmasked where the protocol (RFC 6455 5) is what it breaks.
+FRAMES = {
+    "unmasked": (b"\x81\x024x", 1002),
+    "reserved bit": (b"\xc1\x82mask4x", 1002),
+    "unknown opcode": (b"\x83\x82mask4x", 1002),
+    "unknown control": (b"\x8b\x80mask", 1002),
+    "ping in parts": (b"\x09\x81maskx", 1002),
+    "long ping": (b"\x89\xfe\x00\x7emask" + bytes(126), 1002),
+    "rest of nothing": (b"\x80\x81maskx", 1002),
+    "message within another": (b"\x01\x81maskx\x81\x81maskx", 1002),
+    "text that is none": (b"\x81\x82" + bytes(4) + b"\xc3\x28", 1007),
+    "farewell": (b"\x88\x82" + bytes(4) + b"\x03\xe8", 1000),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+async def test_a_frame_that_may_not_come_closes_a_websocket(
+    adapter: str, place: Place, name: str
+) -> None:
+    data, code = FRAMES[name]
+    peer, _ = await place.opened()
+    peer.writer.write(data)
+    # uvicorn says no more to who does not speak the protocol.
+    assert await peer.until_closed() in ((code,) if adapter == "ours" else (code, None))
+    await until(lambda: not place.engine.sessions)
 
 
 @pytest.mark.parametrize("text", ["abc", "", "9", "0", "2", "5", "b"])
@@ -223,10 +295,39 @@ async def test_who_is_polled_and_answers_no_ping_is_cut_off(impatient: Place) ->
     assert impatient.engine.figures.closed == {"ping timeout": 1}
 
 
+async def test_who_does_not_even_poll_is_cut_off(impatient: Place) -> None:
+    sid = await impatient.polled()
+    await until(lambda: not impatient.engine.sessions)
+    assert (await impatient.poll(sid)).status_code == 400
+    assert impatient.engine.figures.closed == {"ping timeout": 1}
+
+
 async def test_who_answers_no_ping_over_a_websocket_is_cut_off(impatient: Place) -> None:
     peer, _ = await impatient.opened()
     assert await peer.until_closed() == 1000
     assert impatient.engine.figures.closed == {"ping timeout": 1}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("adapter", ADAPTERS)
+async def test_who_says_nothing_for_45_seconds_is_cut_off(adapter: str) -> None:
+    engine = Engine(Echo, Figures())
+    most = engine.limits.ping_interval + engine.limits.ping_timeout
+    assert most == 45
+    async with serving(engine, adapter) as place:
+        await place.opened()
+        await place.polled()
+        began = asyncio.get_running_loop().time()
+        gone = []
+        async with asyncio.timeout(2 * most):
+            while engine.sessions:
+                before = len(engine.sessions)
+                while len(engine.sessions) == before:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                gone.append(asyncio.get_running_loop().time() - began)
+        assert engine.figures.closed == {"ping timeout": 2}
+    told = ", ".join(f"{seconds:.1f} s" for seconds in gone)
+    print(f"\n{adapter}: cut off after {told} of silence")  # noqa: T201
 
 
 async def test_a_polled_client_closes(place: Place) -> None:
@@ -307,6 +408,18 @@ async def test_no_websocket_takes_a_session_over_unprobed(place: Place, packet: 
     peer.write(packet)
     assert await peer.until_closed() == 1002
     assert place.engine.sessions[sid].is_polled
+
+
+async def test_only_one_websocket_at_a_time_probes_a_session(place: Place) -> None:
+    sid = await place.polled()
+    peer = await place.websocket(f"&sid={sid}")
+    other = await place.websocket(f"&sid={sid}")
+    assert await other.until_closed() == 1002
+    peer.write("2probe")
+    assert await peer.text() == "3probe"
+    peer.write("5")
+    peer.write("4hello")
+    assert await peer.text() == "4hello"
 
 
 async def test_polls_of_an_upgraded_session_are_refused(place: Place) -> None:

@@ -133,7 +133,6 @@ async def test_the_name_of_a_namespace_may_have_a_query(place: Place) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("40/random", kinds.NOT_FOUND, "Invalid namespace"),
         ('40{"token":"bad"}', kinds.UNAUTHENTICATED, "It is not valid."),
         ('40{"token":"broken"}', kinds.INTERNAL, kinds.INTERNAL.title),
     ],
@@ -153,6 +152,35 @@ async def test_who_is_not_let_in_is_told_why(
     assert (await peer.text()).startswith('40{"sid":')
 
 
+async def test_there_are_no_other_namespaces(place: Place) -> None:
+    peer, _ = await place.opened()
+    for text in ("40/random", "40/random,", '40/random,{"token":"123"}'):
+        peer.write(text)
+        assert await peer.text() == '44/random,{"message":"Invalid namespace"}'
+
+
+async def test_who_is_connected_already_is_so_once(place: Place, main: Echoes) -> None:
+    peer = await connected(place)
+    peer.write("40")
+    peer.write('42["message"]')
+    assert await peer.text() == '42["message-back"]'
+    assert main.gone == []
+
+
+async def test_who_has_left_may_come_back_and_is_another_then(place: Place, main: Echoes) -> None:
+    peer, _ = await place.opened()
+    ids = set()
+    for _ in range(2):
+        peer.write("40")
+        ids.add(json.loads((await peer.text()).removeprefix("40"))["sid"])
+        await peer.text()
+        peer.write("41")
+    peer.write("40")
+    await peer.text()
+    assert len(ids) == 2
+    assert main.gone == ["client namespace disconnect"] * 2
+
+
 async def test_who_does_not_connect_is_cut_off(hasty: Place) -> None:
     peer, _ = await hasty.opened()
     assert await peer.until_closed() == CloseCode.NORMAL
@@ -166,7 +194,22 @@ async def test_who_is_connected_stays(hasty: Place) -> None:
     assert await peer.text() == '42["message-back"]'
 
 
-async def test_a_client_leaves_one_namespace_and_stays_in_another(
+@pytest.mark.parametrize("comma", ["", ","])
+async def test_a_client_leaves_a_namespace_and_stays_in_the_main_one(
+    place: Place, comma: str
+) -> None:
+    peer = await connected(place)
+    peer.write(f"40/custom{comma}")
+    assert (await peer.text()).startswith('40/custom,{"sid":')
+    assert (await peer.text()).startswith('42/custom,["auth"')
+    peer.write(f"41/custom{comma}")
+    peer.write('42["message","still"]')
+    assert await peer.text() == '42["message-back","still"]'
+    peer.write('42/custom,["message"]')
+    assert await peer.until_closed() == CloseCode.NORMAL
+
+
+async def test_a_client_leaves_the_main_namespace_and_stays_in_another(
     place: Place, main: Echoes
 ) -> None:
     peer = await connected(place)
@@ -200,6 +243,42 @@ async def test_an_event_with_bytes_comes_back(place: Place) -> None:
     )
     assert await bytes_of(peer) == b"\x01\x02\x03"
     assert await bytes_of(peer) == b"\x04\x05\x06"
+
+
+async def test_an_event_with_bytes_comes_back_from_its_namespace(place: Place) -> None:
+    peer, _ = await place.opened()
+    peer.write("40/custom,")
+    await peer.text()
+    await peer.text()
+    peer.write('451-/custom,7["message",{"_placeholder":true,"num":0}]')
+    peer.write(b"\x01\x02\x03")
+    body = '{"_placeholder":true,"num":0}'
+    assert await peer.text() == f'451-/custom,["message-back",{body}]'
+    assert await bytes_of(peer) == b"\x01\x02\x03"
+    assert await peer.text() == f"461-/custom,7[[{body}]]"
+    assert await bytes_of(peer) == b"\x01\x02\x03"
+
+
+async def test_acknowledgements_that_nobody_waits_for_are_no_harm(place: Place) -> None:
+    peer = await connected(place)
+    peer.write('437["late"]')
+    peer.write('461-7[{"_placeholder":true,"num":0}]')
+    peer.write(b"late")
+    peer.write('42["message"]')
+    assert await peer.text() == '42["message-back"]'
+
+
+async def test_a_client_takes_its_namespaces_along_to_a_websocket(place: Place) -> None:
+    sid = await place.polled()
+    await place.post(sid, "40")
+    while "auth" not in (await place.poll(sid)).text:
+        pass
+    peer = await place.websocket(f"&sid={sid}")
+    peer.write("2probe")
+    assert await peer.text() == "3probe"
+    peer.write("5")
+    peer.write('421["acknowledge"]')
+    assert await peer.text() == "431[[]]"
 
 
 async def test_an_event_is_acknowledged(place: Place) -> None:
