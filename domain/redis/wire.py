@@ -86,7 +86,7 @@ class Wire(asyncio.Protocol):
         # Here, so that what cannot be packed is its caller's fault alone.
         packed = pack_command(command)  # type: ignore[arg-type]
         if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._unsent.append(packed)
 
     async def close(self) -> None:
