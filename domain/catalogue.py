@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from msgspec import Struct
-from sqlalchemy import func, select, update
+from sqlalchemy import BigInteger, bindparam, func, select, update
 
 from domain import model, tags
 from domain.database import Database, Role, Writer
@@ -14,6 +14,10 @@ from domain.menu import PICTURE_COLUMNS, picture
 from domain.model.menu import Picture
 
 PICTURE_CHANGED: Final = "picture:changed"
+# Built once, for building takes longer than running.
+_PICTURE: Final = select(*PICTURE_COLUMNS).where(
+    model.Product.id == bindparam("product", type_=BigInteger)
+)
 
 
 class PictureFacts(Protocol):
@@ -65,8 +69,7 @@ class Catalogue:
 
         Of the primary: a replica that lags would tell a CDN of the old picture after the purge.
         """
-        statement = select(*PICTURE_COLUMNS).where(model.Product.id == product_id)
-        rows = await self._database.rows(Role.PRIMARY, statement)
+        rows = await self._database.rows(Role.PRIMARY, _PICTURE, {"product": product_id})
         return picture(*rows[0]) if rows else None
 
     async def cafeteria_of(self, product_id: int) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select
 from domain.database.cluster import Cluster, Role
 from domain.database.fences import Fence, Fences, horizon
 from domain.database.sessions import Reader, Writer
-from domain.database.statements import Ts
+from domain.database.statements import Ts, Values
 
 T = TypeVar("T")
 Voided = Callable[[Collection[str], Fence, int], None]
@@ -54,12 +54,17 @@ class Database:
         return await self._cluster.snapshot(role, work, fence)
 
     async def rows(
-        self, role: Role, statement: Select[*Ts], *, of: int | None = None
+        self,
+        role: Role,
+        statement: Select[*Ts],
+        values: Values | None = None,
+        *,
+        of: int | None = None,
     ) -> Sequence[Row[*Ts]]:
         """The rows of one statement, read as `read` does."""
 
         async def work(reader: Reader) -> Sequence[Row[*Ts]]:
-            return (await reader.execute(statement)).all()
+            return (await reader.execute(statement, values)).all()
 
         return await self.read(role, work, of=of)
 
