@@ -7,16 +7,13 @@ from sqlalchemy import BigInteger, bindparam, select
 from domain import model
 from domain.accounts import Principal
 from domain.database import Database, Reader, Role
-from domain.model import OrderStatus
-from domain.model.orders import TRANSITIONS
-from domain.orders import Order, order_of
+from domain.orders import UNDER_WAY, Order, order_of
 
-_UNDER_WAY: Final = [status for status in OrderStatus if TRANSITIONS[status]]
 _NEWEST: Final = (
     select(model.Order.id)
     .where(
         model.Order.user_id == bindparam("caller", type_=BigInteger),
-        model.Order.status.in_(_UNDER_WAY),
+        UNDER_WAY,
     )
     .order_by(model.Order.created_at.desc(), model.Order.id.desc())
     .limit(1)

@@ -37,9 +37,10 @@ from domain.database import Role as Node
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.nested import Columns, decimal, instant, json_object
+from domain.model.orders import TRANSITIONS
 from domain.model.paging import MOST_COUNTED, Following, Position, Stretch, Window
 from domain.model.selection import Chosen, Selection
-from domain.orders import COLUMNS, OF_THE_COUNTER, parties, visible
+from domain.orders import COLUMNS, OF_THE_COUNTER, UNDER_WAY, parties, visible
 
 Found: TypeAlias = Row[*tuple[Any, ...]]
 Part: TypeAlias = Window | Following[Position]
@@ -80,6 +81,8 @@ _CUSTOMER: Final[Columns] = {
 _FILTERS: Final[dict[str, ColumnElement[bool]]] = {
     "statuses": type_coerce(model.Order.status, Text)
     == any_(bindparam("statuses", type_=ARRAY(Text))),
+    # What is true of these statuses anyway, said so that it leads to the index of few.
+    "are_under_way": UNDER_WAY,
     "cafeteria_id": model.Order.cafeteria_id == bindparam("cafeteria_id", type_=BigInteger),
     "created_from": model.Order.created_at
     >= bindparam("created_from", type_=DateTime(timezone=True)),
@@ -97,6 +100,11 @@ class Wanted(Struct, frozen=True):
     created_from: datetime | None = None
     created_to: datetime | None = None
     oldest_first: bool = False
+
+    @property
+    def are_under_way(self) -> bool:
+        """Whether none of them is over."""
+        return bool(self.statuses) and all(TRANSITIONS[status] for status in self.statuses)
 
 
 ANY: Final = Wanted()

@@ -175,6 +175,10 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
             Wanted(statuses=(OrderStatus.CANCELLED, OrderStatus.DELIVERED)),
             "status IN ('cancelled', 'delivered')",
         ),
+        (
+            Wanted(statuses=(OrderStatus.READY, OrderStatus.REJECTED)),
+            "status IN ('ready', 'rejected')",
+        ),
         (Wanted(cafeteria_id=2), "cafeteria_id = 2"),
         (Wanted(created_from=NOON), "created_at >= '2026-11-24 12:00Z'"),
         (Wanted(created_to=NOON), "created_at < '2026-11-24 12:00Z'"),
