@@ -90,6 +90,13 @@ class Listing(NamedTuple):
         """The list in one spelling, without its fields."""
         return f"{self.path}?{urlencode(self.filters)}"
 
+    @property
+    def address(self) -> str:
+        """Where parts of it are found, with its fields, but for which part."""
+        fields = [] if self.fields is None else [("fields", self.fields)]
+        query = urlencode([*self.filters, *fields], safe=",:")
+        return f"{self.path}?{query}&" if query else f"{self.path}?"
+
 
 def listing(path: str, fields: str | None = None, **filters: Any) -> Listing:
     """The list at `path` with those of the filters, by their names on the wire, that say
@@ -132,29 +139,28 @@ class Asked(Struct, Generic[P], frozen=True):
         return Shown(Page(data, place), {"Link": links} if links else {})
 
     def _links(self, place: Pagination) -> Iterable[str]:
-        first = {"page": "1"}
+        address, limit = self.of.address, self.part.limit
+
+        def link(relation: str, to: str) -> str:
+            return f'<{address}{to}&limit={limit}>; rel="{relation}"'
+
         if not isinstance(place.total_pages, int):
-            yield self._link("first", first)
+            yield link("first", "page=1")
             if place.next_cursor:
-                yield self._link("next", {"cursor": place.next_cursor})
+                yield link("next", f"cursor={place.next_cursor}")
             return
         last = place.total_pages
         if last:
-            yield self._link("first", first)
+            yield link("first", "page=1")
         if 1 < self.page <= last:
-            yield self._link("prev", {"page": str(self.page - 1)})
+            yield link("prev", f"page={self.page - 1}")
         if self.page < last:
-            yield self._link("next", {"page": str(self.page + 1)})
+            yield link("next", f"page={self.page + 1}")
         elif place.next_cursor:
             # The last page that can be turned to is not the end.
-            yield self._link("next", {"cursor": place.next_cursor})
+            yield link("next", f"cursor={place.next_cursor}")
         if last and isinstance(place.total, int) and place.total < MOST_COUNTED:
-            yield self._link("last", {"page": str(last)})
-
-    def _link(self, relation: str, place: dict[str, str]) -> str:
-        fields = [] if self.of.fields is None else [("fields", self.of.fields)]
-        query = [*self.of.filters, *fields, *place.items(), ("limit", str(self.part.limit))]
-        return f'<{self.of.path}?{urlencode(query, safe=",:")}>; rel="{relation}"'
+            yield link("last", f"page={last}")
 
 
 class Cursors:
