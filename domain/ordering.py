@@ -26,7 +26,7 @@ from domain.model import OrderStatus
 from domain.model.pickup import SHORTEST, pickup_code
 from domain.orders import CHANGED, TOLD, Order, order_of, parties, visible
 from domain.people import must_be_active
-from domain.placing import Wish, placed
+from domain.placing import UnplacedError, Wish, placed
 
 Clock = Callable[[], datetime]
 _Before: TypeAlias = Row[int, int, OrderStatus, int]
@@ -108,13 +108,13 @@ class Ordering:
             [pickup_code(length) for length in _CODE_LENGTHS],
         )
 
-        async def place(database: Writer) -> Order | None:
+        async def place(database: Writer) -> Order:
             return await placed(database, request, wish)
 
         try:
             return await self._database.write(place, by=[request.user_id], is_single=True)
-        except UniqueViolationError:
-            # Somebody was as fast with this key, or this code.
+        except (UnplacedError, UniqueViolationError):
+            # Of the latter, somebody was as fast with this key, or this code.
             return None
 
     async def _answered(

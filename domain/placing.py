@@ -57,11 +57,15 @@ class Wish(Struct, frozen=True):
     codes: Sequence[str]
 
 
-async def placed(writer: Writer, request: Once, wish: Wish) -> Order | None:
-    """The order, paid by whose request it is; None where nothing was done, for whatever reason.
+class UnplacedError(Exception):
+    """Nothing was done, for whatever reason."""
 
-    It is all that is done in the transaction. Raises UniqueViolationError where another one has
-    taken the key, or the code, at the same moment.
+
+async def placed(writer: Writer, request: Once, wish: Wish) -> Order:
+    """The order, paid by whose request it is.
+
+    It is all that is done in the transaction. Raises UnplacedError, and UniqueViolationError where
+    another one has taken the key, or the code, at the same moment.
     """
     given = idempotency.named(request) | stock.wanted(wish.quantities)
     given |= {
@@ -73,7 +77,7 @@ async def placed(writer: Writer, request: Once, wish: Wish) -> Order | None:
     }
     row = (await writer.change(_PLACE, given)).one_or_none()
     if row is None:
-        return None
+        raise UnplacedError
     writer.void(map(tags.product, wish.quantities))
     body, writer.transaction = row
     return msgspec.json.decode(body, type=Order)
