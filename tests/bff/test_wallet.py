@@ -97,6 +97,39 @@ async def test_top_ups_are_listed_to_who_they_are_for_and_nobody_else(
             assert shown.json()["data"] == []
 
 
+AT_COMMIT = """
+CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE 'refused at the last moment'; END $$;
+CREATE CONSTRAINT TRIGGER too_late AFTER INSERT ON transactions
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION too_late();
+"""
+
+
+async def test_what_is_not_committed_is_no_success(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    """All statements went well, and then COMMIT failed: nobody is told 201."""
+    student, counter = await bearer(client, "student1"), await bearer(client, "staff1")
+    owner = (await client.get("/api/me", headers=student)).json()["id"]
+    before = (await client.get("/api/wallet", headers=student)).json()["balance"]
+    cash = {"amount": "5.00", "userId": owner}
+    counter["idempotency-key"] = "cash"
+    await connection.execute(AT_COMMIT)
+    answer = await client.post("/api/wallet/top-ups", json=cash, headers=counter)
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:comanda:problem:internal"
+    assert "last moment" not in answer.text
+    assert (await client.get("/api/wallet", headers=student)).json()["balance"] == before
+
+    # The key is as new as it was.
+    await connection.execute("DROP TRIGGER too_late ON transactions")
+    again = await client.post("/api/wallet/top-ups", json=cash, headers=counter)
+    assert again.status_code == 201
+    assert "idempotent-replayed" not in again.headers
+    after = (await client.get("/api/wallet", headers=student)).json()["balance"]
+    assert Decimal(after) == Decimal(before) + 5
+
+
 LEFT_PENDING = """
 WITH payment AS (
     INSERT INTO payments (user_id, amount_minor, provider_key)

@@ -3,11 +3,14 @@
 import asyncio
 import gzip
 from io import BytesIO
+from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar, get
 from PIL import Image
 
+from bff.representation.answers import Answer
 from bff.representation.codings import LEAST_BYTES
 from infra.demo.campus import PASSWORD
 from tests.bff.representation.readers import READERS
@@ -196,6 +199,22 @@ async def test_an_export_is_coded_while_it_is_sent(
     assert "content-length" not in answer.headers
     assert READERS[coding](body) == expected
     assert expected.startswith(b"id,createdAt,")
+
+
+async def test_what_is_coded_already_is_not_coded_again() -> None:
+    coded = gzip.compress(b"x" * 1000)
+
+    @get("/coded", sync_to_thread=False)
+    def serve() -> Answer[bytes]:
+        headers = {"content-encoding": "gzip"}
+        return Answer(coded, media_type="application/json", headers=headers)
+
+    app: Any = Litestar([serve], openapi_config=None)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://comanda.test") as client:
+        answer, body = await raw(client, "/coded", {"accept-encoding": "br, gzip"})
+    assert answer.headers.get_list("content-encoding") == ["gzip"]
+    assert body == coded
 
 
 async def test_a_picture_is_never_coded(client: httpx.AsyncClient) -> None:
