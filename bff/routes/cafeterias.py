@@ -1,7 +1,7 @@
 """One cafeteria: as everybody sees it, and as administrators change it and its hours."""
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Final, cast
+from typing import Annotated, cast
 from zoneinfo import ZoneInfo
 
 from litestar import delete, get, patch, post, put
@@ -13,10 +13,9 @@ from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.answers import Answer
-from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, PathId, WallTime, given
-from bff.routes.versions import ETAG, LOCATION, IfMatch, expected, named
+from bff.routes.versions import IfMatch, adding, changing, expected, reading, removing, versioned
 from domain.accounts import Principal
 from domain.cafeteria_changes import (
     MOST_INTERVALS,
@@ -34,15 +33,6 @@ from domain.cafeterias import Cafeteria, Cafeterias
 from domain.errors import InvalidError
 from domain.model.hours import Interval, SpecialDay, WeeklyInterval
 
-READS: Final = declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE)
-PROBLEMS: Final = (
-    kinds.INVALID_PARAMETER,
-    kinds.UNAUTHENTICATED,
-    kinds.FORBIDDEN,
-    kinds.NOT_FOUND,
-    kinds.CHANGED,
-    kinds.CONDITION_REQUIRED,
-)
 Name = Annotated[str, Meta(max_length=MOST_NAME, pattern=LINE)]
 Location = Annotated[str, Meta(max_length=MOST_LOCATION, pattern=LINE)]
 TimeZone = Annotated[
@@ -117,8 +107,7 @@ class ExceptionList(Struct, frozen=True):
     "/api/cafeterias/{cafeteria_id:int}",
     summary="A cafeteria",
     tags=["menu"],
-    response_headers=[ETAG],
-    responses=READS,
+    **reading(),
 )
 async def show_cafeteria(
     cafeteria_id: PathId, cafeterias: NamedDependency[Cafeterias]
@@ -131,7 +120,7 @@ async def show_cafeteria(
     "/api/cafeterias/{cafeteria_id:int}/exceptions",
     summary="When a cafeteria does not follow its week",
     tags=["menu"],
-    responses=READS,
+    responses=declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE),
 )
 async def list_exceptions(
     cafeteria_id: PathId, cafeterias: NamedDependency[Cafeterias]
@@ -148,17 +137,7 @@ async def list_exceptions(
     "/api/cafeterias",
     summary="Add a cafeteria",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG, LOCATION],
-    responses=declared(
-        *JSON_PROBLEMS,
-        kinds.UNAUTHENTICATED,
-        kinds.FORBIDDEN,
-        kinds.CONFLICT,
-        kinds.IN_FLIGHT,
-        kinds.UNPROCESSABLE,
-        kinds.KEY_REUSED,
-    ),
+    **adding(kinds.CONFLICT, kinds.UNPROCESSABLE),
 )
 async def add_cafeteria(
     data: JSONBody[CafeteriaBody],
@@ -175,18 +154,15 @@ async def add_cafeteria(
         last_order_minutes=data.last_order_minutes,
     )
     request = keyed(principal, idempotency_key, "cafeteria", data)
-    shown = _shown(await cafeteria_changes.add(principal, new, request))
-    shown.headers["Location"] = f"/api/cafeterias/{shown.content.id}"
-    return shown
+    cafeteria = await cafeteria_changes.add(principal, new, request)
+    return versioned(views.cafeteria(cafeteria), at=f"/api/cafeterias/{cafeteria.id}")
 
 
 @patch(
     "/api/cafeterias/{cafeteria_id:int}",
     summary="Change a cafeteria",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.CONFLICT, kinds.UNPROCESSABLE),
+    **changing(kinds.CONFLICT, kinds.UNPROCESSABLE),
 )
 async def change_cafeteria(
     cafeteria_id: PathId,
@@ -208,8 +184,7 @@ async def change_cafeteria(
     "/api/cafeterias/{cafeteria_id:int}",
     summary="Close a cafeteria for good",
     tags=["menu"],
-    security=BEARER,
-    responses=declared(*PROBLEMS, kinds.CONFLICT, kinds.UNAVAILABLE),
+    **removing(kinds.CONFLICT),
 )
 async def withdraw_cafeteria(
     cafeteria_id: PathId,
@@ -225,9 +200,7 @@ async def withdraw_cafeteria(
     "/api/cafeterias/{cafeteria_id:int}/hours",
     summary="Set when a cafeteria is open",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.UNPROCESSABLE),
+    **changing(kinds.UNPROCESSABLE),
 )
 async def set_hours(
     cafeteria_id: PathId,
@@ -251,9 +224,7 @@ async def set_hours(
     "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:date}",
     summary="Set other hours for a date",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.UNPROCESSABLE),
+    **changing(kinds.UNPROCESSABLE),
 )
 async def set_exception(
     cafeteria_id: PathId,
@@ -277,8 +248,7 @@ async def set_exception(
     "/api/cafeterias/{cafeteria_id:int}/exceptions/{on:date}",
     summary="Have a date follow the week again",
     tags=["menu"],
-    security=BEARER,
-    responses=declared(*PROBLEMS, kinds.UNAVAILABLE),
+    **removing(),
 )
 async def unset_exception(
     cafeteria_id: PathId,
@@ -293,7 +263,7 @@ async def unset_exception(
 
 
 def _shown(cafeteria: Cafeteria) -> Answer[views.CafeteriaView]:
-    return Answer(views.cafeteria(cafeteria), headers=named(cafeteria.version))
+    return versioned(views.cafeteria(cafeteria))
 
 
 def _wall(opens_at: str, closes_at: str) -> tuple[time, time]:

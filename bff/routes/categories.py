@@ -1,6 +1,6 @@
 """One section of the menu: as everybody sees it, and as administrators change it."""
 
-from typing import Annotated, Final, cast
+from typing import Annotated, cast
 
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
@@ -8,13 +8,11 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bff.edge import kinds
-from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.answers import Answer
-from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, PathId, Slug, given
-from bff.routes.versions import ETAG, LOCATION, IfMatch, expected, named, placed
+from bff.routes.versions import IfMatch, adding, changing, expected, reading, removing, versioned
 from domain.accounts import Principal
 from domain.menu import Menu
 from domain.menu_changes import (
@@ -25,17 +23,7 @@ from domain.menu_changes import (
     MenuChanges,
     NewCategory,
 )
-from domain.model.menu import Category
 
-PROBLEMS: Final = (
-    kinds.INVALID_PARAMETER,
-    kinds.UNAUTHENTICATED,
-    kinds.FORBIDDEN,
-    kinds.NOT_FOUND,
-    kinds.CONFLICT,
-    kinds.CHANGED,
-    kinds.CONDITION_REQUIRED,
-)
 Name = Annotated[str, Meta(max_length=MOST_CATEGORY_NAME, pattern=LINE)]
 Description = Annotated[str, Meta(max_length=MOST_DESCRIPTION, pattern=TEXT)]
 Position = Annotated[
@@ -66,30 +54,20 @@ class CategoryPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     "/api/categories/{category_id:int}",
     summary="A section of the menu",
     tags=["menu"],
-    response_headers=[ETAG],
-    responses=declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE),
+    **reading(),
 )
 async def show_category(
     category_id: PathId, menu: NamedDependency[Menu]
 ) -> Answer[views.CategoryView]:
     """404 for one that was withdrawn."""
-    return _shown(await menu.category(category_id))
+    return versioned(views.category(await menu.category(category_id)))
 
 
 @post(
     "/api/categories",
     summary="Add a section to the menu",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG, LOCATION],
-    responses=declared(
-        *JSON_PROBLEMS,
-        kinds.UNAUTHENTICATED,
-        kinds.FORBIDDEN,
-        kinds.CONFLICT,
-        kinds.IN_FLIGHT,
-        kinds.KEY_REUSED,
-    ),
+    **adding(kinds.CONFLICT),
 )
 async def add_category(
     data: JSONBody[CategoryBody],
@@ -103,17 +81,14 @@ async def add_category(
     )
     request = keyed(principal, idempotency_key, "category", data)
     category = await menu_changes.add_category(principal, new, request)
-    headers = placed(category.version, f"/api/categories/{category.id}")
-    return Answer(views.category(category), headers=headers)
+    return versioned(views.category(category), at=f"/api/categories/{category.id}")
 
 
 @patch(
     "/api/categories/{category_id:int}",
     summary="Change a section of the menu",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(*PROBLEMS, *JSON_PROBLEMS),
+    **changing(kinds.CONFLICT),
 )
 async def change_category(
     category_id: PathId,
@@ -123,19 +98,17 @@ async def change_category(
     if_match: IfMatch = None,
 ) -> Answer[views.CategoryView]:
     """By administrators; 409 where there is another one of that slug."""
-    return _shown(
-        await menu_changes.change_category(
-            principal, category_id, cast("CategoryChange", given(data)), expected(if_match)
-        )
+    category = await menu_changes.change_category(
+        principal, category_id, cast("CategoryChange", given(data)), expected(if_match)
     )
+    return versioned(views.category(category))
 
 
 @delete(
     "/api/categories/{category_id:int}",
     summary="Withdraw a section of the menu",
     tags=["menu"],
-    security=BEARER,
-    responses=declared(*PROBLEMS, kinds.UNAVAILABLE),
+    **removing(kinds.CONFLICT),
 )
 async def withdraw_category(
     category_id: PathId,
@@ -145,7 +118,3 @@ async def withdraw_category(
 ) -> None:
     """By administrators; 409 while there are products in it. Reports go on to name it."""
     await menu_changes.withdraw_category(principal, category_id, expected(if_match))
-
-
-def _shown(category: Category) -> Answer[views.CategoryView]:
-    return Answer(views.category(category), headers=named(category.version))

@@ -13,9 +13,9 @@ from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation.answers import Answer
 from bff.representation.views import View
-from bff.routes.auth import BEARER, JSON_PROBLEMS
+from bff.routes.auth import BEARER
 from bff.routes.inputs import END
-from bff.routes.versions import ETAG, IfMatch, expected, named
+from bff.routes.versions import IfMatch, changing, expected, reading, versioned
 from domain.accounts import Principal
 from domain.configuration import Configuration, Held
 
@@ -69,15 +69,7 @@ async def list_settings(
     "/api/admin/configuration/{key:str}",
     summary="A setting",
     tags=["operations"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(
-        kinds.INVALID_PARAMETER,
-        kinds.UNAUTHENTICATED,
-        kinds.FORBIDDEN,
-        kinds.NOT_FOUND,
-        kinds.UNAVAILABLE,
-    ),
+    **reading(by_all=False),
 )
 async def show_setting(
     key: Key,
@@ -92,18 +84,7 @@ async def show_setting(
     "/api/admin/configuration/{key:str}",
     summary="Set it",
     tags=["operations"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(
-        *JSON_PROBLEMS,
-        kinds.INVALID_PARAMETER,
-        kinds.UNAUTHENTICATED,
-        kinds.FORBIDDEN,
-        kinds.NOT_FOUND,
-        kinds.CHANGED,
-        kinds.UNPROCESSABLE,
-        kinds.CONDITION_REQUIRED,
-    ),
+    **changing(kinds.UNPROCESSABLE),
 )
 async def put_setting(
     key: Key,
@@ -117,7 +98,7 @@ async def put_setting(
 
 
 def _shown(held: Held) -> Answer[SettingView]:
-    return Answer(_setting(held), headers=named(held.version))
+    return versioned(_setting(held))
 
 
 def _setting(held: Held) -> SettingView:

@@ -168,6 +168,7 @@ def _complete(document: Document, app: Litestar) -> None:
             other = operation["responses"]["default"] = _problem("Any other error")
             # For 429 is one of them.
             other["headers"] = _headers(_LIMITS | _LATER)
+            operation["responses"] = dict(sorted(operation["responses"].items()))
     _forget_unnamed(document)
     for name, examples in EXAMPLES.items():
         schemas[name]["examples"] = examples
@@ -272,7 +273,6 @@ def _add_conditions(operation: Document, schemas: Document) -> None:
     links = _LINK if "pagination" in schema["properties"] else {}
     found["headers"] = _headers(_KEPT | links) | found.get("headers", {})
     answers["304"] = {"description": _KNOWN, "headers": _headers(_KEPT)}
-    operation["responses"] = dict(sorted(answers.items()))
 
 
 def _add_parameters(operation: Document, meanings: dict[str, str]) -> None:
@@ -317,7 +317,7 @@ def _describe_picture(operation: Document, problems: list[Kind], *, head: bool) 
         answers[str(number)] = _problem(response.description)
     if not head:
         answers["416"]["headers"] = _headers({"Content-Range": "how many bytes there are"})
-    operation["responses"] = dict(sorted(answers.items()))
+    operation["responses"] = answers
 
 
 def _headers(meanings: dict[str, str]) -> Document:

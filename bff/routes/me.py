@@ -12,7 +12,7 @@ from bff.edge.problems import declared
 from bff.representation.answers import Answer
 from bff.representation.views import View
 from bff.routes.auth import BEARER, JSON_PROBLEMS, Name
-from bff.routes.versions import ETAG, IfMatch, expected, named
+from bff.routes.versions import ETAG, IfMatch, expected, versioned
 from domain.accounts import Principal
 from domain.model import Role
 from domain.users import User, Users
@@ -49,7 +49,7 @@ async def show_me(
     principal: NamedDependency[Principal], users: NamedDependency[Users]
 ) -> Answer[PersonView]:
     """The caller, whose role here may be newer than that in their token."""
-    return shown(await users.me(principal))
+    return versioned(person(await users.me(principal)))
 
 
 @patch(
@@ -74,12 +74,7 @@ async def change_me(
 ) -> Answer[PersonView]:
     """The caller by another name; 403 where the account was closed meanwhile."""
     name = None if data.name is UNSET else data.name
-    return shown(await users.rename(principal, name, expected(if_match)))
-
-
-def shown(user: User) -> Answer[PersonView]:
-    """A person with the tag of their version."""
-    return Answer(person(user), headers=named(user.version))
+    return versioned(person(await users.rename(principal, name, expected(if_match))))
 
 
 def person(user: User) -> PersonView:

@@ -1,6 +1,6 @@
 """One product: as everybody sees it, and as those who run its counter change it."""
 
-from typing import Annotated, Final, cast
+from typing import Annotated, cast
 
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
@@ -8,13 +8,11 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bff.edge import kinds
-from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.answers import Answer
-from bff.routes.auth import BEARER, JSON_PROBLEMS
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, Id, PathId, Price, given
-from bff.routes.versions import ETAG, LOCATION, IfMatch, expected, named, placed
+from bff.routes.versions import IfMatch, adding, changing, expected, reading, removing, versioned
 from domain.accounts import Principal
 from domain.menu import Menu
 from domain.menu_changes import (
@@ -25,17 +23,8 @@ from domain.menu_changes import (
     NewProduct,
     ProductChange,
 )
-from domain.model.menu import Product
 from domain.model.money import to_minor
 
-PROBLEMS: Final = (
-    kinds.INVALID_PARAMETER,
-    kinds.UNAUTHENTICATED,
-    kinds.FORBIDDEN,
-    kinds.NOT_FOUND,
-    kinds.CHANGED,
-    kinds.CONDITION_REQUIRED,
-)
 Name = Annotated[str, Meta(max_length=MOST_PRODUCT_NAME, pattern=LINE)]
 Description = Annotated[str, Meta(max_length=MOST_DESCRIPTION, pattern=TEXT)]
 Stock = Annotated[int, Meta(ge=0, le=MOST_STOCK)]
@@ -69,30 +58,20 @@ class ProductPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     "/api/products/{product_id:int}",
     summary="A product",
     tags=["menu"],
-    response_headers=[ETAG],
-    responses=declared(kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE),
+    **reading(),
 )
 async def show_product(
     product_id: PathId, menu: NamedDependency[Menu]
 ) -> Answer[views.ProductView]:
     """As it stands on the menu; 404 for one that was withdrawn."""
-    return _shown(await menu.product(product_id))
+    return versioned(views.product(await menu.product(product_id)))
 
 
 @post(
     "/api/products",
     summary="Put a product on the menu",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG, LOCATION],
-    responses=declared(
-        *JSON_PROBLEMS,
-        kinds.UNAUTHENTICATED,
-        kinds.FORBIDDEN,
-        kinds.IN_FLIGHT,
-        kinds.UNPROCESSABLE,
-        kinds.KEY_REUSED,
-    ),
+    **adding(kinds.UNPROCESSABLE),
 )
 async def add_product(
     data: JSONBody[ProductBody],
@@ -113,17 +92,14 @@ async def add_product(
     )
     request = keyed(principal, idempotency_key, "product", data)
     product = await menu_changes.add_product(principal, new, request)
-    headers = placed(product.version, f"/api/products/{product.id}")
-    return Answer(views.product(product), headers=headers)
+    return versioned(views.product(product), at=f"/api/products/{product.id}")
 
 
 @patch(
     "/api/products/{product_id:int}",
     summary="Change a product",
     tags=["menu"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(*PROBLEMS, *JSON_PROBLEMS, kinds.UNPROCESSABLE),
+    **changing(kinds.UNPROCESSABLE),
 )
 async def change_product(
     product_id: PathId,
@@ -137,19 +113,17 @@ async def change_product(
     change = given(data)
     if "price" in change:
         change["price_minor"] = to_minor(change.pop("price"))
-    return _shown(
-        await menu_changes.change_product(
-            principal, product_id, cast("ProductChange", change), expected(if_match)
-        )
+    product = await menu_changes.change_product(
+        principal, product_id, cast("ProductChange", change), expected(if_match)
     )
+    return versioned(views.product(product))
 
 
 @delete(
     "/api/products/{product_id:int}",
     summary="Withdraw a product",
     tags=["menu"],
-    security=BEARER,
-    responses=declared(*PROBLEMS, kinds.UNAVAILABLE),
+    **removing(),
 )
 async def withdraw_product(
     product_id: PathId,
@@ -160,7 +134,3 @@ async def withdraw_product(
     """It is on no menu any more, and cannot be ordered; orders and reports go on to name it. By
     the staff of its cafeteria, and administrators."""
     await menu_changes.withdraw_product(principal, product_id, expected(if_match))
-
-
-def _shown(product: Product) -> Answer[views.ProductView]:
-    return Answer(views.product(product), headers=named(product.version))

@@ -1,6 +1,6 @@
 """The people of the campus, for administrators."""
 
-from typing import Annotated, Final, cast
+from typing import Annotated, cast
 
 from litestar import get, patch
 from litestar.di import NamedDependency
@@ -18,22 +18,14 @@ from bff.representation.pages import (
     PageNumber,
     listing,
 )
-from bff.routes.auth import BEARER, JSON_PROBLEMS, Name
+from bff.routes.auth import BEARER, Name
 from bff.routes.inputs import END, Id, PathId, given
-from bff.routes.me import PersonView, person, shown
-from bff.routes.versions import ETAG, IfMatch, expected
+from bff.routes.me import PersonView, person
+from bff.routes.versions import IfMatch, changing, expected, reading, versioned
 from domain.accounts import Principal
 from domain.model import Role
 from domain.model.paging import Rank
 from domain.users import UserChange, Users, Wanted
-
-PROBLEMS: Final = (
-    kinds.INVALID_PARAMETER,
-    kinds.UNAUTHENTICATED,
-    kinds.FORBIDDEN,
-    kinds.NOT_FOUND,
-    kinds.UNAVAILABLE,
-)
 
 
 class PersonPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -88,31 +80,20 @@ async def list_users(
     "/api/admin/users/{user_id:int}",
     summary="A person",
     tags=["people"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(*PROBLEMS),
+    **reading(by_all=False),
 )
 async def show_user(
     user_id: PathId, principal: NamedDependency[Principal], users: NamedDependency[Users]
 ) -> Answer[PersonView]:
     """For administrators."""
-    return shown(await users.one(principal, user_id))
+    return versioned(person(await users.one(principal, user_id)))
 
 
 @patch(
     "/api/admin/users/{user_id:int}",
     summary="Change a person",
     tags=["people"],
-    security=BEARER,
-    response_headers=[ETAG],
-    responses=declared(
-        *PROBLEMS,
-        *JSON_PROBLEMS,
-        kinds.CONFLICT,
-        kinds.CHANGED,
-        kinds.UNPROCESSABLE,
-        kinds.CONDITION_REQUIRED,
-    ),
+    **changing(kinds.CONFLICT, kinds.UNPROCESSABLE),
 )
 async def change_user(
     user_id: PathId,
@@ -125,4 +106,4 @@ async def change_user(
     tokens there are end within a quarter of an hour, and move no money until then. 409 for one's
     own role or closing, 422 for staff without a cafeteria."""
     change = cast("UserChange", given(data))
-    return shown(await users.change(principal, user_id, change, expected(if_match)))
+    return versioned(person(await users.change(principal, user_id, change, expected(if_match))))

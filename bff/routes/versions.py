@@ -1,13 +1,20 @@
-"""The headers by which nobody changes what they have not seen (RFC 9110 8.8.3, 13.1.1)."""
+"""What has a version: the headers by which nobody changes what they have not seen (RFC 9110 8.8.3,
+13.1.1), and what routes to it have in common."""
 
 import re
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol, TypedDict, TypeVar
 
 from litestar.datastructures import ResponseHeader
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
 
+from bff.edge import kinds
+from bff.edge.kinds import Kind
+from bff.edge.problems import declared
+from bff.representation.answers import Answer
+from bff.routes.auth import BEARER, JSON_PROBLEMS
 from domain.versions import Expected
 
 _TAG: Final = r'(W/)?"[\x21\x23-\x7e]*"'
@@ -49,11 +56,63 @@ def expected(if_match: str | None) -> Expected:
     return None if if_match == "*" else frozenset(map(int, _OURS.findall(if_match)))
 
 
-def named(version: int) -> dict[str, str]:
-    """The header that names a version, to which the answer adds its bytes."""
-    return {"ETag": f'"{version}"'}
+class Versioned(Protocol):
+    """What goes out of it."""
+
+    @property
+    def version(self) -> int:
+        """Another one after each change."""
 
 
-def placed(version: int, location: str) -> dict[str, str]:
-    """The headers of what is new."""
-    return {"ETag": f'"{version}"', "Location": location}
+V = TypeVar("V", bound=Versioned)
+
+
+def versioned(view: V, at: str | None = None) -> Answer[V]:
+    """The answer with the header that names the version, to which it adds its bytes; and, of what
+    is new, where it is from now on."""
+    headers = {"ETag": f'"{view.version}"'}
+    return Answer(view, headers=headers if at is None else headers | {"Location": at})
+
+
+class Declared(TypedDict, total=False):
+    """What the decorator of a route is told."""
+
+    security: list[dict[str, list[str]]]
+    response_headers: list[ResponseHeader]
+    responses: dict[int, ResponseSpec]
+
+
+_READ: Final = (kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE)
+_WHO: Final = (kinds.UNAUTHENTICATED, kinds.FORBIDDEN)
+
+
+def reading(*, by_all: bool = True) -> Declared:
+    """Of a route that shows one; by all, or by who may."""
+    if by_all:
+        return {"response_headers": [ETAG], "responses": declared(*_READ)}
+    return {
+        "security": BEARER,
+        "response_headers": [ETAG],
+        "responses": declared(*_READ, *_WHO),
+    }
+
+
+def adding(*more: Kind) -> Declared:
+    """Of a route that makes another one, once a key."""
+    problems = (*JSON_PROBLEMS, *_WHO, kinds.IN_FLIGHT, kinds.KEY_REUSED, *more)
+    return {
+        "security": BEARER,
+        "response_headers": [ETAG, LOCATION],
+        "responses": declared(*problems),
+    }
+
+
+def changing(*more: Kind) -> Declared:
+    """Of a route that changes what was seen, and shows what became of it."""
+    return {**removing(*JSON_PROBLEMS, *more), "response_headers": [ETAG]}
+
+
+def removing(*more: Kind) -> Declared:
+    """Of a route that takes away what was seen."""
+    problems = (*_READ, *_WHO, kinds.CHANGED, kinds.CONDITION_REQUIRED, *more)
+    return {"security": BEARER, "responses": declared(*dict.fromkeys(problems))}
