@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send, WebSocketScope
@@ -17,6 +17,10 @@ from bff.realtime.frames import CloseCode
 from bff.realtime.session import TOO_SLOW, Session, Waiting
 
 PATH: Final = "/socket.io"
+# For a client to take what it was sent, and to close in its turn.
+LINGER_SECONDS: Final = 5.0
+# The extension of ASGI by which a handshake is refused like any other request.
+_DENIAL: Final = "websocket.http.response"
 Headers = Iterable[tuple[bytes, bytes]]
 # A browser's page of another origin asks beforehand (Fetch, 3.2); it may for a while not ask again.
 _ASKED_BEFORE: Final = [
@@ -44,10 +48,11 @@ class Sockets:
 
     async def _http(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         asked = self._asked(scope, scope["method"])
-        reply = Reply(send, asked.origin)
+        reply = Reply(send)
         try:
+            self.engine.must_be_trusted(asked)
+            reply.origin = asked.origin
             if asked.method == "OPTIONS":
-                self.engine.must_be_trusted(asked)
                 await reply.give(204, b"", _ASKED_BEFORE)
                 return
             place = self.engine.elsewhere(asked)
@@ -115,7 +120,6 @@ class Sockets:
 
     async def _hand_on(self, place: Path, asked: Asked, receive: Receive, reply: "Reply") -> None:
         """Have the process answer that has the session."""
-        self.engine.must_be_trusted(asked)
         body = await self._body(receive) if asked.method == "POST" else b""
         if body is None:
             raise RefusedError(kinds.BODY_TOO_LARGE, "")
@@ -157,9 +161,12 @@ class Sockets:
         asked = self._asked(scope, "GET")
         try:
             session = self.engine.session(asked)
-        except RefusedError:
-            # Before it is accepted, a close is an answer of 403.
-            await send({"type": "websocket.close", "code": CloseCode.POLICY, "reason": ""})
+        except RefusedError as error:
+            if _DENIAL in (scope["extensions"] or {}):
+                await Reply(send, _DENIAL).refuse(error.kind, error.detail)
+            else:
+                # Before it is accepted, a close is an answer of 403.
+                await send({"type": "websocket.close", "code": CloseCode.POLICY, "reason": ""})
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         carrier = Carried(send)
@@ -169,16 +176,23 @@ class Sockets:
         elif not session.joined(carrier):
             carrier.close(CloseCode.PROTOCOL_ERROR)
         carrier.session = session
+        reading = asyncio.create_task(self._read(session, carrier, receive))
         writing = asyncio.create_task(carrier.write())
         try:
-            await self._read(session, carrier, receive)
+            await asyncio.wait({reading, carrier.closed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             session.lost(carrier)
             carrier.close(CloseCode.NORMAL)
-            await asyncio.gather(writing, return_exceptions=True)
+            # Who reads no more is not waited for.
+            _, left = await asyncio.wait({reading, writing}, timeout=LINGER_SECONDS)
+            for task in left:
+                task.cancel()
+            read, _ = await asyncio.gather(reading, writing, return_exceptions=True)
+        if isinstance(read, Exception):
+            raise read
 
     async def _read(self, session: Session, carrier: "Carried", receive: Receive) -> None:
-        while not carrier.is_closed:
+        while True:
             event = await receive()
             if event["type"] != "websocket.receive":
                 return
@@ -196,7 +210,7 @@ class Carried:
 
     def __init__(self, send: Send) -> None:
         self.session: Session | None = None
-        self.is_closed = False
+        self.closed = asyncio.get_running_loop().create_future()
         self._send = send
         self._waiting = Waiting()
         self._more = asyncio.Event()
@@ -204,7 +218,7 @@ class Carried:
         self._reason = ""
 
     def send(self, *messages: Message) -> None:
-        if self.is_closed:
+        if self.closed.done():
             return
         has_room = self._waiting.add(messages)
         self._more.set()
@@ -214,13 +228,14 @@ class Carried:
             self.session.close(TOO_SLOW, CloseCode.TRY_AGAIN)
 
     def close(self, code: CloseCode, reason: str = "") -> None:
-        if not self.is_closed:
-            self.is_closed, self._code, self._reason = True, code, reason
+        if not self.closed.done():
+            self._code, self._reason = code, reason
+            self.closed.set_result(None)
             self._more.set()
 
     async def write(self) -> None:
         """Write until it is closed, and then say so."""
-        while not (self.is_closed and not self._waiting.messages):
+        while not (self.closed.done() and not self._waiting.messages):
             await self._more.wait()
             self._more.clear()
             for message in self._waiting.take():
@@ -233,9 +248,11 @@ class Carried:
 class Reply:
     """The answer to a request."""
 
-    def __init__(self, send: Send, origin: str | None) -> None:
+    def __init__(self, send: Send, kind: str = "http.response") -> None:
+        self.origin: str | None = None
+        """Whose page may read it."""
         self._send = send
-        self._origin = origin
+        self._kind = kind
 
     async def packets(self, body: bytes) -> None:
         """Packets, as text."""
@@ -253,19 +270,21 @@ class Reply:
             (b"content-length", b"%d" % len(body)),
             (b"cache-control", b"no-store"),
         ]
-        if self._origin is not None:
+        if self.origin is not None:
             whole += [
-                (b"access-control-allow-origin", self._origin.encode("latin-1", "replace")),
+                (b"access-control-allow-origin", self.origin.encode("latin-1", "replace")),
                 (b"access-control-allow-credentials", b"true"),
                 (b"vary", b"Origin"),
             ]
-        await self._send({"type": "http.response.start", "status": status, "headers": whole})
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        start = {"type": f"{self._kind}.start", "status": status, "headers": whole}
+        await self._send(cast("Event", start))
+        rest = {"type": f"{self._kind}.body", "body": body, "more_body": False}
+        await self._send(cast("Event", rest))
 
 
 async def nowhere(_: Scope, __: Receive, send: Send) -> None:
     """An application that has nothing else."""
-    await Reply(send, None).refuse(kinds.NOT_FOUND)
+    await Reply(send).refuse(kinds.NOT_FOUND)
 
 
 def is_ours(path: str) -> bool:

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -28,10 +27,9 @@ log = logging.getLogger(__name__)
 KEY: Final = b"sockets:notices"
 # Events that Redis keeps, some half a kilobyte each; a lunch hour has about as many.
 KEPT: Final = 20_000
-# And each process, for whoever comes in while they are on their way.
-RECENT: Final = 2_000
-# Events that somebody who was away is sent one by one; who missed more reads anew.
-MOST_MISSED: Final = 1_000
+# And each process, for whoever was away, or comes in while they are on their way: some ten
+# megabytes, and no crowd that comes back asks Redis for the same.
+RECENT: Final = 10_000
 # Milliseconds that Redis keeps a reader waiting: one that says nothing for longer is gone.
 BLOCK: Final = 1_000
 _PATIENCE: Final = 2.5
@@ -49,8 +47,7 @@ for at = 2, #ARGV do
 end
 """
 
-Offset = tuple[int, int]
-"""Where an entry stands in the stream: milliseconds, and a number for ties."""
+_NOTHING: Final = b"0-0"
 
 
 class Notice(Struct, frozen=True, array_like=True, gc=False):
@@ -73,11 +70,6 @@ class Heard(Struct, frozen=True, gc=False):
     name: bytes
     notice: Notice
 
-    @property
-    def offset(self) -> Offset:
-        """Where it stands."""
-        return _offset(self.name)
-
 
 class Bus:
     """Notices to and from all processes, in one order for all."""
@@ -85,8 +77,8 @@ class Bus:
     def __init__(self, nodes: Nodes) -> None:
         self.fence: Fence = 0
         """Behind every change that was heard of."""
-        self.last: Offset = (0, 0)
-        """Where this process stands."""
+        self.last = _NOTHING
+        """The name of the last notice, where this process stands."""
         self.listeners: list[Callable[[Sequence[Heard]], None]] = []
         """Are given the notices, at most BATCH at once."""
         self.doubters: list[Callable[[timedelta], None]] = []
@@ -118,27 +110,20 @@ class Bus:
             words = map(_encode, notices)
             await self._nodes.call(KEY, "EVAL", _PUBLISH, 1, KEY, KEPT, *words)
 
-    def recent(self, after: Offset) -> list[Heard] | None:
-        """What has been heard since this process stood there; None if that is not known."""
-        if after != self.last and (not self._recent or self._recent[0].offset > after):
-            return None
-        later = [*takewhile(lambda each: each.offset > after, reversed(self._recent))]
-        return later[::-1]
+    def since(self, name: bytes) -> list[Heard] | None:
+        """What was heard after the notice of that name; None if that is not known any more."""
+        if name == self.last:
+            return []
+        later: list[Heard] = []
+        for heard in reversed(self._recent):
+            if heard.name == name:
+                return later[::-1]
+            later.append(heard)
+        return None
 
-    async def missed(self, offset: Offset, until: Offset) -> list[Heard] | None:
-        """What came after `offset`, up to `until`; None if Redis does not have it all, or if it is
-        more than MOST_MISSED. Raises AwayError, ResponseError."""
-        most = MOST_MISSED + 2
-        found = await self._nodes.call(
-            KEY, "XRANGE", KEY, written(offset), written(until), "COUNT", most
-        )
-        if not found or len(found) == most or _offset(found[0][0]) != offset:
-            return None
-        return [_read(*each) for each in found[1:]]
-
-    async def reach(self, offset: Offset) -> None:
+    async def reach(self, name: bytes) -> None:
         """Returns when this process has come as far as another one."""
-        while self.last < offset:
+        while _stands(self.last) < _stands(name):
             self._moved.clear()
             await self._moved.wait()
 
@@ -169,7 +154,7 @@ class Bus:
             self._is_away = False
             while True:
                 began = time.monotonic()
-                words = "COUNT", BATCH, "BLOCK", BLOCK, "STREAMS", KEY, written(self.last)
+                words = "COUNT", BATCH, "BLOCK", BLOCK, "STREAMS", KEY, self.last
                 found = await wire.call("XREAD", *words)
                 if found:
                     self._take([_read(*entry) for entry in found[KEY]])
@@ -179,53 +164,51 @@ class Bus:
 
     async def _begin(self, wire: Wire, place: Place) -> None:
         """See whether it is the stream that was read before."""
+        most = RECENT if self.run is None else 1
         about, newest, ours = await asyncio.gather(
             wire.call("INFO", "server"),
-            wire.call("XREVRANGE", KEY, "+", "-", "COUNT", 1),
-            wire.call("XRANGE", KEY, written(self.last), written(self.last)),
+            wire.call("XREVRANGE", KEY, "+", "-", "COUNT", most),
+            wire.call("XRANGE", KEY, self.last, self.last),
         )
         (run,) = _RUN.findall(about)
-        end = _read(*newest[0]) if newest else None
+        before = [_read(*entry) for entry in reversed(newest)]
         if self.run is None:
-            if end is not None:
-                self.last, self.fence = end.offset, end.notice.fence
-        elif run != self.run or (not ours and self.last > (0, 0)):
+            if before:
+                self._note(before)
+        elif run != self.run or (not ours and self.last != _NOTHING):
             away = timedelta(seconds=time.monotonic() - self._whole_at) + UNCERTAIN
             log.warning("sockets: %s may lack events of %.1f s", place, away.total_seconds())
             # Its clock may be behind that of the one before.
-            self.last = min(self.last, end.offset if end else (0, 0))
+            end = before[-1].name if before else _NOTHING
+            self.last = min(self.last, end, key=_stands)
             self._recent.clear()
             for doubter in self.doubters:
                 doubter(away)
         self.run = run
 
     def _take(self, batch: Sequence[Heard]) -> None:
-        self.last = batch[-1].offset
-        self.fence = max(self.fence, *(each.notice.fence for each in batch))
-        self._recent.extend(batch)
-        self._moved.set()
+        self._note(batch)
         for listener in self.listeners:
             listener(batch)
 
-
-def written(offset: Offset) -> str:
-    """An offset as Redis, and a client, has it."""
-    milliseconds, number = offset
-    return f"{milliseconds}-{number}"
-
-
-def understood(text: object) -> Offset | None:
-    """The offset that a client has sent, or None if it is none."""
-    if not isinstance(text, str) or not _OFFSET.fullmatch(text):
-        return None
-    return _offset(text.encode())
+    def _note(self, batch: Sequence[Heard]) -> None:
+        self.last = batch[-1].name
+        self.fence = max(self.fence, *(each.notice.fence for each in batch))
+        self._recent.extend(batch)
+        self._moved.set()
 
 
-_OFFSET: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+def understood(offset: str | None) -> bytes | None:
+    """The name of a notice that a client has sent as its offset, or None if it is none."""
+    return None if offset is None or not _NAME.fullmatch(offset) else offset.encode()
 
 
-def _offset(text: bytes) -> Offset:
-    milliseconds, _, number = text.partition(b"-")
+_NAME: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
+
+
+def _stands(name: bytes) -> tuple[int, int]:
+    """Where a notice stands in the stream: milliseconds, and a number for ties."""
+    milliseconds, _, number = name.partition(b"-")
     return int(milliseconds), int(number)
 
 

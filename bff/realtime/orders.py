@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
-from redis.exceptions import ResponseError
 
 from bff.edge import kinds
 from bff.edge.problems import Problem
@@ -30,15 +29,16 @@ from domain.database import UNKNOWN, Fence, Horizon, horizon
 from domain.model import Role
 from domain.order_changes import Changed, OrderChanges
 from domain.order_history import OrderHistory
-from domain.redis import AwayError
 
 NAME: Final = "/orders"
 # Of one person, on all their devices and in one process.
 MOST_SOCKETS: Final = 20
 MOST_ROOMS: Final = 200
 MOST_TAGS: Final = 100
-# Orders that have changed, of which a client is told when it comes back.
+# Orders that have changed, of which a client is told when it comes back; and events, one by one.
+# Who missed more reads anew: they have to fit into what may wait for a client.
 MOST_NEWS: Final = 500
+MOST_MISSED: Final = 500
 # Seconds that a client which comes back is waited with, until this process knows what it knows.
 _PATIENCE: Final = 2.0
 # Changes of a short while are told together: a lunch hour has many, and a page reads anew once.
@@ -227,8 +227,8 @@ class Orders:
 
     async def _went_on(self, socket: Socket, credentials: Credentials) -> bool:
         """Have a client that was cut off go on where it was; whether it could."""
-        offset = understood(credentials.offset)
-        if credentials.pid is None or offset is None:
+        last = understood(credentials.offset)
+        if credentials.pid is None or last is None:
             return False
         state = await self._states.take(credentials.pid)
         if state is None or state.principal != _who(socket.data.principal):
@@ -237,19 +237,21 @@ class Orders:
             return False
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._bus.reach(offset)
-                until = self._bus.last
-                missed = await self._bus.missed(offset, until)
-        except (TimeoutError, AwayError, ResponseError):
+                await self._bus.reach(last)
+        except TimeoutError:
             return False
-        later = self._bus.recent(until)
-        if missed is None or later is None or socket.is_gone:
+        heard = self._bus.since(last)
+        if heard is None or socket.is_gone:
+            return False
+        missed = _of(state.rooms, heard)
+        if len(missed) > MOST_MISSED:
             return False
         # From here to the last room nothing is waited for: what is heard next is for it, too.
         socket.id = state.sid
         socket.welcome(pid=credentials.pid)
         self._figures.recovered += 1
-        self._figures.missed += self._catch_up(socket, state.rooms, [*missed, *later])
+        self._figures.missed += len(missed)
+        socket.send(*map(_message, missed))
         for room in state.rooms:
             self.rooms.join(socket, room)
         tags = [room.removeprefix(_TAG) for room in state.rooms if room.startswith(_TAG)]
@@ -274,12 +276,12 @@ class Orders:
         if isinstance(news, Changed):
             for order in news.orders:
                 socket.emit(*announcements.of(order, self._bus.fence))
-            later = self._bus.recent(stood)
+            later = self._bus.since(stood)
             # What is more than that is asked for over HTTP.
             more = news.more or later is None
             told = {"next": positions.written(news.position), "more": more}
             socket.emit("order:caught_up", told)
-            self._catch_up(socket, [announcements.person(principal.id)], later or [])
+            socket.send(*map(_message, _of([announcements.person(principal.id)], later or [])))
         elif news is not None:
             socket.emit("order:caught_up", {"problem": news})
 
@@ -289,13 +291,6 @@ class Orders:
             return await self._changes.since(principal, positions.position(since), MOST_NEWS)
         finally:
             horizon.reset(token)
-
-    def _catch_up(self, socket: Socket, rooms: Sequence[str], heard: Sequence[Heard]) -> int:
-        """Send what was told in some rooms; how much that was."""
-        theirs = [each for each in heard if not set(rooms).isdisjoint(each.notice.rooms)]
-        if theirs:
-            socket.send(*map(_message, theirs))
-        return len(theirs)
 
     def _keep(self, socket: Socket, seconds: int) -> None:
         who, rooms = _who(socket.data.principal), sorted(socket.rooms)
@@ -337,14 +332,14 @@ class Orders:
         for _ in range(_TRIES):
             stood = self._bus.last
             order = await self._read(socket.data.principal, asked.order_id)
-            later = self._bus.recent(stood)
+            later = self._bus.since(stood)
             if later is not None:
                 break
         else:
             raise errors.UnavailableError("Too much happens at once.")
         # Nobody is in a room before it is known that they may; what was told there since is caught
         # up with.
-        self._catch_up(socket, [room], later)
+        socket.send(*map(_message, _of([room], later)))
         self._join(socket, {room})
         return {"status": "subscribed", "order": order}
 
@@ -445,6 +440,12 @@ def _understood(told: Any, shape: type[T]) -> T:
         return msgspec.convert(told, shape)
     except msgspec.ValidationError as error:
         raise RefusedError(kinds.INVALID_REQUEST, str(error)) from error
+
+
+def _of(rooms: Iterable[str], heard: Iterable[Heard]) -> list[Heard]:
+    """What of it was told in any of the rooms."""
+    theirs = frozenset(rooms)
+    return [each for each in heard if not theirs.isdisjoint(each.notice.rooms)]
 
 
 def _message(heard: Heard) -> Message:

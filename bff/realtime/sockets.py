@@ -30,6 +30,7 @@ _PATIENCE: Final = 100.0
 # Events of a socket that wait while one is being seen to.
 MOST_WAITING: Final = 32
 LEFT: Final = "client namespace disconnect"
+_TOO_OFTEN: Final = RefusedError(kinds.TOO_MANY_REQUESTS, "Send fewer events a second.")
 
 
 class Namespace(Protocol):
@@ -103,13 +104,9 @@ class Socket:
         self._send(Packet(Kind.DISCONNECT, self.name))
         self._connection.part(self, reason)
 
-    def take(self, packet: Packet, limit: "Bucket") -> None:
+    def take(self, packet: Packet) -> None:
         """An event of the client's: one after the other, in the order they came."""
-        if not limit.take():
-            self.refuse(
-                packet, RefusedError(kinds.TOO_MANY_REQUESTS, "Send fewer events a second.")
-            )
-        elif not self._busy:
+        if not self._busy:
             self._busy = True
             self._connection.run(self._see_to(packet))
         else:
@@ -242,21 +239,32 @@ class Connection:
             return
         if socket is None or not socket.is_there:
             raise PacketError("It is not connected to that namespace.")
-        if packet.kind is Kind.EVENT:
-            socket.take(packet, self._bucket)
-            if self._bucket.left < -_PATIENCE:
-                self.session.close("too many events", CloseCode.POLICY)
+        if packet.kind is not Kind.EVENT:
+            return
+        if self._is_in_time():
+            socket.take(packet)
+        else:
+            socket.refuse(packet, _TOO_OFTEN)
 
     def _connect(self, packet: Packet) -> None:
         name = packet.namespace
         if name in self.sockets:
             return
-        if name not in self._server.namespaces:
+        if not self._is_in_time():
+            self._refuse(name, _TOO_OFTEN)
+        elif name not in self._server.namespaces:
             # In these words, and no others, as clients know them from other servers.
-            self._refuse(name, message="Invalid namespace")
-            return
-        socket = self.sockets[name] = Socket(self, name)
-        self.run(self._let_in(socket, packet.data or {}))
+            self._send_error(name, message="Invalid namespace")
+        else:
+            socket = self.sockets[name] = Socket(self, name)
+            self.run(self._let_in(socket, packet.data or {}))
+
+    def _is_in_time(self) -> bool:
+        """Whether the client may have something done; it is cut off if it does not stop asking."""
+        is_in_time = self._bucket.take()
+        if self._bucket.left < -_PATIENCE:
+            self.session.close("too many events", CloseCode.POLICY)
+        return is_in_time
 
     async def _let_in(self, socket: Socket, auth: dict[str, Any]) -> None:
         try:
@@ -274,10 +282,13 @@ class Connection:
     def _turn_away(self, socket: Socket, error: RefusedError) -> None:
         if not socket.is_gone:
             self.part(socket, "refused")
-            problem = problem_of(error.kind, error.detail)
-            self._refuse(socket.name, message=error.detail or error.kind.title, data=problem)
+            self._refuse(socket.name, error)
 
-    def _refuse(self, name: str, **told: Any) -> None:
+    def _refuse(self, name: str, error: RefusedError) -> None:
+        problem = problem_of(error.kind, error.detail)
+        self._send_error(name, message=error.detail or error.kind.title, data=problem)
+
+    def _send_error(self, name: str, **told: Any) -> None:
         self.session.send(*packets.encode(Packet(Kind.CONNECT_ERROR, name, data=told)))
 
 

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from bff.edge import kinds, problems
 from bff.edge.kinds import Kind
 from bff.edge.protocol import served
-from bff.realtime.asgi import is_ours
+from bff.realtime.asgi import LINGER_SECONDS, is_ours
 from bff.realtime.codec import Message
 from bff.realtime.engine import GOING_AWAY, Engine, Headers, RefusedError
 from bff.realtime.frames import CloseCode, FrameError, Opcode, Reader, closing, frame
@@ -25,8 +25,6 @@ ENGINE: Final = "engine"
 """Where the application's state has the engine."""
 # Bytes that wait in the socket's own buffer; what is more waits with us, where it is counted.
 _BUFFER: Final = 64 * 1024
-# For a client to take what it was sent, and to close in its turn.
-_LINGER_SECONDS: Final = 5.0
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 _VERSION: Final = b"13"
 _KEY_BYTES: Final = 24
@@ -153,7 +151,7 @@ class WebSocket(asyncio.Protocol):
         self._write(closing(code, reason))
         self._transport.close()
         # It waits, with its buffer, for a client that reads no more.
-        self._linger = self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
+        self._linger = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def _received(self, opcode: Opcode, payload: bytes) -> None:
         session = self._session

@@ -130,9 +130,10 @@ class Place:
         """As many as the server has open."""
         return len(self._server.server_state.connections)
 
-    def stop(self) -> None:
-        """Stop the server, as a signal does."""
-        self._server.should_exit = True
+    @property
+    def tasks(self) -> int:
+        """As many as the server waits for."""
+        return len(self._server.server_state.tasks)
 
     async def leave(self) -> None:
         """Close whatever a test has left open."""

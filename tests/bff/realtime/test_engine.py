@@ -115,7 +115,7 @@ async def test_a_wrong_query_opens_nothing(place: Place, query: str) -> None:
     assert answer.status_code == 400
     assert answer.json()["type"] == "urn:comanda:problem:invalid-parameter"
     _, status = await place.connect(f"/socket.io/?{query.replace('polling', 'w')}")
-    assert status in (400, 403)
+    assert status == 400
     assert not place.engine.sessions
 
 
@@ -143,7 +143,7 @@ async def test_no_other_version_of_websockets_is_spoken(place: Place) -> None:
 async def test_an_unknown_session_is_refused(place: Place) -> None:
     assert (await place.poll("nobody")).status_code == 400
     _, status = await place.connect(f"{OPEN}websocket&sid=nobody")
-    assert status in (400, 403)
+    assert status == 400
 
 
 async def test_a_packet_of_text_comes_back_from_a_poll(place: Place) -> None:
@@ -318,16 +318,12 @@ async def test_who_says_nothing_for_45_seconds_is_cut_off(adapter: str) -> None:
         await place.opened()
         await place.polled()
         began = asyncio.get_running_loop().time()
-        gone = []
         async with asyncio.timeout(2 * most):
-            while engine.sessions:
-                before = len(engine.sessions)
-                while len(engine.sessions) == before:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
-                gone.append(asyncio.get_running_loop().time() - began)
+            while engine.sessions:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         assert engine.figures.closed == {"ping timeout": 2}
-    told = ", ".join(f"{seconds:.1f} s" for seconds in gone)
-    print(f"\n{adapter}: cut off after {told} of silence")  # noqa: T201
+        seconds = asyncio.get_running_loop().time() - began
+    print(f"\n{adapter}: both cut off after {seconds:.2f} s of silence")  # noqa: T201
 
 
 async def test_a_polled_client_closes(place: Place) -> None:
@@ -466,6 +462,8 @@ async def test_pages_of_strangers_are_not_served(
     if served:
         assert asked.headers["access-control-allow-origin"] == told["origin"]
         assert answer.headers["access-control-allow-credentials"] == "true"
+    else:
+        assert "access-control-allow-origin" not in asked.headers.keys() | answer.headers.keys()
 
 
 async def test_sessions_of_one_address_and_of_all_are_bounded() -> None:

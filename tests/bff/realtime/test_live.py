@@ -323,6 +323,43 @@ async def test_nobody_goes_on_twice_nor_in_the_place_of_another(
         peer.writer.transport.abort()
 
 
+async def test_a_process_that_has_just_begun_knows_what_was_told_before(
+    one: Inside, settings: Settings, student: Person, product: int
+) -> None:
+    peer, told = await let_in(one, student)
+    await student.order(product)
+    _, _, offset = json.loads((await peer.text()).removeprefix("42/orders,"))
+    peer.writer.transport.abort()
+    await until(lambda: not one.engine.sessions)
+    missed = await student.order(product)
+    async with inside(settings) as late:
+        again, greeted = await let_in(late, student, pid=told["pid"], offset=offset)
+        assert greeted["sid"] == told["sid"]
+        _, news, _ = json.loads((await again.text()).removeprefix("42/orders,"))
+        assert news["orderId"] == missed["id"]
+        again.writer.transport.abort()
+
+
+async def test_who_missed_more_than_may_wait_for_them_reads_anew(
+    one: Inside, student: Person, product: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "MOST_MISSED", 1)
+    witness, _ = await let_in(one, student)
+    peer, told = await let_in(one, student)
+    await student.order(product)
+    _, _, offset = json.loads((await peer.text()).removeprefix("42/orders,"))
+    peer.writer.transport.abort()
+    await until(lambda: len(one.engine.sessions) == 1)
+    for _ in range(2):
+        await student.order(product)
+    for _ in range(3):
+        await witness.text()
+    again, greeted = await let_in(one, student, pid=told["pid"], offset=offset)
+    assert greeted["sid"] != told["sid"]
+    for each in (again, witness):
+        each.writer.transport.abort()
+
+
 def expiring(settings: Settings, who: Principal, seconds: float) -> str:
     """A token that is good for so long."""
     issued = datetime.now(UTC) + timedelta(seconds=seconds) - ACCESS_TOKEN_LIFETIME

@@ -333,7 +333,8 @@ async def test_who_sends_more_events_than_anybody_does_is_refused_and_then_cut_o
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sockets, "RATE", 0.0)
-    monkeypatch.setattr(sockets, "BURST", 3.0)
+    # One of them to connect.
+    monkeypatch.setattr(sockets, "BURST", 4.0)
     peer = await connected(place)
     for number in range(5):
         peer.write(f'42{number}["acknowledge"]')
@@ -341,6 +342,22 @@ async def test_who_sends_more_events_than_anybody_does_is_refused_and_then_cut_o
     assert sum(kinds.TOO_MANY_REQUESTS.type in each for each in answers) == 2
     for _ in range(200):
         peer.write('42["acknowledge"]')
+    assert await peer.until_closed() == CloseCode.POLICY
+    assert place.engine.figures.closed == {"too many events": 1}
+
+
+async def test_who_tries_to_connect_more_often_than_anybody_does_is_cut_off(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "RATE", 0.0)
+    monkeypatch.setattr(sockets, "BURST", 3.0)
+    peer, _ = await place.opened()
+    for kind in [kinds.UNAUTHENTICATED] * 3 + [kinds.TOO_MANY_REQUESTS]:
+        peer.write('40{"token":"bad"}')
+        told = json.loads((await peer.text()).removeprefix("44"))
+        assert told["data"]["type"] == kind.type
+    for _ in range(200):
+        peer.write("40/random")
     assert await peer.until_closed() == CloseCode.POLICY
     assert place.engine.figures.closed == {"too many events": 1}
 
