@@ -27,9 +27,11 @@ PROCESSES: Final = 2
 
 
 @contextmanager
-def running(settings: Settings, ports: Sequence[int], workers: int = 1) -> Iterator[list[str]]:
+def running(
+    settings: Settings, ports: Sequence[int], workers: int = 1, **more: str
+) -> Iterator[list[str]]:
     """The application at each of these ports, in so many processes each; the URLs."""
-    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"}
+    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"} | more
     processes = [subprocess.Popen(command(port, workers), env=given) for port in ports]
     try:
         yield [f"http://127.0.0.1:{port}" for port in ports]

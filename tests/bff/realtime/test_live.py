@@ -15,7 +15,7 @@ import socketio
 from redis import Redis
 
 from bff.realtime import bus, orders
-from bff.settings import Settings
+from bff.settings import Settings, Sockets
 from domain.accounts import ACCESS_TOKEN_LIFETIME, AccessTokens, Principal
 from imaging.shelves import Shelves
 from tests.bff.realtime.clients import POLLING, UPGRADED, WEBSOCKET, Clients
@@ -62,10 +62,12 @@ async def test_a_customer_and_the_counter_watch_an_order_that_moves_in_another_p
         assert left == {"status": "unsubscribed"}
 
 
+@pytest.mark.parametrize("carried", Sockets)
 async def test_processes_that_share_a_port_have_each_others_sessions(
-    settings: Settings, shelves: Shelves, phones: Clients, product: int
+    settings: Settings, shelves: Shelves, phones: Clients, product: int, carried: Sockets
 ) -> None:
-    with running(settings, [free_port()], workers=2) as (url,):
+    given = {"COMANDA_SOCKETS": carried.value}
+    with running(settings, [free_port()], workers=2, **given) as (url,):
         await until_healthy(url)
         student = await Person.at(url, "student1")
         names = [f"{name} {number}" for name in ("polling", "upgraded") for number in range(4)]
