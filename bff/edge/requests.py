@@ -4,7 +4,7 @@ sender may leave."""
 import logging
 import re
 from collections.abc import AsyncGenerator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -63,7 +63,8 @@ class ApiRequest(Request[Any, Any, Any]):
 async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
     """Raises ValidationException for a body that is missing, of which Litestar tells its own name,
     and for what msgspec would make of an address though nobody has described it: of a number or
-    the like that is `null`, that nothing was said; of a number, a moment."""
+    the like that is `null`, that nothing was said; of a number, a moment, or of what is none
+    elsewhere."""
     if request.route_handler.parsed_data_field is not None and not await request.body():
         wrong = {"key": "body", "message": "there is none", "source": "body"}
         raise ValidationException(extra=[wrong])
@@ -72,7 +73,7 @@ async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
         return
     for name, value in request.query_params.multi_items():
         kind = guessed.get(name)
-        if kind and (value == "null" or (kind is datetime and _NUMBER.fullmatch(value))):
+        if kind and (value == "null" or (kind is datetime and not _is_moment(value))):
             wrong = {"key": name, "message": f"{value[:32]} is none", "source": "query"}
             raise ValidationException(extra=[wrong])
 
@@ -111,6 +112,18 @@ def _whole(value: Any) -> Any:
         case float() if value.is_integer():
             return int(value)
     return value
+
+
+def _is_moment(value: str) -> bool:
+    """Whether it is one everywhere, too: the first day that there is begins earlier in Asia."""
+    try:
+        datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError:
+        return False
+    except ValueError:
+        # That is told by its type.
+        pass
+    return _NUMBER.fullmatch(value) is None
 
 
 @lru_cache(maxsize=256)

@@ -159,6 +159,10 @@ class _TracedConnection(asyncpg.Connection):  # type: ignore[misc]
             records: list[Any] = await super().fetch(query, *args, **how)
             return records
 
+    async def fetchval(self, query: str, *args: Any, **how: Any) -> Any:
+        with self._span(query):
+            return await super().fetchval(query, *args, **how)
+
     @contextmanager
     def _span(self, query: str) -> Iterator[None]:
         if not _is_awaited():
