@@ -40,6 +40,7 @@ PAUSE: Final = 0.25
 # What a master that was lost may have acknowledged without its successor, or its disk, knowing.
 UNCERTAIN: Final = timedelta(seconds=5)
 _RUN: Final = re.compile(rb"run_id:(\w+)")
+_NAME: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 # All of them or none, in their order.
 _PUBLISH: Final = """
 for at = 2, #ARGV do
@@ -201,9 +202,6 @@ class Bus:
 def understood(offset: str | None) -> bytes | None:
     """The name of a notice that a client has sent as its offset, or None if it is none."""
     return None if offset is None or not _NAME.fullmatch(offset) else offset.encode()
-
-
-_NAME: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 
 
 def _stands(name: bytes) -> tuple[int, int]:

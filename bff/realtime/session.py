@@ -179,7 +179,7 @@ class Session:
 
     def joined(self, carrier: Carrier) -> bool:
         """A second way has been opened; whether there may be one."""
-        if self._polling is None or self._probe is not None:
+        if self.is_closed or self._polling is None or self._probe is not None:
             return False
         self._probe = carrier
         return True
