@@ -240,6 +240,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         cluster.start()
         nodes.start()
+        # Or whoever asks first would be counted here alone.
+        await nodes.look()
         cache.start()
         fences.start()
         await workers.start()

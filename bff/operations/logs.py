@@ -67,6 +67,24 @@ def configure(form: LogFormat, level: int = logging.INFO) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
+class Line(msgspec.Struct, gc=False):
+    """Of one request. By way of structlog it would take thrice as long."""
+
+    request_id: str
+    method: str
+    path: str
+    route: str | None
+    status: int
+    ms: float
+    bytes: int
+    client: str
+    user: int | None
+    refused: str | None
+    timestamp: datetime
+    event: str = "request"
+    level: str = "info"
+
+
 class AccessLog:
     """A line on standard output for each request, or for a share of them: the same ones in every
     process that a trace goes through. Faults, and what was slow, are always told.
@@ -78,15 +96,8 @@ class AccessLog:
         self._tells_all = share >= 1
         self._most = share * _TRACES
         self._lines = Lines(stream or sys.stdout)
-        if form.is_for_people(self._lines.stream):
-            shown: list[Processor] = [_readable, structlog.dev.ConsoleRenderer(), _line]
-        else:
-            shown = [_as_line]
-        self._log = structlog.wrap_logger(
-            self._lines,
-            processors=[structlog.processors.add_log_level, _stamp, *shown],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        ).bind()
+        is_read = form.is_for_people(self._lines.stream)
+        self._written = _in_words(structlog.dev.ConsoleRenderer()) if is_read else _encode
 
     def note(self, exchange: Exchange, seconds: float) -> None:
         """A request was answered."""
@@ -95,19 +106,20 @@ class AccessLog:
         if is_usual and not self._tells_all and int(exchange.id[:8], 16) >= self._most:
             return
         scope = exchange.scope
-        self._log.info(
-            "request",
-            request_id=exchange.id,
-            method=scope["method"],
-            path=scope["path"][:_MOST_PATH],
-            route=scope.get("path_template") or None,
-            status=status,
-            ms=round(seconds * 1000, 3),
-            bytes=exchange.bytes,
-            client=exchange.client,
-            user=exchange.user,
-            refused=exchange.refusal or None,
+        line = Line(
+            exchange.id,
+            scope["method"],
+            scope["path"][:_MOST_PATH],
+            scope.get("path_template") or None,
+            status,
+            round(seconds * 1000, 3),
+            exchange.bytes,
+            exchange.client,
+            exchange.user,
+            exchange.refusal or None,
+            datetime.now(UTC),
         )
+        self._lines.add(self._written(line))
 
     def close(self) -> None:
         """Write what is not written yet."""
@@ -122,9 +134,10 @@ class Lines:
         self._unwritten = bytearray()
         self._due: asyncio.TimerHandle | None = None
 
-    def info(self, line: bytes) -> None:
+    def add(self, line: bytes) -> None:
         """Add one."""
         self._unwritten += line
+        self._unwritten += b"\n"
         if len(self._unwritten) >= _MOST_UNWRITTEN:
             self.flush()
         elif self._due is None:
@@ -170,9 +183,9 @@ def _as_json(_: Any, __: str, event: EventDict) -> str:
     return _encode(event).decode()
 
 
-def _as_line(_: Any, __: str, event: EventDict) -> bytes:
-    return _encode(event) + b"\n"
+def _in_words(render: Processor) -> Callable[[Line], bytes]:
+    def written(line: Line) -> bytes:
+        event = _readable(None, "", msgspec.structs.asdict(line))
+        return str(render(None, line.level, event)).encode()
 
-
-def _line(_: Any, __: str, text: EventDict) -> bytes:
-    return f"{text}\n".encode()
+    return written

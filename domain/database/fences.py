@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -28,6 +28,8 @@ STICKY: Final = 30.0
 # Seconds between two looks at what Redis may lack.
 PAUSE: Final = 0.5
 _MARKED: Final = 600_000
+# People whose slots need not be reckoned again.
+_MOST_KNOWN: Final = 16_384
 _RUN: Final = re.compile(rb"run_id:(\w+)")
 _AWAY: Final = (AwayError, ResponseError)
 # The greater one stays: two writes of one person may end in either order.
@@ -161,7 +163,7 @@ class Fences:
         """How far a read for `person` has to see; 0 if that does not matter, UNKNOWN if nobody
         can tell."""
         key = fence_key(person)
-        if self._believed(key) is None:
+        if self._believed(person) is None:
             return UNKNOWN
         try:
             kept, is_whole = await self.beside(person, "GET", key)
@@ -174,25 +176,25 @@ class Fences:
         """The reply to a command about what lies with the fence of `person`; and whether all
         that was kept there of them is still there. Raises AwayError, ResponseError.
         """
-        key = fence_key(person)
-        standing = self._believed(key)
+        standing = self._believed(person)
         if standing is None or standing.wire is None:
-            return await self._nodes.call(key, *command), False
+            return await self._nodes.call(fence_key(person), *command), False
         wire = standing.wire
-        asked, marked = wire.call(*command), standing.is_marked(wire)
+        # In this order both are one write, and the mark is looked for last.
+        marked, asked = standing.is_marked(wire), wire.call(*command)
         try:
             reply = await asked
         except ResponseError:
             # It may have moved.
-            return await self._nodes.call(key, *command), False
+            return await self._nodes.call(fence_key(person), *command), False
         # Others wait for it, too; mostly it has come by then.
         if not (marked.result() if marked.done() else await asyncio.shield(marked)):
             standing.doubt()
         return reply, standing.wire is wire and wire.is_open and not standing.is_doubted
 
-    def _believed(self, key: bytes) -> Standing | None:
-        """Of the master that has `key`, if it lacks nothing."""
-        place = self._nodes.of(key_slot(key))
+    def _believed(self, person: int) -> Standing | None:
+        """Of the master that has what is kept of a person, if it lacks nothing."""
+        place = self._nodes.of(_slot(person))
         standing = None if place is None else self._standings.get(place)
         if place is None or standing is None or standing.is_doubted:
             return None
@@ -259,6 +261,11 @@ class Fences:
 def _hand_on(told: asyncio.Future[Any], looked: asyncio.Future[Any]) -> None:
     # Who is away has shown no mark; whoever asked is told of that by what they asked.
     told.set_result(None if looked.cancelled() or looked.exception() else looked.result())
+
+
+@lru_cache(_MOST_KNOWN)
+def _slot(person: int) -> int:
+    return key_slot(fence_key(person))
 
 
 def fence_key(person: int) -> bytes:

@@ -19,21 +19,22 @@ def _clock() -> int:
 class _Log:
     """What is in one window: moments, the oldest first, with how many requests fell into each."""
 
-    __slots__ = ("_policy", "counts", "used")
+    __slots__ = ("_grain", "_span", "counts", "used")
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+        self._span = policy.microseconds
+        self._grain = policy.grain
         self.counts: deque[list[int]] = deque()
         self.used = 0
 
     def forget(self, now: int) -> None:
         """What has left it."""
-        while self.counts and self.counts[0][0] <= now - self._policy.microseconds:
+        while self.counts and self.counts[0][0] <= now - self._span:
             self.used -= self.counts.popleft()[1]
 
     def add(self, now: int) -> None:
         """One request more."""
-        mark = _rounded(now, self._policy)
+        mark = -(-now // self._grain) * self._grain
         if self.counts and self.counts[-1][0] == mark:
             self.counts[-1][1] += 1
         else:
@@ -42,7 +43,7 @@ class _Log:
 
     def remove(self, now: int) -> None:
         """One request less, if it is there."""
-        mark = _rounded(now, self._policy)
+        mark = -(-now // self._grain) * self._grain
         entry = next((each for each in self.counts if each[0] == mark), None)
         if entry is not None:
             entry[1] -= 1
@@ -54,7 +55,7 @@ class _Log:
         """How it stands."""
         if not self.counts:
             return Standing(0, 0.0)
-        left = self.counts[0][0] + self._policy.microseconds - now
+        left = self.counts[0][0] + self._span - now
         return Standing(self.used, left / _MICROSECONDS)
 
 
@@ -65,8 +66,8 @@ class Alone:
     def __init__(self, clock: Callable[[], int] = _clock, most: int = MOST_SUBJECTS) -> None:
         self._clock = clock
         self._most = most
-        self._logs: defaultdict[Policy, dict[bytes, _Log]] = defaultdict(dict)
-        self._swept: dict[Policy, int] = {}
+        self._logs: defaultdict[str, dict[bytes, _Log]] = defaultdict(dict)
+        self._swept: dict[str, int] = {}
         self._last = 0
 
     def take(self, windows: Windows) -> Decision:
@@ -74,39 +75,36 @@ class Alone:
         # Each has a moment of its own, by which it is found again.
         now = self._last = max(self._clock(), self._last + 1)
         logs = [self._log(window, now) for window in windows]
-        refused = next(
-            (
-                window.policy
-                for window, log in zip(windows, logs, strict=True)
-                if (window.policy.is_strict if log is None else log.used >= window.policy.limit)
-            ),
-            None,
-        )
+        refused = None
+        for (policy, _), log in zip(windows, logs, strict=True):
+            if policy.is_strict if log is None else log.used >= policy.limit:
+                refused = policy
+                break
         standings = []
-        for window, log in zip(windows, logs, strict=True):
+        for (policy, key), log in zip(windows, logs, strict=True):
             if log is None:
-                standings.append(_uncounted(window.policy))
+                standings.append(_uncounted(policy))
                 continue
             if refused is None:
                 log.add(now)
-                self._logs[window.policy][window.key] = log
+                self._logs[policy.name][key] = log
             standings.append(log.standing(now))
         return Decision(windows, standings, refused, now)
 
     def give_back(self, windows: Sequence[Window], moment: int) -> None:
         """What was counted at that moment does not count."""
         for window in windows:
-            log = self._logs[window.policy].get(window.key)
+            log = self._logs[window.policy.name].get(window.key)
             if log is not None:
                 log.remove(moment)
 
     def clear(self, window: Window) -> None:
         """Nothing in it counts any more."""
-        self._logs[window.policy].pop(window.key, None)
+        self._logs[window.policy.name].pop(window.key, None)
 
     def _log(self, window: Window, now: int) -> _Log | None:
         """What is in the window; None where it cannot be kept."""
-        kept = self._logs[window.policy]
+        kept = self._logs[window.policy.name]
         log = kept.get(window.key)
         if log is not None:
             log.forget(now)
@@ -116,18 +114,14 @@ class Alone:
 
     def _sweep(self, policy: Policy, now: int) -> bool:
         """Forget those of whom nothing counts any more; whether there is room."""
-        kept = self._logs[policy]
-        if now - self._swept.get(policy, 0) >= _MICROSECONDS:
-            self._swept[policy] = now
+        kept = self._logs[policy.name]
+        if now - self._swept.get(policy.name, 0) >= _MICROSECONDS:
+            self._swept[policy.name] = now
             for key, log in list(kept.items()):
                 log.forget(now)
                 if not log.used:
                     del kept[key]
         return len(kept) < self._most
-
-
-def _rounded(now: int, policy: Policy) -> int:
-    return -(-now // policy.grain) * policy.grain
 
 
 def _uncounted(policy: Policy) -> Standing:

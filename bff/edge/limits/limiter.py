@@ -19,6 +19,7 @@ from domain.redis import AwayError, Nodes
 log = logging.getLogger(__name__)
 
 _AWAY: Final = (AwayError, ResponseError)
+_NOBODY: Final = AwayError("there is no connection to it")
 Tell = Callable[[Decision | None], None]
 
 
@@ -43,6 +44,8 @@ class Limiter:
         """Count a request of nobody in particular, in windows of one subject."""
         if (decision := self.at_once(windows)) is not None:
             return decision
+        if self._shared.is_away(windows):
+            return self._decide_alone(windows, _NOBODY)
         many, began = self._wanted(windows), time.monotonic()
         try:
             decision, taken = await self._shared.take_several(windows, many)
@@ -70,6 +73,8 @@ class Limiter:
 
     async def take_of(self, person: int, windows: Windows) -> tuple[Decision, Fence | None]:
         """Count a request of `person`'s; their last fence comes along, where Redis answers."""
+        if self._shared.is_away(windows):
+            return self._decide_alone(windows, _NOBODY), None
         try:
             decision, fence = await self._shared.take_of(person, windows)
         except _AWAY as error:

@@ -91,17 +91,16 @@ class Windows(tuple[Window, ...]):
     def __init__(self, windows: Iterable[Window]) -> None:
         del windows
         self.keys = [window.key for window in self]
-        self.bounds = [
-            bound
-            for policy, _ in self
-            for bound in (policy.limit, policy.microseconds, policy.grain)
-        ]
+        self.spans = [(policy.limit, policy.microseconds, policy.grain) for policy, _ in self]
+        self.bounds = [bound for spans in self.spans for bound in spans]
         self.slot = key_slot(self.keys[0]) if self else 0
         """Where all of them lie in a cluster."""
         self.are_by_grain = len(self) == 1 and self[0].policy.grain > 1
         """Whether it is all the same when in a grain a request came."""
         self.policies = b", ".join(policy.told for policy, _ in self)
-        """The items of RateLimit-Policy."""
+        """The items of RateLimit-Policy,"""
+        self.items = [(b'"%b"' % each.name.encode(), each.limit, each.seconds) for each, _ in self]
+        """and what is always the same in those of RateLimit."""
 
 
 class Standing(NamedTuple):
@@ -124,7 +123,7 @@ class Decision(NamedTuple):
     @property
     def state(self) -> bytes:
         """The items of RateLimit."""
-        return b", ".join([*map(_told, self.windows, self.standings)])
+        return b", ".join([*map(_told, self.windows.items, self.standings)])
 
     @property
     def retry_after(self) -> int:
@@ -145,8 +144,7 @@ class LimitedError(Exception):
         self.decision = decision
 
 
-def _told(window: Window, standing: Standing) -> bytes:
-    policy = window.policy
-    left = max(0, policy.limit - standing.used)
-    seconds = ceil(min(standing.seconds, policy.seconds))
-    return b'"%b";r=%d;t=%d' % (policy.name.encode(), left, seconds)
+def _told(item: tuple[bytes, int, float], standing: Standing) -> bytes:
+    name, limit, seconds = item
+    left = max(0, limit - standing.used)
+    return b"%b;r=%d;t=%d" % (name, left, ceil(min(standing.seconds, seconds)))

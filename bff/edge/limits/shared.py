@@ -114,6 +114,11 @@ class Shared:
         self._nodes = nodes
         self._fences = fences
 
+    def is_away(self, windows: Windows) -> bool:
+        """Whether nobody is there to be asked, which needs no try."""
+        place = self._nodes.of(windows.slot)
+        return place is None or self._nodes.wire(place) is None
+
     async def take(self, windows: Windows) -> Decision:
         """Count a request. Raises AwayError, ResponseError."""
         return (await self.take_several(windows, 1))[0]
