@@ -147,6 +147,8 @@ class Shared:
 
     async def give_back(self, windows: Sequence[Window], moment: int, many: int = 1) -> None:
         """What was counted at that moment does not count. Raises AwayError, ResponseError."""
+        if not windows:
+            return
         keys = [window.key for window in windows]
         grains = [window.policy.grain for window in windows]
         await _GIVE_BACK.run(partial(self._nodes.call, keys[0]), keys, moment, *grains, many)

@@ -253,6 +253,21 @@ async def test_top_ups_are_limited_and_their_replays_are_free(
         assert 429 not in {each.status_code for each in cash}
 
 
+async def test_the_replay_of_what_has_no_limit_of_its_own_is_no_fault(
+    limited: Limits, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with limited(limit_general=100) as client:
+        who = await bearer(client, "student1") | {"idempotency-key": "lunch"}
+        basket = {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}]}
+        first, again = [
+            await client.post("/api/orders", json=basket, headers=who) for _ in range(2)
+        ]
+        assert (first.status_code, again.json()) == (201, first.json())
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers["ratelimit"].startswith('"general";r=98;')
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 @asynccontextmanager
 async def redis_that_can_go(settings: Settings) -> AsyncIterator[tuple[Proxy, str]]:
     place = Address(settings.redis_url).seeds[0]
