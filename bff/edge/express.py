@@ -118,13 +118,16 @@ class Express:
         if self._edge.is_leaving or asked.way() is None:
             return False
         exchange = self._edge.exchange(scope, asked.headers)
+        windows = self._windows(asked, exchange)
+        if not windows:
+            return False
 
         def counted(decision: Decision | None) -> None:
             if decision is not None:
                 exchange.decisions.append(decision)
             tell(None if decision is None else exchange)
 
-        self._limiter.ask(self._windows(asked, exchange), counted)
+        self._limiter.ask(windows, counted)
         return True
 
     def counted(self, asked: Asked, exchange: Exchange, first: Headers) -> Answer | None:

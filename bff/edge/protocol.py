@@ -107,6 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if is_between:
             self._remember(data)
         self._await_head()
+        self._forget_answered()
 
     # Of the parser
 
@@ -183,7 +184,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_expressed(self, cycle: RequestResponseCycle) -> bool:
         """Whether there is an answer, or will be without the application."""
-        is_usual = cycle.keep_alive and not cycle.waiting_for_100_continue
+        is_usual = cycle.keep_alive and not cycle.waiting_for_100_continue and self._can_write()
         if self._express is None or not is_usual:
             return False
         # The same under another name.
@@ -268,9 +269,15 @@ class BoundedProtocol(HttpToolsProtocol):
         # The rest of a body that nobody wanted may still come, and a next request behind it.
         if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
             self._within(self.drain_seconds, self.transport.abort)
+        self._forget_answered()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal or kinds.INVALID_REQUEST, "" if self._refusal else msg)
+
+    def _forget_answered(self) -> None:
+        """Thousands of connections wait for their next request: they keep nothing of the last."""
+        if self.cycle is not None and self.cycle.response_complete and not self._is_within():
+            self.cycle = self.scope = self.headers = None  # type: ignore[assignment]
 
     def _count(self, received: int) -> None:
         self._untold = 0
