@@ -77,7 +77,13 @@ class Proxy:
             self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = self._server
         there, back = await asyncio.open_connection(*self._target)
+        if self._server is not serving:
+            # It was taken down meanwhile.
+            writer.close()
+            back.close()
+            return
         for source, sink in ((reader, back), (there, writer)):
             pipe = asyncio.create_task(pump(source, sink, self.thaw))
             self._pipes.add(pipe)
