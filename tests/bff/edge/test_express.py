@@ -296,6 +296,46 @@ async def test_answers_come_in_the_order_of_their_requests_however_these_are_cut
             assert [each.body for each in answers[6:]] == bodies
 
 
+async def test_two_heads_that_came_together_are_not_known_as_one(
+    settings: Settings, shelves: Shelves
+) -> None:
+    async with place(settings) as at:
+        bodies = [(await at.ordinary(target, [HOST])).body for target in (MENU, SECTIONS)]
+        async with connected(at.port) as (reader, writer):
+            for _ in range(3):
+                writer.write(head(MENU) + head(SECTIONS))
+                assert [(await whole(reader)).body for _ in bodies] == bodies
+
+
+async def test_what_is_known_is_not_sent_before_the_answer_that_is_due(
+    settings: Settings, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = asyncio.Event(), asyncio.Event()
+    serve = Edge.__call__
+
+    async def slow(self: Edge, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/health":
+            began.set()
+            await may_end.wait()
+        await serve(self, scope, receive, send)
+
+    monkeypatch.setattr(Edge, "__call__", slow)
+    async with place(settings) as at, connected(at.port) as (reader, writer):
+        for _ in range(2):
+            writer.write(head(SECTIONS))
+            ready = await whole(reader)
+        writer.write(head("/health"))
+        await began.wait()
+        writer.write(head(SECTIONS))
+        # Another connection's answer is there, so this one's would be.
+        async with connected(at.port) as (other, asking):
+            asking.write(head(SECTIONS))
+            await whole(other)
+        may_end.set()
+        assert (await whole(reader)).body != ready.body
+        assert (await whole(reader)).body == ready.body
+
+
 async def test_who_asks_on_and_on_and_reads_nothing_is_held_up(
     settings: Settings, shelves: Shelves
 ) -> None:
