@@ -59,7 +59,7 @@ class Proxy:
         self._target = (host, port)
         self.port = free_port()
         self._server: asyncio.Server | None = None
-        self._pipes: set[asyncio.Task[None]] = set()
+        self._pipes: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.thaw = asyncio.Event()
         self.thaw.set()
 
@@ -71,8 +71,10 @@ class Proxy:
         """Refuse connections, and cut those that there are."""
         if self._server is not None:
             self._server.close()
-            for pipe in list(self._pipes):
+            for pipe, sink in self._pipes.items():
                 pipe.cancel()
+                # One that has not begun yet would not.
+                sink.close()
             await asyncio.gather(*self._pipes, return_exceptions=True)
             self._server = None
 
@@ -86,8 +88,8 @@ class Proxy:
             return
         for source, sink in ((reader, back), (there, writer)):
             pipe = asyncio.create_task(pump(source, sink, self.thaw))
-            self._pipes.add(pipe)
-            pipe.add_done_callback(self._pipes.discard)
+            self._pipes[pipe] = sink
+            pipe.add_done_callback(self._pipes.pop)
 
 
 async def pump(
