@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import BigInteger, Text, Update, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from domain.background import Background
 from domain.database import Database, Fence, Writer
 from domain.errors import UnavailableError
 from domain.model import OutboxEvent
@@ -201,23 +202,13 @@ class Outbox:
         await self._database.write(note)
 
 
-class Relay:
-    """Hands every due event to the handler of its kind, until one comes through."""
+class Relay(Background):
+    """Hands every due event to the handler of its kind, until one comes through; what is in hand
+    when it is closed is due again after its pause."""
 
     def __init__(self, outbox: Outbox, handlers: Mapping[str, Handler]) -> None:
         self._outbox = outbox
         self._handlers = handlers
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """See to what is due, now and from now on; a database that is away is waited for."""
-        self._running = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop; what was in hand is due again after its pause."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
 
     async def round(self) -> int:
         """See to one batch; how many those were. Raises UnavailableError."""
@@ -252,9 +243,9 @@ class Relay:
             await self._outbox.delivered(event.id)
 
 
-class Feed:
+class Feed(Background):
     """Tells of every event of some kinds in its order: at once where the process that wrote it
-    says so, and from any process a moment later."""
+    says so, and from any process a moment later. When it is closed another one tells the rest."""
 
     def __init__(self, outbox: Outbox, kinds: Sequence[str], tell: Tell) -> None:
         self._outbox = outbox
@@ -263,17 +254,6 @@ class Feed:
         self._news = asyncio.Event()
         self._lost = timedelta(0)
         self._is_held_up = False
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Tell of what there is, now and from now on."""
-        self._running = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop; another process tells the rest."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
 
     def hurry(self) -> None:
         """Something has been written."""

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Date, Select, column, func, select, table, text
 from sqlalchemy.dialects.postgresql import insert
 
+from domain.background import Background
 from domain.database import Database, Writer
 from domain.errors import UnavailableError
 from domain.model import Configuration
@@ -40,7 +41,7 @@ def refreshed_at() -> Select[*tuple[object, ...]]:
     return select(Configuration.updated_at).where(Configuration.key == SALES.name)
 
 
-class ProductSales:
+class ProductSales(Background):
     """Makes the view anew when it is an hour old, in one process of all at a time.
 
     `database` is one whose statements may take minutes.
@@ -48,17 +49,6 @@ class ProductSales:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """See to it from now on."""
-        self._running = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop; what is not finished is undone."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
 
     async def refresh(self, *, older_than: timedelta = PERIOD) -> bool:
         """Make it anew where it is older; whether this process did. Raises UnavailableError."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
+from domain.background import Background
 from domain.database import Database, Writer
 
 log = logging.getLogger(__name__)
@@ -28,23 +29,12 @@ class Kept(Struct, frozen=True):
     lifetime: timedelta
 
 
-class Sweeper:
+class Sweeper(Background):
     """Sweeps every hour or so, in every process; together they sweep no row twice."""
 
     def __init__(self, database: Database, kept: Sequence[Kept]) -> None:
         self._database = database
         self._kept = kept
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Sweep from now on."""
-        self._running = asyncio.create_task(self._run())
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:

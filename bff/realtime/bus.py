@@ -19,6 +19,7 @@ from msgspec import Struct
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
+from domain.background import Background
 from domain.database import Fence
 from domain.redis import AwayError, Nodes, Place, Wire
 
@@ -72,7 +73,7 @@ class Heard(Struct, frozen=True, gc=False):
     notice: Notice
 
 
-class Bus:
+class Bus(Background):
     """Notices to and from all processes, in one order for all."""
 
     def __init__(self, nodes: Nodes) -> None:
@@ -92,17 +93,6 @@ class Bus:
         # until then nothing can be missing.
         self._whole_at = time.monotonic()
         self._is_away = False
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Listen from now on; a Redis that is away is waited for."""
-        self._running = asyncio.create_task(self._listen())
-
-    async def close(self) -> None:
-        """Listen no more."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
 
     async def publish(self, notices: Sequence[Notice]) -> None:
         """Tell all processes, in this order. Raises AwayError, ResponseError; then they may have
@@ -128,7 +118,7 @@ class Bus:
             self._moved.clear()
             await self._moved.wait()
 
-    async def _listen(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 await self._follow()

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from redis.exceptions import ResponseError
 
+from domain.background import Background
 from domain.cache.shared import SLOTS, channel
 from domain.database import Fence
 from domain.redis import AwayError, Nodes, Place, Wire
@@ -33,7 +34,7 @@ class Change(Struct, frozen=True, array_like=True):
     transaction: int
 
 
-class Bus:
+class Bus(Background):
     """Changes and wake-ups over sharded publish and subscribe, a connection to each master.
 
     `heard` is given each change, `woken` the key of each value that somebody has filled.
@@ -48,17 +49,10 @@ class Bus:
         self._decoder = msgspec.msgpack.Decoder(Change)
         self._encoder = msgspec.msgpack.Encoder()
         self._ears: dict[Place, Ear] = {}
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Listen from now on."""
-        self._running = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Listen no more."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        await super().close()
         await asyncio.gather(*(ear.close() for ear in self._ears.values()))
 
     def tell(self, change: Change) -> None:

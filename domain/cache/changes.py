@@ -20,6 +20,7 @@ from sqlalchemy import BigInteger, ColumnClause, Text, column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.selectable import TextualSelect
 
+from domain.background import Background
 from domain.cache.bus import Change
 from domain.database import Cluster, Fence, Reader, Role
 from domain.errors import UnavailableError
@@ -103,7 +104,7 @@ Listener = Callable[[Sequence[str], Fence], None]
 them. Who asks for such a value with this fence is given no older one."""
 
 
-class Changes:
+class Changes(Background):
     """The fence of each tag that was void lately, and how much of the log that takes in."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -134,18 +135,13 @@ class Changes:
         self._tidied_at = -math.inf
         self._heard: dict[int, tuple[float, set[str]]] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Look into the outbox from now on."""
-        self._running = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Look no more."""
-        for task in (self._running, self._looking):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await super().close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
 
     def of(self, tags: Iterable[str], asked: Fence = 0) -> Fence:
         """The position, not before `asked`, from which on a value with these tags is good."""

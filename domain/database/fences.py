@@ -14,6 +14,7 @@ from uuid import uuid4
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
+from domain.background import Background
 from domain.redis import AwayError, Nodes, Place, Wire, Word
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class Standing:
             log.warning("fences: Redis may lack some, own reads go to the primary for a while")
 
 
-class Fences:
+class Fences(Background):
     """The last fence of each person, in Redis for all processes."""
 
     def __init__(self, nodes: Nodes) -> None:
@@ -133,17 +134,6 @@ class Fences:
         self._standings: dict[Place, Standing] = {}
         self._has_begun = False
         self._away = False
-        self._watching: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Notice, without being asked, what Redis may lack."""
-        self._watching = asyncio.create_task(self._watch())
-
-    async def close(self) -> None:
-        """Stop watching."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def keep(self, people: Iterable[int], fence: Fence) -> bool:
         """Nobody of `people` is to be shown the world before `fence` any more; whether every
@@ -206,7 +196,7 @@ class Fences:
             log.warning("fences: Redis does not answer, own reads go to the primary: %s", error)
         self._away = True
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 if not self._nodes.masters:

@@ -18,6 +18,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from domain.background import Background
 from domain.redis.address import Address, Place, RedisAddressError
 from domain.redis.wire import AwayError, Wire, Word
 
@@ -32,7 +33,7 @@ _ELSEWHERE: Final = (MovedError, ClusterDownError)
 _UNDER_WAY: Final = (AskError, ClusterDownError, TryAgainError)
 
 
-class Nodes:
+class Nodes(Background):
     """A wire to each master, opened again whenever it is lost; nobody waits for that."""
 
     def __init__(
@@ -58,18 +59,13 @@ class Nodes:
         # Why a node could not be reached, as was told last.
         self._told: dict[Place, str] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._running: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Connect now, and whenever a wire is lost."""
-        self._running = asyncio.create_task(self._run())
 
     async def close(self) -> None:
         """Hang up everywhere."""
-        for task in (self._running, self._looking):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await super().close()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         await asyncio.gather(*(wire.close() for wire in self._wires.values()))
 
     async def call(self, key: bytes, *command: Word) -> Any:
