@@ -71,18 +71,19 @@ class Proxy:
         """Refuse connections, and cut those that there are."""
         if self._server is not None:
             self._server.close()
+            # Before anything is waited for: who is just being served is to see it.
+            self._server = None
             for pipe, sink in self._pipes.items():
                 pipe.cancel()
                 # One that has not begun yet would not.
                 sink.close()
             await asyncio.gather(*self._pipes, return_exceptions=True)
-            self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving = self._server
         there, back = await asyncio.open_connection(*self._target)
-        if self._server is not serving:
-            # It was taken down meanwhile.
+        if serving is None or self._server is not serving:
+            # It was taken down meanwhile, or before this began.
             writer.close()
             back.close()
             return
