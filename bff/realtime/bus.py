@@ -85,6 +85,8 @@ class Bus(Background):
         """Are given the notices, at most BATCH at once."""
         self.doubters: list[Callable[[timedelta], None]] = []
         """Are told how long ago notices may have been lost from the stream."""
+        self.laggards: list[Callable[[], None]] = []
+        """Are told that this process has missed notices, and nobody else."""
         self._nodes = nodes
         self._recent: deque[Heard] = deque(maxlen=RECENT)
         self._moved = asyncio.Event()
@@ -147,26 +149,43 @@ class Bus(Background):
                 began = time.monotonic()
                 words = "COUNT", BATCH, "BLOCK", BLOCK, "STREAMS", KEY, self.last
                 found = await wire.call("XREAD", *words)
-                if found:
-                    self._take([_read(*entry) for entry in found[KEY]])
+                entries = found[KEY] if found else []
+                if len(entries) == BATCH and not await self._stands_there(wire):
+                    # The oldest went before they were read.
+                    await self._begin(wire, place)
+                    continue
+                if entries:
+                    self._take([_read(*entry) for entry in entries])
                 self._whole_at = began
         finally:
             await wire.close()
 
+    async def _stands_there(self, wire: Wire) -> bool:
+        """Whether the last notice is in the stream still: then none behind it has gone."""
+        return self.last == _NOTHING or bool(await wire.call("XRANGE", KEY, self.last, self.last))
+
     async def _begin(self, wire: Wire, place: Place) -> None:
         """See whether it is the stream that was read before."""
         most = RECENT if self.run is None else 1
-        about, newest, ours = await asyncio.gather(
+        about, newest, is_ours = await asyncio.gather(
             wire.call("INFO", "server"),
             wire.call("XREVRANGE", KEY, "+", "-", "COUNT", most),
-            wire.call("XRANGE", KEY, self.last, self.last),
+            self._stands_there(wire),
         )
         (run,) = _RUN.findall(about)
         before = [_read(*entry) for entry in reversed(newest)]
         if self.run is None:
             if before:
                 self._note(before)
-        elif run != self.run or (not ours and self.last != _NOTHING):
+        elif run == self.run and not is_ours and before:
+            log.warning("sockets: %s has more than %d events that were not read", place, KEPT)
+            for laggard in self.laggards:
+                laggard()
+            self._recent.clear()
+            self.run = None
+            await self._begin(wire, place)
+            return
+        elif run != self.run or not is_ours:
             away = timedelta(seconds=time.monotonic() - self._whole_at) + UNCERTAIN
             log.warning("sockets: %s may lack events of %.1f s", place, away.total_seconds())
             # Its clock may be behind that of the one before.

@@ -28,6 +28,7 @@ WEBSOCKET: Final = "websocket"
 ANY: Final = "*"
 """Of the origins: whatever page it is."""
 GOING_AWAY: Final = "server shutting down"
+MISSED: Final = "events missed"
 _MOST_QUERY: Final = 1024
 _MOST_FIELDS: Final = 16
 
@@ -192,13 +193,20 @@ class Engine:
         await asyncio.sleep(random.uniform(0, self.limits.drain))
         session.close(GOING_AWAY, CloseCode.GOING_AWAY)
 
+    def begin_anew(self) -> None:
+        """Have everybody who is here come back: they have missed something."""
+        self._send_all_away(MISSED, CloseCode.TRY_AGAIN)
+
     def close(self) -> None:
         """End what is left."""
         self._is_leaving = True
-        for session in list(self.sessions.values()):
-            session.close(GOING_AWAY, CloseCode.GOING_AWAY)
+        self._send_all_away(GOING_AWAY, CloseCode.GOING_AWAY)
         for queue in (self._pings, self._pongs, self._silent):
             queue.close()
+
+    def _send_all_away(self, reason: str, code: CloseCode) -> None:
+        for session in list(self.sessions.values()):
+            session.close(reason, code)
 
     def _must_have_room(self, asked: Asked) -> None:
         if asked.method != "GET":

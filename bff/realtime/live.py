@@ -48,6 +48,7 @@ class Live:
         self.feed = Feed(outbox, KINDS, Announcer(self._bus).tell)
         self._bus.listeners.append(self.orders.heard)
         self._bus.doubters.append(self.feed.again)
+        self._bus.laggards.append(self.engine.begin_anew)
 
     async def start(self) -> None:
         """Listen, and tell."""

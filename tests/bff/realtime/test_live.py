@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import socketio
 from redis import Redis
 
-from bff.realtime import bus, orders
+from bff.realtime import bus, engine, orders
 from bff.settings import Settings, Sockets
 from domain.accounts import ACCESS_TOKEN_LIFETIME, AccessTokens, Principal
 from imaging.shelves import Shelves
@@ -504,6 +505,26 @@ async def test_what_redis_has_lost_is_told_again(
         redis.client_kill_filter(_type="normal", skipme=True)
     again = await phones.next("phone", "order:created")
     assert (again["orderId"], again["version"]) == (order["id"], 1)
+
+
+async def test_who_missed_what_redis_has_no_more_begins_anew(
+    one: Inside, settings: Settings, phones: Clients, student: Person, product: int
+) -> None:
+    await phones.open("phone", one.url, student.auth, WEBSOCKET)
+    await student.order(product)
+    await phones.next("phone", "order:created")
+    # As if this process had been held up, and the others had told of more than is kept.
+    strange = msgspec.msgpack.encode(bus.Notice(("strangers",), b'["news",{}]', time.time(), 1))
+    with Redis.from_url(settings.redis_url) as redis, redis.pipeline() as at_once:
+        for _ in range(bus.BATCH + 1):
+            at_once.xadd(bus.KEY, {"n": strange})
+        at_once.xtrim(bus.KEY, maxlen=bus.BATCH, approximate=False)
+        at_once.execute()
+    await phones.next("phone", "disconnect")
+    assert await phones.next("phone", "connect") == {"recovered": False}
+    assert one.engine.figures.closed == {engine.MISSED: 1}
+    await student.order(product)
+    await phones.next("phone", "order:created")
 
 
 async def test_the_python_client_is_served_too(
