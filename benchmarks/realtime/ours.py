@@ -13,20 +13,17 @@ import uvloop
 from litestar.types import Receive, Scope, Send
 
 from bff.edge.protocol import BoundedProtocol
-from bff.realtime import packets
 from bff.realtime.asgi import Sockets
 from bff.realtime.bus import Bus, Heard, Notice
-from bff.realtime.codec import Message
 from bff.realtime.engine import Engine
 from bff.realtime.figures import Figures
+from bff.realtime.orders import NAME, message_of
 from bff.realtime.rooms import Rooms, deliver
 from bff.realtime.sockets import Socket, SocketServer
 from bff.realtime.websocket import WebSocket
 from domain.redis import Nodes
 
-NAME: Final = "/orders"
 _encode: Final = msgspec.json.Encoder().encode
-_EVENT: Final = packets.event(NAME, b"").packet
 
 
 class Open:
@@ -49,7 +46,7 @@ class Open:
         """As the namespace of orders does."""
         deliver(
             [
-                (members, Message(b'%b%b,"%b"]' % (_EVENT, heard.notice.body[:-1], heard.name)))
+                (members, message_of(heard))
                 for heard in batch
                 if (members := self.rooms.members(heard.notice.rooms))
             ]

@@ -1,7 +1,7 @@
 """Sessions over plain ASGI: polls, and WebSockets on servers whose protocol we cannot take over."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -172,7 +172,7 @@ class Sockets:
         carrier = Carried(send)
         if session is None:
             session = self.engine.open(asked.address, carrier)
-            carrier.send(self.engine.greeting(session))
+            carrier.send([self.engine.greeting(session)])
         elif not session.joined(carrier):
             carrier.close(CloseCode.PROTOCOL_ERROR)
         carrier.session = session
@@ -217,7 +217,7 @@ class Carried:
         self._code = CloseCode.NORMAL
         self._reason = ""
 
-    def send(self, *messages: Message) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         if self.closed.done():
             return
         has_room = self._waiting.add(messages)

@@ -12,6 +12,9 @@ from bff.realtime.frames import Opcode, frame
 
 SEPARATOR: Final = b"\x1e"
 PROTOCOL: Final = "4"
+# To look them up takes as long as all else that a frame needs (Python 3.11).
+_TEXT: Final = Opcode.TEXT
+_BINARY: Final = Opcode.BINARY
 
 
 class PacketType(StrEnum):
@@ -38,7 +41,7 @@ class Message:
     def __init__(self, packet: bytes, *, is_binary: bool = False) -> None:
         self.packet = packet
         self.is_binary = is_binary
-        self.frame = frame(Opcode.BINARY if is_binary else Opcode.TEXT, packet)
+        self.frame = frame(_BINARY if is_binary else _TEXT, packet)
         """As it goes over a WebSocket."""
 
     @property

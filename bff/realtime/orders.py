@@ -187,7 +187,7 @@ class Orders:
     def heard(self, batch: Sequence[Heard]) -> None:
         """Tell whoever is in their rooms of notices."""
         told = [
-            (members, _message(heard), heard.notice.at)
+            (members, message_of(heard), heard.notice.at)
             for heard in batch
             if (members := self.rooms.members(heard.notice.rooms))
         ]
@@ -251,7 +251,7 @@ class Orders:
         socket.welcome(pid=credentials.pid)
         self._figures.recovered += 1
         self._figures.missed += len(missed)
-        socket.send(*map(_message, missed))
+        socket.send(*map(message_of, missed))
         for room in state.rooms:
             self.rooms.join(socket, room)
         tags = [room.removeprefix(_TAG) for room in state.rooms if room.startswith(_TAG)]
@@ -281,7 +281,7 @@ class Orders:
             more = news.more or later is None
             told = {"next": positions.written(news.position), "more": more}
             socket.emit("order:caught_up", told)
-            socket.send(*map(_message, _of([announcements.person(principal.id)], later or [])))
+            socket.send(*map(message_of, _of([announcements.person(principal.id)], later or [])))
         elif news is not None:
             socket.emit("order:caught_up", {"problem": news})
 
@@ -339,7 +339,7 @@ class Orders:
             raise errors.UnavailableError("Too much happens at once.")
         # Nobody is in a room before it is known that they may; what was told there since is caught
         # up with.
-        socket.send(*map(_message, _of([room], later)))
+        socket.send(*map(message_of, _of([room], later)))
         self._join(socket, {room})
         return {"status": "subscribed", "order": order}
 
@@ -448,6 +448,6 @@ def _of(rooms: Iterable[str], heard: Iterable[Heard]) -> list[Heard]:
     return [each for each in heard if not theirs.isdisjoint(each.notice.rooms)]
 
 
-def _message(heard: Heard) -> Message:
+def message_of(heard: Heard) -> Message:
     """A notice as it goes out, with its offset as the last argument (Socket.IO 4.6)."""
-    return Message(b'%b%b,"%b"]' % (_EVENT, heard.notice.body[:-1], heard.name))
+    return Message(b"".join([_EVENT, heard.notice.body[:-1], b',"', heard.name, b'"]']))

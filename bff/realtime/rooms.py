@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from bff.realtime.codec import Message
+from bff.realtime.session import Session
 
 
 class Member(Protocol):
@@ -12,8 +13,9 @@ class Member(Protocol):
 
     rooms: set[str]
 
-    def send(self, *messages: Message) -> None:
-        """Send them to the client, together."""
+    @property
+    def session(self) -> Session:
+        """What it comes over."""
 
 
 class Rooms:
@@ -58,14 +60,16 @@ def deliver(told: Sequence[tuple[Collection[Member], Message]]) -> int:
     member goes together, in its order: a write costs the same, however much is in it."""
     if len(told) == 1:
         ((members, message),) = told
+        alone = [message]
         # Whoever is too slow leaves meanwhile.
         for member in (those := list(members)):
-            member.send(message)
+            # Of thousands, each call between here and the socket would be felt.
+            member.session.carrier.send(alone)
         return len(those)
     theirs: defaultdict[Member, list[Message]] = defaultdict(list)
     for members, message in told:
         for member in members:
             theirs[member].append(message)
     for member, messages in theirs.items():
-        member.send(*messages)
+        member.session.carrier.send(messages)
     return sum(map(len, theirs.values()))

@@ -28,7 +28,7 @@ TOO_SLOW: Final = "too slow"
 class Carrier(Protocol):
     """A way to the client."""
 
-    def send(self, *messages: Message) -> None:
+    def send(self, messages: Sequence[Message], /) -> None:
         """Send them together, now or as soon as there is room."""
 
     def close(self, code: CloseCode, reason: str = "") -> None:
@@ -95,7 +95,7 @@ class Polling:
         self.is_posted_to = False
         """Whether a body is on its way."""
 
-    def send(self, *messages: Message) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         if not self.waiting.add(messages):
             self._session.close(TOO_SLOW)
             return
@@ -162,7 +162,7 @@ class Session:
 
     def send(self, *messages: Message) -> None:
         """Send packets; nobody waits for them to arrive."""
-        self.carrier.send(*messages)
+        self.carrier.send(messages)
 
     def close(self, reason: str, code: CloseCode = CloseCode.NORMAL) -> None:
         """End it."""
@@ -214,13 +214,13 @@ class Session:
         polling = self._polling
         if polling is not None and text == f"{PacketType.PING}probe":
             self._is_probed = True
-            carrier.send(PROBED)
+            carrier.send([PROBED])
             # The client goes over when no poll of its own is under way.
             polling.send_to_poll(NOOP)
         elif polling is not None and text == PacketType.UPGRADE and self._is_probed:
             self.carrier, self._polling, self._probe = carrier, None, None
             polling.send_to_poll(NOOP)
-            carrier.send(*polling.waiting.take())
+            carrier.send(polling.waiting.take())
         else:
             carrier.close(CloseCode.PROTOCOL_ERROR)
 

@@ -89,7 +89,7 @@ class Socket:
 
     def send(self, *messages: Message) -> None:
         """Send messages that are encoded already."""
-        self.session.carrier.send(*messages)
+        self.session.carrier.send(messages)
 
     def emit(self, name: str, *arguments: Any) -> None:
         """Send an event to this client alone."""

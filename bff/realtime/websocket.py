@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 from asyncio import AbstractEventLoop, BaseTransport, Transport
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -49,7 +50,6 @@ class WebSocket(asyncio.Protocol):
         "_through",
         "_transport",
         "_waiting",
-        "_write",
     )
 
     def __init__(
@@ -74,7 +74,6 @@ class WebSocket(asyncio.Protocol):
     def connection_made(self, transport: BaseTransport) -> None:
         # uvloop's are Transports by their methods only.
         self._transport = cast("Transport", transport)
-        self._write = self._transport.write
         address = get_remote_addr(self._transport)
         self._address = address[0] if address else ""
         self._connections.add(self)  # type: ignore[arg-type]
@@ -105,7 +104,7 @@ class WebSocket(asyncio.Protocol):
             self._through.near_pauses(is_full=False)
         waiting, self._waiting = self._waiting, None
         if waiting is not None and not self._is_closed:
-            self._write(b"".join([each.frame for each in waiting.take()]))
+            self._transport.write(b"".join([each.frame for each in waiting.take()]))
 
     def data_received(self, data: bytes) -> None:
         if self._is_closed:
@@ -131,12 +130,13 @@ class WebSocket(asyncio.Protocol):
 
     # Of the session
 
-    def send(self, *messages: Message) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         if self._is_closed:
             return
         if self._waiting is None:
             is_one = len(messages) == 1
-            self._write(messages[0].frame if is_one else b"".join([m.frame for m in messages]))
+            frames = messages[0].frame if is_one else b"".join([each.frame for each in messages])
+            self._transport.write(frames)
         elif not self._waiting.add(messages) and self._session is not None:
             # Nothing of it would arrive in order, so nothing of it is sent.
             self._waiting = None
@@ -146,9 +146,9 @@ class WebSocket(asyncio.Protocol):
         if self._is_closed:
             return
         if self._waiting is not None:
-            self._write(b"".join([each.frame for each in self._waiting.take()]))
+            self._transport.write(b"".join([each.frame for each in self._waiting.take()]))
         self._is_closed = True
-        self._write(closing(code, reason))
+        self._transport.write(closing(code, reason))
         self._transport.close()
         # It waits, with its buffer, for a client that reads no more.
         self._linger = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
@@ -162,7 +162,7 @@ class WebSocket(asyncio.Protocol):
         elif opcode is Opcode.PING:
             # Who sends many and reads none has them all answered by one, at the end.
             if self._waiting is None:
-                self._write(frame(Opcode.PONG, payload))
+                self._transport.write(frame(Opcode.PONG, payload))
         elif session is None or opcode is Opcode.PONG:
             pass
         elif opcode is Opcode.BINARY:
@@ -202,14 +202,14 @@ class WebSocket(asyncio.Protocol):
         except RefusedError as error:
             self._refuse(error.kind, error.detail)
             return
-        self._write(
+        self._transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %b\r\n\r\n" % key
         )
         self._reader = Reader(engine.limits.payload)
         if session is None:
             session = engine.open(asked.address, self)
-            self.send(engine.greeting(session))
+            self.send([engine.greeting(session)])
         elif not session.joined(self):
             self.close(CloseCode.PROTOCOL_ERROR)
             return
@@ -218,7 +218,7 @@ class WebSocket(asyncio.Protocol):
     def _refuse(self, kind: Kind, detail: str) -> None:
         body = problems.details(kind, detail)
         phrase = HTTPStatus(kind.status).phrase.encode()
-        self._write(
+        self._transport.write(
             b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
             b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b"
             % (kind.status, phrase, problems.MEDIA_TYPE.encode(), len(body), body)

@@ -1,26 +1,38 @@
 """Who is told what: once each, all that is theirs together, and in its order."""
 
-from bff.realtime.codec import Message
-from bff.realtime.rooms import Rooms, deliver
+from collections.abc import Sequence
 
+from bff.realtime.codec import Message
+from bff.realtime.engine import Engine
+from bff.realtime.figures import Figures
+from bff.realtime.frames import CloseCode
+from bff.realtime.rooms import Rooms, deliver
+from bff.realtime.session import Session
+from bff.realtime.sockets import SocketServer
+
+ENGINE = Engine(SocketServer({}, Figures()).speak, Figures())
 FIRST, SECOND, THIRD = (Message(b"4" + name) for name in (b"first", b"second", b"third"))
 
 
 class Guest:
-    """Notes what it is sent, and may leave because of it."""
+    """Notes what it is sent, and may leave because of it: the carrier of its session, too."""
 
     def __init__(self, rooms: Rooms, *names: str, leaves: bool = False) -> None:
         self.rooms: set[str] = set()
+        self.session = Session(ENGINE, "", "", self)
         self.told: list[tuple[Message, ...]] = []
         self._all = rooms
         self._leaves = leaves
         for name in names:
             rooms.join(self, name)
 
-    def send(self, *messages: Message) -> None:
-        self.told.append(messages)
+    def send(self, messages: Sequence[Message]) -> None:
+        self.told.append(tuple(messages))
         if self._leaves:
             self._all.leave_all(self)
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """It has nothing to close."""
 
 
 def test_what_is_for_one_goes_together_in_its_order() -> None:
