@@ -15,6 +15,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import create_loader
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -50,6 +51,8 @@ MOST_LISTED: Final = 10_000
 ABANDONED: Final = timedelta(hours=1)
 # How many keys one DeleteObjects takes (Amazon S3 API reference).
 _KEYS_AT_ONCE: Final = 1000
+# What botocore knows of S3 takes it a tenth of a second to read: it is read once a process.
+_KNOWLEDGE: Final = create_loader()
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 _SAYS_ABSENT: Final = re.compile(rb"<Code>NoSuchKey</Code>")
 # Somebody else stored the same variant at the same moment.
@@ -102,6 +105,7 @@ class Shelves:
     def __init__(self, store: Store) -> None:
         self._store = store
         core = botocore.session.get_session()
+        core.register_component("data_loader", _KNOWLEDGE)
         session = boto3.Session(store.access_key, store.secret_key, None, store.region, core)
         self._s3: S3Client = session.client(
             "s3",

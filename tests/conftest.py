@@ -1,6 +1,7 @@
 """Real servers for the whole session, and a clean database, buckets and Redis for each test."""
 
 import asyncio
+import gc
 import os
 import secrets
 import shutil
@@ -59,6 +60,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     os.environ.update(addresses.environment(), COMANDA_TOKEN_SECRET=secrets.token_hex(32))
     asyncio.run(_make_templates(addresses.database_url))
     stack.wait_for_replicas()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was imported stays: no look for cycles need go through it again, once a test or so."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _make_templates(database_url: str) -> None:
