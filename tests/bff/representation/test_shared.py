@@ -16,6 +16,7 @@ from bff.representation import shared as shared_module
 from bff.representation.answers import Wishes
 from bff.representation.content import Content
 from bff.representation.shared import WORTH, Made, Shared
+from domain.cache import changes
 from domain.database import Horizon, horizon
 from domain.database.statements import log
 from tests.bff.test_orders import bearer, order
@@ -28,7 +29,8 @@ BROTLI = Wishes("br", None)
 
 @pytest.fixture
 def bodies(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """What is encoded anew."""
+    """What is encoded anew, by a process that is never too busy to hear of changes."""
+    monkeypatch.setattr(changes, "TRUST", 60.0)
     made: list[bytes] = []
 
     def content(body: bytes) -> Content:
