@@ -6,7 +6,7 @@ from PIL import Image
 
 from imaging.decode import decoder_errors, opened, uniform
 from imaging.develop import finished
-from imaging.geometry import Plan, stored
+from imaging.geometry import Plan, in_pixels, stored
 from imaging.picture import LIMITS, Container, Header, Parsed
 
 _KEPT = (Container.GIF, Container.WEBP)
@@ -30,9 +30,7 @@ def may_move(header: Header, plan: Plan) -> bool:
 def frames(body: bytes, parsed: Parsed, plan: Plan) -> Iterator[tuple[Image.Image, int]]:
     """Each frame as `plan` shows it, and for how many milliseconds. Raises PictureError."""
     header = parsed.header
-    left, top, right, bottom = stored(plan.crop, header.orientation)
-    width, height = header.width, header.height
-    part = left * width, top * height, right * width, bottom * height
+    part = in_pixels(stored(plan.crop, header.orientation), header.width, header.height)
     with decoder_errors():
         moving = opened(header, body)
     for number in range(header.frames):

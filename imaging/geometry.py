@@ -20,6 +20,9 @@ Box = tuple[float, float, float, float]
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
+# What is beyond these decimals of a fraction is the arithmetic's, and no picture's.
+_DECIMALS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -98,3 +101,20 @@ def stored(crop: Box, orientation: int) -> Box:
     if orientation in (6, 7):
         top, bottom = 1 - bottom, 1 - top
     return left, top, right, bottom
+
+
+def within(crop: Box, part: Box) -> Box | None:
+    """A part of a picture in fractions of another part; None if it is not all in that."""
+    starts, ends = part[:2] * 2, part[2:] * 2
+    left, top, right, bottom = (
+        round((at - start) / (end - start), _DECIMALS)
+        for at, start, end in zip(crop, starts, ends, strict=True)
+    )
+    inside = left >= 0 and top >= 0 and right <= 1 and bottom <= 1
+    return (left, top, right, bottom) if inside else None
+
+
+def in_pixels(crop: Box, width: float, height: float) -> Box:
+    """A part of a picture of that size."""
+    left, top, right, bottom = crop
+    return left * width, top * height, right * width, bottom * height

@@ -9,9 +9,10 @@ from cdn.address import Fit, Format, Recipe
 from imaging import animation
 from imaging.develop import exposed, finished
 from imaging.encode import animated_webp, encoded
-from imaging.geometry import Plan, Size, plan
-from imaging.picture import Parsed
+from imaging.geometry import Plan, plan
+from imaging.picture import Parsed, broken
 from imaging.probe import parse
+from imaging.pyramid import in_level
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ def render(original: bytes, recipe: Recipe) -> Rendered:
     """
     began = perf_counter_ns()
     parsed = parse(original)
-    return _rendered(original, parsed, parsed.header.upright, recipe, began)
+    return _rendered(original, parsed, plan(recipe, parsed.header.upright), recipe, began)
 
 
 def render_level(level: bytes, width: int, height: int, recipe: Recipe) -> Rendered:
@@ -46,11 +47,14 @@ def render_level(level: bytes, width: int, height: int, recipe: Recipe) -> Rende
     `height` pixels. Raises PictureError.
     """
     began = perf_counter_ns()
-    return _rendered(level, parse(level), (width, height), recipe, began)
+    parsed, original = parse(level), (width, height)
+    shown = in_level(plan(recipe, original), parsed.header.upright, original)
+    if shown is None:
+        raise broken("the level does not have all of what is to be seen")
+    return _rendered(level, parsed, shown, recipe, began)
 
 
-def _rendered(body: bytes, parsed: Parsed, original: Size, recipe: Recipe, began: int) -> Rendered:
-    shown = plan(recipe, original)
+def _rendered(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe, began: int) -> Rendered:
     moves = recipe.animated and recipe.format is Format.WEBP
     if moves and animation.may_move(parsed.header, shown):
         return _moving(body, parsed, shown, recipe)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cdn.address import CENTRE, LADDER, LOSSLESS, WHITE, Fit, Format, Recipe
-from imaging.picture import Container, Header
+from imaging.picture import Container, Header, PictureError
 from imaging.pyramid import level_sizes, levels, source
 from imaging.render import render, render_level
 from tests.imaging import profiles
@@ -17,6 +17,7 @@ from tests.imaging.acceptance.likeness import Plane, luma, ssim
 from tests.imaging.samples import decoded, encoded, exif, looks_like, oriented, quarters, scene
 
 MOST_LOST = 0.002
+LEVELS = [(1728, 1296), (1280, 960), (768, 576), (640, 480), (1280, 1280), (640, 640)]
 
 
 def recipe(width: int, height: int | None = None, format_: Format = Format.WEBP) -> Recipe:
@@ -47,7 +48,7 @@ def photograph() -> bytes:
 @pytest.fixture(scope="module")
 def pyramid(photograph: bytes) -> dict[tuple[int, int], bytes]:
     made = {(level.width, level.height): level.body for level in levels(photograph)}
-    assert list(made) == [(1728, 1296), (1280, 960), (864, 648), (640, 480)]
+    assert list(made) == LEVELS
     return made
 
 
@@ -95,6 +96,14 @@ def test_nor_does_it_in_formats_whose_encoders_scatter(
     assert fmean(found) < MOST_LOST / 2
 
 
+def test_a_part_of_a_square_is_the_part_that_the_original_shows(
+    pyramid: dict[tuple[int, int], bytes], lost: Callable[[Recipe], float]
+) -> None:
+    tall = recipe(400, 700, Format.JPEG)
+    assert source(tall, (4000, 3000), pyramid) == (1280, 1280)
+    assert lost(tall) < MOST_LOST
+
+
 HUGE = (6000, 4000)
 SIZES = [(1440, 960), (720, 480)]
 
@@ -126,16 +135,62 @@ def test_the_smallest_level_that_will_do_is_chosen(
 
 
 @pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (recipe(800, 800), (1280, 1280)),
+        (recipe(400, 400), (640, 640)),
+        # Small enough for a copy of the whole that is smaller still.
+        (recipe(300, 300), (640, 480)),
+        # Not all of it is in the middle, or it does not end there.
+        (Recipe(400, 400, Fit.COVER, (100, 50), 80, Format.WEBP, WHITE), (1280, 960)),
+        (Recipe(400, 700, Fit.COVER, (25, 50), 80, Format.WEBP, WHITE), (1728, 1296)),
+        (Recipe(100, 700, Fit.COVER, (25, 50), 80, Format.WEBP, WHITE), (1280, 1280)),
+        (Recipe(400, 400, Fit.CONTAIN, CENTRE, 80, Format.WEBP, WHITE), (640, 480)),
+        (Recipe(400, 400, Fit.FILL, CENTRE, 80, Format.WEBP, WHITE), (1280, 960)),
+        (recipe(800, 700), (1728, 1296)),
+    ],
+)
+def test_a_square_stands_in_where_it_has_all_that_is_seen(
+    asked: Recipe, expected: tuple[int, int]
+) -> None:
+    assert source(asked, (4000, 3000), LEVELS) == expected
+
+
+def test_a_square_is_left_for_a_whole_of_fewer_pixels() -> None:
+    assert source(recipe(270, 270), (4000, 2250), [(768, 432), (640, 640)]) == (768, 432)
+
+
+def test_a_square_level_of_a_square_is_the_whole() -> None:
+    assert source(recipe(400), (2001, 2000), [(640, 640)]) == (640, 640)
+    assert source(recipe(400), (2000, 1000), [(640, 640)]) is None
+
+
+@pytest.mark.parametrize(
     ("container", "width", "height", "changes", "expected"),
     [
-        (Container.JPEG, 2700, 1800, {}, [(1280, 853), (864, 576), (640, 427)]),
-        (Container.JPEG, 2700, 1800, {"orientation": 6}, [(853, 1280), (576, 864), (427, 640)]),
+        (
+            Container.JPEG,
+            2700,
+            1800,
+            {},
+            [(1280, 853), (768, 512), (640, 427), (640, 640)],
+        ),
+        (
+            Container.JPEG,
+            2700,
+            1800,
+            {"orientation": 6},
+            [(853, 1280), (512, 768), (427, 640), (640, 640)],
+        ),
         (Container.JPEG, 1200, 900, {}, [(640, 480)]),
         (Container.JPEG, 1100, 825, {}, []),
         # What cannot be decoded small is worth a copy earlier.
-        (Container.JPEG, 1000, 750, {"progressive": True}, [(640, 480)]),
-        (Container.PNG, 1000, 750, {}, [(640, 480)]),
+        (Container.JPEG, 1000, 750, {"progressive": True}, [(768, 576), (640, 480)]),
+        (Container.PNG, 1000, 750, {}, [(768, 576), (640, 480)]),
         (Container.PNG, 700, 525, {}, []),
+        # A square of its own only where there is something to cut off.
+        (Container.PNG, 1000, 800, {}, [(768, 614), (640, 512), (640, 640)]),
+        (Container.PNG, 1000, 810, {}, [(768, 622), (640, 518)]),
         (Container.GIF, 4000, 3000, {"frames": 2}, []),
     ],
 )
@@ -163,10 +218,28 @@ def test_a_level_is_upright_and_has_no_secrets() -> None:
     assert looks_like(from_level, decoded(render(body, lossless).body), within=3)
 
 
+@pytest.mark.parametrize("turned", [1, 6, 7])
+def test_a_square_is_cut_from_the_middle_of_what_is_seen(turned: int) -> None:
+    upright = scene(1200, 800)
+    body = encoded(oriented(upright, turned), "PNG", exif=exif(turned), compress_level=1)
+    square = levels(body)[-1]
+    assert (square.width, square.height) == (640, 640)
+    middle = upright.crop((200, 0, 1000, 800)).resize((640, 640), Image.Resampling.LANCZOS)
+    assert ssim(seen(square.body), luma(np.asarray(middle, np.float32))) > 0.95
+
+
+def test_a_level_without_what_is_to_be_seen_is_refused() -> None:
+    square = levels(encoded(quarters(1200, 800), "PNG"))[-1]
+    assert render_level(square.body, 1200, 800, recipe(400, 400)).width == 400
+    with pytest.raises(PictureError):
+        render_level(square.body, 1200, 800, recipe(400))
+
+
 def test_a_level_keeps_transparency() -> None:
     picture = Image.new("RGBA", (1000, 680), (0, 255, 0, 0))
     picture.paste((200, 30, 30, 128), (200, 140, 800, 540))
-    (level,) = levels(encoded(picture, "PNG"))
+    *_, level = levels(encoded(picture, "PNG"))
+    assert (level.width, level.height) == (640, 435)
     assert level.format is Format.WEBP
     variant = render_level(level.body, 1000, 680, recipe(150, None, Format.PNG))
     with Image.open(BytesIO(variant.body)) as seen_through:
