@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-realtime
+.PHONY: help up edge down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -19,6 +19,9 @@ help: ## what there is
 up: ## set up what is missing, and serve (Ctrl-C stops all of it)
 	@sh infra/local/setup.sh run
 	@$(bin)/comanda up $(ARGS)
+
+edge: ## the same, with nginx in CloudFront's place before it
+	@$(MAKE) --no-print-directory up ARGS="--edge $(ARGS)"
 
 down: ## stop a Comanda that runs from here
 	@$(bin)/comanda down
@@ -59,6 +62,9 @@ bench-cache: ready ## the cache beside cashews and aiocache, and a lunch (ARGS="
 
 bench-edge: ready ## what a request costs in the edge layer (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.edge $(ARGS)
+
+bench-cdn: ready ## how much the ladder keeps from the origin (ARGS="--requests 20000")
+	$(bin)/python -m benchmarks.cdn $(ARGS)
 
 bench-payloads: ready ## bytes of the catalogue and the order list (ARGS="--write")
 	$(bin)/python -m benchmarks.payloads $(ARGS)

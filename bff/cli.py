@@ -107,8 +107,11 @@ def main() -> None:
 @PORT
 @WORKERS
 @click.option("--fresh", is_flag=True, help="Delete what is there and start over.")
+@click.option("--edge", is_flag=True, help="With nginx in CloudFront's place (docs/cdn.md).")
 @explained
-def up(data: Path, orders: int | None, host: str, port: int, workers: int, fresh: bool) -> None:
+def up(
+    data: Path, orders: int | None, host: str, port: int, workers: int, fresh: bool, edge: bool
+) -> None:
     """Start everything on this machine: servers, schema, demo campus and application.
 
     Servers named by COMANDA_DATABASE_URL (and COMANDA_REPLICA_URLS), COMANDA_REDIS_URL or
@@ -117,7 +120,7 @@ def up(data: Path, orders: int | None, host: str, port: int, workers: int, fresh
     # Until the stack listens for it, `down` stops us as Ctrl-C does: in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        launch_up(Launch(data.absolute(), host, port, orders, fresh, workers), say)
+        launch_up(Launch(data.absolute(), host, port, orders, fresh, workers, edge), say)
     except KeyboardInterrupt:
         say("Stopped before everything ran")
         raise SystemExit(130) from None

@@ -24,11 +24,14 @@ from domain.database import Cluster, Database
 from imaging.shelves import Shelves
 from infra.demo import campus, loader
 from infra.demo.draw import draw_missing
+from infra.edge.nginx import Edge, Origins, required_engine
 from infra.local import control
 from infra.local.addresses import Given
 from infra.local.failure import FREE_SPACE, StackError
+from infra.local.ports import Ports
 from infra.local.private_file import write_private
 from infra.local.stack import Stack
+from infra.local.supervisor import Server
 from migrations.runner import migrate
 
 Say = Callable[[str], None]
@@ -57,6 +60,7 @@ class Launch:
     orders: int | None  # None: nobody asked, and what is there will do
     fresh: bool
     workers: int = 1
+    edge: bool = False
 
     @property
     def url(self) -> str:
@@ -92,7 +96,9 @@ def up(launch: Launch, say: Say) -> None:
         asyncio.run(_watched(stack, _make_ready(environment)))
         say("Schema is at its newest version")
         # The application comes up while the demo is loaded, and the first dish is drawn.
-        stack.add("application", _server(launch), _QUIET | environment, url=launch.url)
+        edge = _edge(launch, environment, stack.keep) if launch.edge else None
+        behind = edge.environment() if edge else {}
+        stack.add("application", _server(launch), _QUIET | behind | environment, url=launch.url)
         if given.database_url:
             # Somebody's own database: it is served as it is, and gets no demo accounts.
             picture = None
@@ -104,11 +110,39 @@ def up(launch: Launch, say: Say) -> None:
             picture = _serve_demo(stack, launch, environment, say)
             answer = _wait_for(stack, picture)
             say(f"First picture after {time.monotonic() - began:.1f} s (Cache-Status: {answer})")
-        say(_summary(launch, addresses.environment(), picture))
+        say(_summary(launch, addresses.environment(), picture, edge.urls if edge else []))
         if stack.wait_for_replicas() and stack.streaming:
             say(f"{len(stack.streaming)} replicas stream after {time.monotonic() - began:.1f} s")
         stack.supervise()
         say("Stopping")
+
+
+def _edge(launch: Launch, environment: Mapping[str, str], keep: Callable[[Server], None]) -> Edge:
+    """nginx in CloudFront's place, started. Raises StackError."""
+    settings = from_environment(environment)
+    if not (settings.s3_endpoint and settings.s3_access_key and settings.s3_secret_key):
+        raise StackError(
+            "The edge signs what it asks of the object store, and has no keys for that.",
+            "Set COMANDA_S3_ENDPOINT, COMANDA_S3_ACCESS_KEY and COMANDA_S3_SECRET_KEY.",
+        )
+    home = launch.data / "edge"
+    home.mkdir(mode=0o700, exist_ok=True)
+    edge = Edge(
+        home,
+        launch.data / "logs" / "edge.log",
+        Ports(home / "ports.json"),
+        Origins(
+            application=launch.url.removeprefix("http://"),
+            endpoint=settings.s3_endpoint,
+            region=settings.s3_region,
+            bucket=settings.s3_variants,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+        ),
+        required_engine(),
+    )
+    keep(edge)
+    return edge
 
 
 def _serve_demo(stack: Stack, launch: Launch, environment: dict[str, str], say: Say) -> str:
@@ -260,12 +294,15 @@ def _wait_for(stack: Stack, url: str) -> str:
     )
 
 
-def _summary(launch: Launch, addresses: Mapping[str, str], picture: str | None) -> str:
+def _summary(
+    launch: Launch, addresses: Mapping[str, str], picture: str | None, edges: list[str]
+) -> str:
     """What runs, where, and what to try."""
     url = launch.url
     replicas = addresses.get("COMANDA_REPLICA_URLS", "").split(",")
     rows = [
         ("application", url),
+        *((f"edge {n}", each) for n, each in enumerate(edges, 1)),
         ("API, to browse", f"{url}/docs"),
         ("PostgreSQL", _without_password(addresses["COMANDA_DATABASE_URL"])),
         *((f"replica {n}", _without_password(each)) for n, each in enumerate(replicas, 1) if each),

@@ -1,6 +1,5 @@
 """The other picture servers, as their makers publish them, and nginx as the floor."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from typing import Final
 
 from benchmarks.pictures.load import fetch
 from benchmarks.pictures.place import PEERS
+from infra.edge.nginx import PACKAGES
+from infra.local import debian
 
 THUMBOR: Final = "thumbor==7.8.0"
 IPX: Final = "ipx@3.1.1"
@@ -78,18 +79,9 @@ def start_ipx(name: str, port: int, photographs: Path) -> Peer:
 
 def nginx() -> str | None:
     """The nginx of this machine, or of Debian's package, unpacked without installing it."""
-    unpacked = PEERS / "nginx" / "usr" / "sbin" / "nginx"
-    if not unpacked.exists() and not shutil.which("nginx") and shutil.which("apt-get"):
-        unpacked.parent.mkdir(parents=True, exist_ok=True)
-        home = PEERS / "nginx"
-        # Without it there is no floor in the table, and all else is measured.
-        subprocess.run(
-            [_found("apt-get"), "download", "-qq", "nginx"], cwd=home, stderr=subprocess.DEVNULL
-        )
-        for package in home.glob("*.deb"):
-            subprocess.run([_found("dpkg-deb"), "-x", str(package), str(home)], check=True)
-            package.unlink()
-    return shutil.which("nginx") or (str(unpacked) if unpacked.exists() else None)
+    # Without it there is no floor in the table, and all else is measured.
+    found = debian.program("nginx", *PACKAGES)
+    return None if found is None else str(found)
 
 
 def start_nginx(name: str, port: int, program: str, files: Path) -> Peer:
@@ -110,10 +102,6 @@ def start_nginx(name: str, port: int, program: str, files: Path) -> Peer:
     )
     command = [program, "-c", str(home / "nginx.conf"), "-p", str(home)]
     return _start(name, port, [*command, "-e", str(home / "error.log")], "/0.jpeg")
-
-
-def _found(program: str) -> str:
-    return shutil.which(program) or program
 
 
 def _ipx() -> Path:

@@ -16,7 +16,7 @@ from infra.local.account import SYSTEM_PREFIX, foreign
 from infra.local.failure import StackError, system_failed
 from infra.local.private_file import write_private
 
-_CONTENTS = ("postgres", "postgres.partial", "valkey", "s3", "ports.json", "secrets.json")
+_CONTENTS = ("postgres", "postgres.partial", "valkey", "s3", "edge", "ports.json", "secrets.json")
 
 
 @dataclass(frozen=True)

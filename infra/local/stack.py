@@ -237,11 +237,14 @@ class Stack:
         second `up` on this directory and `status` tell it.
         """
         log = self._directory.logs / f"{role}.log" if to_log else None
-        self._programs.append(role)
-        program = Program(role, Command(argv, env, log=log), restarts, finite=finite)
-        self._supervisor.launch(program, self._leave if finite else None)
+        self.keep(Program(role, Command(argv, env, log=log), restarts, finite=finite))
         if url is not None:
             self._ledger.publish(url)
+
+    def keep(self, server: Server) -> None:
+        """Start a server of the caller's and keep it running, as `add` does a program."""
+        self._programs.append(server.role)
+        self._supervisor.launch(server, self._leave if server.finite else None)
 
     def _leave(self, _watched: Watched, failure: StackError) -> None:
         self._report(f"{failure.message}\nIt is not tried again")

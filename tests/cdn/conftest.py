@@ -11,6 +11,8 @@ import pytest
 
 from cdn.address import KeyRing, ParameterError, SignatureError, parse, product_in, resolve
 from cdn.edge.build import FUNCTION
+from infra.edge.nginx import EVENT
+from infra.local import debian
 
 Vector = dict[str, Any]
 Answer = dict[str, Any]
@@ -61,7 +63,7 @@ def application(keys: KeyRing) -> Callable[[Vector], Answer]:
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The edge function as it is uploaded, and what feeds it."""
     script = tmp_path_factory.mktemp("edge") / "edge.js"
-    script.write_text(FUNCTION.read_text() + RUNNER.read_text())
+    script.write_text("".join(part.read_text() for part in (FUNCTION, EVENT, RUNNER)))
     return script
 
 
@@ -91,7 +93,8 @@ def edge(script: Path) -> Iterator[Callable[[list[Vector]], list[Answer]]]:
 @pytest.fixture(scope="session")
 def njs(script: Path) -> Callable[[list[Vector]], list[Answer]]:
     """The same in njs, which CloudFront's own runtime is closest to."""
-    program = _installed("njs")
+    unpacked = debian.program("njs", "njs")
+    program = str(unpacked or _installed("njs"))
 
     def answers(asked: list[Vector]) -> list[Answer]:
         # A file, for njs reads no pipe.

@@ -29,10 +29,10 @@ from tests.serving import command, environment, free_port, until_healthy
 
 @asynccontextmanager
 async def served(
-    settings: Settings, workers: int = 1, **given: str
+    settings: Settings, workers: int = 1, at: int | None = None, **given: str
 ) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
     """The application in processes of its own; the first of them, and where it answers."""
-    port = free_port()
+    port = at or free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(  # noqa: ASYNC220
         command(port, workers), env=environment(settings) | given, start_new_session=True
