@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
+.PHONY: help up edge down test test-long test-stock infra-test check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -37,6 +37,9 @@ test-stock: ready ## every test on stock Pillow
 
 test-long: ready ## what takes minutes: lost nodes, crowds of writers (make test has the rest)
 	@$(bin)/pytest -n 0 -m long -s $(ARGS)
+
+infra-test: ready ## the infrastructure, by what is fetched for it into .tools
+	@$(bin)/pytest -n 2 --dist loadgroup --without-servers -m infra tests/infra $(ARGS)
 
 check: ready ## formatting, lint, types, who may import whom
 	$(bin)/ruff format --check $(rooms)
@@ -88,6 +91,7 @@ lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newe
 	@test -x $(bin)/uv || $(bin)/pip install --quiet 'uv>=0.13,<1'
 	$(compile) $(ARGS) --extra local pyproject.toml -o requirements/run.lock
 	$(compile) $(ARGS) --extra local --extra otel --group dev pyproject.toml -o requirements/test.lock
+	$(compile) $(ARGS) --group infra -o requirements/infra.lock
 	@set -e; for engine in simd stock; do wanted=$$($(extra) $$engine); \
 		printf '%s\n' "$$wanted" | $(compile) $(ARGS) - -o requirements/pillow-$$engine.lock; done
 

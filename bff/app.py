@@ -245,11 +245,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
         cache.start()
         fences.start()
         await workers.start()
-        for relay in relays:
-            relay.start()
         await live.start()
-        sweeper.start()
-        product_sales.start()
+        if settings.chores:
+            for relay in relays:
+                relay.start()
+            sweeper.start()
+            product_sales.start()
         probes.start()
         figures.start()
         try:

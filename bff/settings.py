@@ -187,6 +187,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="for which a SIGTERM is told by /ready before anybody is turned away",
         ),
     ] = 0.0
+    chores: Annotated[
+        bool,
+        Meta(
+            description="true where the process also sees to what others have left in the outbox, "
+            "sweeps, and reckons sales; one at least has to"
+        ),
+    ] = True
     sockets: Annotated[
         Sockets,
         Meta(description="how WebSockets are carried: taken from uvicorn (own), or by plain asgi"),

@@ -20,7 +20,10 @@ from bff.operations.figures import Snapshot
 from bff.operations.readiness import State, _next
 from bff.settings import Settings
 from domain.database import Cluster
+from domain.events import Relay
+from domain.product_sales import ProductSales
 from domain.redis import Nodes
+from domain.sweeper import Sweeper
 from imaging.shelves import Shelves
 from tests.bff.edge.test_limits import Serve, redis_that_can_go
 from tests.bff.operations.test_figures import COUNT, of, scraped
@@ -274,3 +277,17 @@ async def test_a_replica_that_is_too_far_behind_is_degraded(
         told = (await client.get("/ready")).json()
     assert told["dependencies"]["primary"] == "degraded"
     assert told["status"] == "degraded"
+
+
+async def test_a_process_without_chores_leaves_them_to_others(
+    settings: Settings, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Counter[str]()
+
+    for chore in (Relay, Sweeper, ProductSales):
+        monkeypatch.setattr(chore, "start", lambda self: begun.update([type(self).__name__]))
+    async with serve(msgspec.structs.replace(settings, chores=False)) as client:
+        assert (await client.get("/ready")).status_code == 200
+        assert not begun
+    async with serve(settings):
+        assert begun == {"Relay": 3, "Sweeper": 1, "ProductSales": 1}
