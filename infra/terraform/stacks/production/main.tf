@@ -1,0 +1,48 @@
+# Production: 5 to 20 pods of the API, image workers of their own, a standby in another zone, three
+# replicas and six Redis nodes.
+
+module "comanda" {
+  source = "../../modules/comanda"
+
+  name                 = "production"
+  host                 = var.host
+  zone_id              = var.zone_id
+  emails               = var.emails
+  administrators       = var.administrators
+  api_cidrs            = var.api_cidrs
+  zones                = var.zones
+  origin_shield_region = var.origin_shield_region
+
+  # 20 pods at most, of which no more than one more comes up at a time, 8 image workers, and the relay
+  # and a migration beside them.
+  processes           = 32
+  process_connections = 20
+
+  node_groups = {
+    api      = { instance_types = ["m7i.large", "m6i.large"], least = 3, most = 8 }
+    pictures = { instance_types = ["c7i.xlarge", "c6i.xlarge"], least = 2, most = 6, tainted = true }
+  }
+
+  database = {
+    instance_class  = "db.r7g.large"
+    replica_class   = "db.r7g.large"
+    storage_gib     = 100
+    max_connections = 1500
+    backup_days     = 14
+  }
+
+  redis = { node_type = "cache.r7g.large" }
+
+  log_days    = 90
+  refuse_bots = true
+  protected   = true
+  monthly_usd = 4500
+
+  token_secret                = var.token_secret
+  picture_keys                = var.picture_keys
+  application_version         = var.application_version
+  database_superuser_password = var.database_superuser_password
+  database_password           = var.database_password
+  redis_password              = var.redis_password
+  redis_password_version      = var.redis_password_version
+}
