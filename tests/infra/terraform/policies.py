@@ -457,7 +457,7 @@ def redis_has_six_nodes_and_keeps_nothing(state: State) -> Iterator[str]:
     "modules/cluster/main.tf", '["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]', '["s3:*"]'
 )
 def the_application_may_what_it_does(state: State) -> Iterator[str]:
-    """What imaging/shelves.py, imaging/objects.py and cdn/purge.py call, on what is ours."""
+    """What imaging/shelves.py and cdn/purge.py call, and its settings; on what is ours."""
     wanted = {
         "s3:GetObject",
         "s3:PutObject",
@@ -466,9 +466,10 @@ def the_application_may_what_it_does(state: State) -> Iterator[str]:
         "kms:Decrypt",
         "kms:GenerateDataKey",
         "cloudfront:CreateInvalidation",
+        "secretsmanager:GetSecretValue",
     }
     (policy,) = [
-        p for p in state.of("aws_iam_role_policy", "module.cluster") if p["name"] == "comanda"
+        p for p in state.of("aws_iam_role_policy", "module.cluster") if p["name"] == "application"
     ]
     statements = _statements(policy["policy"])
     given = {action for each in statements for action in each["Action"]}

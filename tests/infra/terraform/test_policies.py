@@ -14,11 +14,8 @@ pytestmark = pytest.mark.skipif(
 PRODUCTION = "stacks/production"
 
 
-def test_production_keeps_every_policy_and_a_second_plan_changes_nothing(tmp_path: Path) -> None:
-    bench = Workbench(tmp_path)
-    assert everything_wrong(bench.applied(PRODUCTION)) == {}
-    again = bench.run(PRODUCTION, "plan", "-detailed-exitcode", "-no-color", "-input=false")
-    assert again.code == 0, again.output
+def test_production_keeps_every_policy(tmp_path: Path) -> None:
+    assert everything_wrong(Workbench(tmp_path).applied(PRODUCTION)) == {}
 
 
 def test_each_policy_notices_its_own_breach(tmp_path: Path) -> None:
@@ -27,6 +24,14 @@ def test_each_policy_notices_its_own_breach(tmp_path: Path) -> None:
         bench.breach(policy.breach)
     noticed = everything_wrong(bench.applied(PRODUCTION))
     assert noticed.keys() == {policy.name for policy in POLICIES}
+
+
+@pytest.mark.infra
+def test_a_second_plan_changes_nothing(tmp_path: Path) -> None:
+    bench = Workbench(tmp_path)
+    bench.applied(PRODUCTION)
+    said = bench.run(PRODUCTION, "plan", "-detailed-exitcode", "-no-color", "-input=false")
+    assert said.code == 0, said.output
 
 
 @pytest.mark.infra

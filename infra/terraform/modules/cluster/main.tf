@@ -212,13 +212,9 @@ locals {
   issuer = trimprefix(aws_eks_cluster.this.identity[0].oidc[0].issuer, "https://")
 
   service_accounts = {
-    comanda = {
+    application = {
       subject = "comanda:comanda"
-      policy  = data.aws_iam_policy_document.comanda.json
-    }
-    external-secrets = {
-      subject = "external-secrets:external-secrets"
-      policy  = data.aws_iam_policy_document.external_secrets.json
+      policy  = data.aws_iam_policy_document.application.json
     }
     load-balancer-controller = {
       subject = "kube-system:aws-load-balancer-controller"
@@ -271,8 +267,9 @@ resource "aws_iam_role_policy" "service_account" {
   policy = each.value.policy
 }
 
-# What imaging/shelves.py and cdn/purge.py call, and nothing else.
-data "aws_iam_policy_document" "comanda" {
+# What imaging/shelves.py and cdn/purge.py call, and the secrets that are the application's settings:
+# the ExternalSecret is read with this role, so whoever makes one elsewhere reads nothing.
+data "aws_iam_policy_document" "application" {
   statement {
     sid       = "Pictures"
     actions   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
@@ -286,38 +283,26 @@ data "aws_iam_policy_document" "comanda" {
   }
 
   statement {
-    sid       = "Originals"
+    sid       = "Purges"
+    actions   = ["cloudfront:CreateInvalidation"]
+    resources = [var.distribution_arn]
+  }
+
+  statement {
+    sid       = "Settings"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = var.secret_arns
+  }
+
+  statement {
+    sid       = "Key"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
     resources = [var.kms_key_arn]
 
     condition {
       test     = "StringEquals"
       variable = "kms:ViaService"
-      values   = ["s3.${data.aws_region.current.region}.amazonaws.com"]
-    }
-  }
-
-  statement {
-    sid       = "Purges"
-    actions   = ["cloudfront:CreateInvalidation"]
-    resources = [var.distribution_arn]
-  }
-}
-
-data "aws_iam_policy_document" "external_secrets" {
-  statement {
-    actions   = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
-    resources = var.secret_arns
-  }
-
-  statement {
-    actions   = ["kms:Decrypt"]
-    resources = [var.kms_key_arn]
-
-    condition {
-      test     = "StringEquals"
-      variable = "kms:ViaService"
-      values   = ["secretsmanager.${data.aws_region.current.region}.amazonaws.com"]
+      values   = [for service in ["s3", "secretsmanager"] : "${service}.${data.aws_region.current.region}.amazonaws.com"]
     }
   }
 }

@@ -46,7 +46,7 @@ variable "api_cidrs" {
 variable "cidr" {
   description = "IPv4 addresses of the network, a /16."
   type        = string
-  default     = "10.20.0.0/16"
+  default     = "10.0.0.0/16"
 }
 
 variable "zones" {

@@ -9,7 +9,7 @@ variable "cidr" {
 
   validation {
     condition     = can(cidrhost(var.cidr, 0)) && endswith(var.cidr, "/16")
-    error_message = "cidr is an IPv4 network of /16, such as 10.20.0.0/16."
+    error_message = "cidr is an IPv4 network of /16, such as 10.0.0.0/16."
   }
 }
 

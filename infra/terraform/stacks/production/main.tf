@@ -13,14 +13,12 @@ module "comanda" {
   zones                = var.zones
   origin_shield_region = var.origin_shield_region
 
-  # 20 pods at most, of which no more than one more comes up at a time, 8 image workers, and the relay
-  # and a migration beside them.
-  processes           = 32
-  process_connections = 20
+  # 20 of the API, 10 that render, the relay, one more of each during a deployment, a job and a migration.
+  processes = 36
 
   node_groups = {
-    api      = { instance_types = ["m7i.large", "m6i.large"], least = 3, most = 8 }
-    pictures = { instance_types = ["c7i.xlarge", "c6i.xlarge"], least = 2, most = 6, tainted = true }
+    api      = { instance_types = ["m7i.xlarge", "m6i.xlarge"], least = 3, most = 6 }
+    pictures = { instance_types = ["c7i.2xlarge", "c6i.2xlarge"], least = 2, most = 5, tainted = true }
   }
 
   database = {

@@ -13,13 +13,14 @@ module "comanda" {
   zones                = var.zones
   origin_shield_region = var.origin_shield_region
 
-  cidr                = "10.30.0.0/16"
-  processes           = 8
-  process_connections = 10
+  cidr = "10.1.0.0/16"
+
+  # 4 of the API, 3 that render, the relay, one more of each during a deployment, a job and a migration.
+  processes = 13
 
   node_groups = {
     api      = { instance_types = ["t3.large", "t3a.large"], least = 2, most = 3, spot = true }
-    pictures = { instance_types = ["c7i.large", "c6i.large"], least = 1, most = 2, spot = true, tainted = true }
+    pictures = { instance_types = ["c7i.xlarge", "c6i.xlarge"], least = 2, most = 4, spot = true, tainted = true }
   }
 
   database = {
@@ -27,7 +28,7 @@ module "comanda" {
     replica_class   = "db.t4g.medium"
     multi_az        = false
     storage_gib     = 20
-    max_connections = 300
+    max_connections = 600
     backup_days     = 7
   }
 
