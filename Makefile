@@ -43,7 +43,7 @@ infra-test: ready ## the infrastructure, by what is fetched for it into .tools
 	@sh infra/terraform/tests/setup.sh fetch
 	@$(bin)/pytest -n 2 --dist loadgroup --without-servers -m 'infra or not long' tests/infra/kubernetes tests/infra/terraform $(ARGS)
 
-infra-scan: ready ## checkov over the infrastructure (457 MB, of its own)
+infra-scan: ready ## checkov over Terraform (300 MB, in .tools)
 	@sh infra/terraform/tests/scan.sh
 
 check: ready ## formatting, lint, types, who may import whom

@@ -5,7 +5,6 @@
 
 CREATE ROLE comanda_owner NOLOGIN;
 GRANT comanda_owner TO CURRENT_USER;
-ALTER SCHEMA public OWNER TO comanda_owner;
 
 CREATE ROLE comanda_app LOGIN PASSWORD :'password' IN ROLE comanda_owner;
 ALTER ROLE comanda_app SET role = comanda_owner;

@@ -37,7 +37,7 @@ module "comanda" {
   log_days    = 30
   refuse_bots = false
   protected   = false
-  monthly_usd = 1500
+  monthly_usd = 1000
 
   token_secret                = var.token_secret
   picture_keys                = var.picture_keys
