@@ -201,6 +201,35 @@ resource "aws_eks_addon" "this" {
   depends_on = [aws_eks_node_group.this]
 }
 
+# --- the images that they run -----------------------------------------------------------------
+
+# What a tag once named it always names, so that a digest is not the only thing to trust.
+resource "aws_ecr_repository" "this" {
+  name                 = "comanda"
+  image_tag_mutability = "IMMUTABLE"
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+
+  encryption_configuration {
+    encryption_type = "KMS"
+    kms_key         = var.kms_key_arn
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  repository = aws_ecr_repository.this.name
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "The last hundred are enough to go back to"
+      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 100 }
+      action       = { type = "expire" }
+    }]
+  })
+}
+
 # --- roles of service accounts ----------------------------------------------------------------
 
 resource "aws_iam_openid_connect_provider" "this" {

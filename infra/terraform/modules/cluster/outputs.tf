@@ -12,3 +12,8 @@ output "role_arns" {
   description = "Roles of the service accounts, for the annotation eks.amazonaws.com/role-arn."
   value       = { for name, role in aws_iam_role.service_account : name => role.arn }
 }
+
+output "repository" {
+  description = "Where images are pushed to."
+  value       = aws_ecr_repository.this.repository_url
+}

@@ -54,6 +54,11 @@ output "cluster_name" {
   value       = module.cluster.name
 }
 
+output "repository" {
+  description = "Where images are pushed to."
+  value       = module.cluster.repository
+}
+
 output "superuser_secret" {
   description = "The secret that makes the application's roles, once."
   value       = module.database.superuser_secret

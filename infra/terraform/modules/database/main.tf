@@ -48,30 +48,20 @@ resource "aws_db_parameter_group" "this" {
   description = "What Comanda expects of PostgreSQL"
   family      = local.family
 
-  # Read when the server starts.
-  dynamic "parameter" {
-    for_each = {
-      max_connections = var.max_connections
-    }
-
-    content {
-      name         = parameter.key
-      value        = parameter.value
-      apply_method = "pending-reboot"
-    }
+  parameter {
+    name         = "max_connections"
+    value        = var.max_connections
+    apply_method = "pending-reboot" # read when the server starts
   }
 
   dynamic "parameter" {
     for_each = {
       "rds.force_ssl" = 1
       # A long report on a replica holds back vacuum on the primary rather than being cancelled.
-      hot_standby_feedback = 1
-      # Whoever is gone is noticed while its statement still runs (docs/routing.md), in milliseconds.
-      client_connection_check_interval = 1000
-      log_min_duration_statement       = 1000
-      log_lock_waits                   = 1
-      log_connections                  = 0
-      log_statement                    = "ddl"
+      hot_standby_feedback       = 1
+      log_min_duration_statement = 1000
+      log_lock_waits             = 1
+      log_statement              = "ddl"
     }
 
     content {
@@ -180,10 +170,10 @@ resource "aws_db_instance" "replica" {
   publicly_accessible    = false
   ca_cert_identifier     = "rds-ca-rsa2048-g1"
 
+  # With the primary's key, which RDS does not want to be told.
+  storage_encrypted     = true
   storage_type          = "gp3"
   max_allocated_storage = var.storage_gib * 4
-  storage_encrypted     = true
-  kms_key_id            = var.kms_key_arn
 
   # One that was promoted has to have backups at once.
   backup_retention_period = 1

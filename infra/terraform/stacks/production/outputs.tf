@@ -23,6 +23,11 @@ output "cluster_name" {
   value       = module.comanda.cluster_name
 }
 
+output "repository" {
+  description = "Where images are pushed to."
+  value       = module.comanda.repository
+}
+
 output "superuser_secret" {
   description = "The secret that makes the application's roles, once."
   value       = module.comanda.superuser_secret
