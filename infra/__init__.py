@@ -1,1 +1,1 @@
-"""What runs Comanda: the embedded stack, its demo data, and in time its production."""
+"""What runs Comanda: the embedded stack, its demo data, and production on AWS."""
