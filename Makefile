@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -45,6 +45,9 @@ infra-test: ready ## the infrastructure, by what is fetched for it into .tools
 
 infra-scan: ready ## checkov over Terraform (300 MB, in .tools)
 	@sh infra/terraform/tests/scan.sh
+
+canary-drill: ready ## a rollout by the rendered manifests, healthy, failing, slow and unvisited
+	@$(bin)/pytest -n 0 --without-servers -m infra -s tests/infra/canary $(ARGS)
 
 check: ready ## formatting, lint, types, who may import whom
 	$(bin)/ruff format --check $(rooms)

@@ -1,36 +1,25 @@
 """What kustomize makes of an overlay, and how it is looked through."""
 
 import functools
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pytest
 
-from infra.local.debian import TOOLS
+from infra.kubernetes import render
 
-OVERLAYS: Final = Path(__file__).parents[3] / "infra" / "kubernetes" / "overlays"
-VENV: Final = TOOLS / "infra" / "bin"
 SERVERS: Final = ("comanda-api", "comanda-pictures", "comanda-relay")
 
 Manifest = dict[str, Any]
 
 
-@functools.cache
 def rendered(overlay: str) -> str:
     """All of an overlay, as YAML; where nothing renders it, the test is skipped."""
-    for program in ("kustomize", "kubectl"):
-        found = shutil.which(program) or shutil.which(program, path=str(VENV))
-        if found is not None:
-            command = [found, "kustomize" if program == "kubectl" else "build"]
-            made = subprocess.run(
-                [*command, str(OVERLAYS / overlay)], capture_output=True, text=True, check=True
-            )
-            return made.stdout
-    pytest.skip("no kustomize and no kubectl: make infra-test fetches one")
+    text = render.rendered(overlay)
+    if text is None:
+        pytest.skip("no kustomize and no kubectl: make infra-test fetches one")
+    return text
 
 
 class Manifests:
