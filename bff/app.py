@@ -32,7 +32,9 @@ from bff.operations.drain import Drain
 from bff.operations.figures import Figures
 from bff.operations.logs import AccessLog
 from bff.operations.readiness import Probes
+from bff.operations.surroundings import Surroundings
 from bff.operations.tracing import tracing
+from bff.operations.window import Window
 from bff.realtime.asgi import Sockets
 from bff.realtime.live import Live
 from bff.realtime.websocket import ENGINE
@@ -50,6 +52,7 @@ from bff.routes import (
     home,
     me,
     menu,
+    metrics,
     notifications,
     orders,
     pictures,
@@ -185,6 +188,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
     drain = Drain()
     probes = Probes(cluster, nodes, shelves, drain)
     figures = Figures(_directory(settings.metrics_directory))
+    window = Window(figures)
+    around = Surroundings(cluster, nodes, settings.pods_host)
     access = AccessLog(settings.access_log, settings.log_format)
     limiter = Limiter(nodes, fences)
     subjects = Subjects(settings.token_secret)
@@ -221,6 +226,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "keys": _key_ring(settings),
         "probes": probes,
         "figures": figures,
+        "window": window,
+        "around": around,
         "scrapers": Networks(settings.metrics_networks),
     }
 
@@ -252,13 +259,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
             sweeper.start()
             product_sales.start()
         probes.start()
+        around.start()
         figures.start()
+        window.start()
         try:
             with drain.at_sigterm(settings.drain_seconds, live.engine.drain):
                 yield
         finally:
+            await window.close()
             await figures.close()
             access.close()
+            await around.close()
             await probes.close()
             await product_sales.close()
             await sweeper.close()
@@ -321,10 +332,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_cache(cache),
         lambda: sources.of_database(cluster),
         lambda: sources.of_sockets(live.figures),
+        lambda: sources.of_pictures(workers),
+        sources.of_processor,
     ]
     figures.gauges += [
         lambda: sources.in_flight(edge),
         lambda: sources.of_sessions(live.engine),
+        lambda: sources.of_nodes(cluster),
+        lambda: sources.of_renderers(workers),
+        sources.of_memory,
+        lambda: sources.of_dependencies(probes),
+        lambda: sources.of_surroundings(around),
     ]
     app.asgi_handler = Sockets(traces.around(edge), live.engine)
     ready = traces.untold([shared.way, origin.answers.way])
@@ -397,6 +415,7 @@ def _routes() -> list[ControllerRouterHandler]:
         configuration.show_setting,
         configuration.put_setting,
         show_cache,
+        metrics.show_metrics,
         health.health,
         health.ready,
         health.metrics,

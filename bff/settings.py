@@ -179,6 +179,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description="where processes that share a port leave their figures (comanda serve)"),
     ] = None
+    pods_host: Annotated[
+        Url | None,
+        Meta(
+            description="name with the address of every pod (a headless service), by which they "
+            "are counted; empty: nobody counts them"
+        ),
+    ] = None
     drain_seconds: Annotated[
         float,
         Meta(

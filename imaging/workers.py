@@ -190,6 +190,11 @@ class Workers:
         self._counts = Metrics()
 
     @property
+    def processes(self) -> int:
+        """How many there should be."""
+        return self._limits.processes
+
+    @property
     def metrics(self) -> Metrics:
         """How the pool is, and what it has done."""
         return replace(

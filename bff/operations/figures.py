@@ -5,7 +5,7 @@ import os
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -82,11 +82,41 @@ COUNTERS: Final = {
     "comanda_socket_events": Meaning("Events of clients", ("event",)),
     "comanda_socket_deliveries": Meaning("Events of ours, by each client that got them"),
     "comanda_socket_recoveries": Meaning("Clients that went on where they were cut off"),
-    "comanda_socket_lags": Meaning(
-        "Events that were written to all who watch within so many seconds of the change", ("le",)
+    "comanda_process_starts": Meaning("Processes that have begun to serve"),
+    "comanda_process_cpu_seconds": Meaning(
+        "CPU of what serves (application), and of what renders for it (pictures)", ("part",)
     ),
+    "comanda_picture_outcomes": Meaning("Jobs on pictures, by what became of them", ("outcome",)),
+    "comanda_picture_seconds": Meaning("Seconds that jobs on pictures waited, and ran", ("step",)),
 }
+HISTOGRAMS: Final = {
+    "comanda_database_statement_seconds": "Until all rows of a statement were there",
+    "comanda_socket_lag_seconds": "From a change until it was written to all who watch",
+}
+"""Of samples by the one label `le`, each with all that took no longer; and NAME_sum."""
 GAUGES: Final = {
+    "comanda_processes": Meaning("Processes that serve"),
+    "comanda_process_memory_bytes": Meaning(
+        "Memory that is resident, shared pages counted in each process", ("part",)
+    ),
+    "comanda_dependency_up": Meaning(
+        "1 where a part answers, 0 where it did not twice", ("dependency",), min
+    ),
+    "comanda_database_connections": Meaning(
+        "Connections to a node, at work (active) or not (idle)", ("node", "state")
+    ),
+    "comanda_database_replica_lag_seconds": Meaning(
+        "How far a replica that answers is behind the primary", ("node",), max
+    ),
+    "comanda_database_bytes": Meaning("The database, with its indexes", together=max),
+    "comanda_outbox_waiting": Meaning(
+        "Events that nobody has seen to yet, 1000 at most", together=max
+    ),
+    "comanda_outbox_oldest_seconds": Meaning("Since when the oldest of them waits", together=max),
+    "comanda_redis_memory_bytes": Meaning("Memory of all masters of Redis", together=max),
+    "comanda_picture_processes": Meaning("Processes that render, ready or at work"),
+    "comanda_picture_processes_wanted": Meaning("Processes that should render"),
+    "comanda_picture_jobs": Meaning("Jobs on pictures at this moment", ("state",)),
     "comanda_socket_sessions": Meaning("Sessions of sockets"),
     "comanda_http_requests_in_flight": Meaning("Requests that are being answered"),
     "comanda_event_loop_lag_seconds": Meaning(
@@ -141,7 +171,20 @@ class Figures:
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """Of all processes, in a format that `accept` names; and its media type."""
         encode, media_type = choose_encoder(accept)
-        return encode(_Told([self._snapshot(), *self._of_others()])), media_type
+        return encode(_Told(self.snapshots())), media_type
+
+    def snapshots(self) -> Sequence[Snapshot]:
+        """Of this process and of the others, of which those that have ended have counted only."""
+        return [self._snapshot(), *self._of_others()]
+
+    def standing(self, name: str, *labels: str) -> float:
+        """The sum of a gauge over all processes, as far as it has these values of labels."""
+        return sum(
+            sample.value
+            for snapshot in self.snapshots()
+            for sample in snapshot.gauges
+            if sample.name == name and {*labels} <= {*sample.labels}
+        )
 
     def _snapshot(self) -> Snapshot:
         served = {
@@ -189,7 +232,7 @@ class Figures:
 class _Told(Collector):
     """The figures of several processes as one."""
 
-    def __init__(self, snapshots: list[Snapshot]) -> None:
+    def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self._snapshots = snapshots
 
     def collect(self) -> Iterator[Metric]:
@@ -201,6 +244,8 @@ class _Told(Collector):
             for labels, value in _together(name, meaning, counted):
                 counter.add_metric(labels, value)
             yield counter
+        for name, words in HISTOGRAMS.items():
+            yield self._histogram(name, words)
         for name, meaning in GAUGES.items():
             gauge = GaugeMetricFamily(name, meaning.words, labels=meaning.labels)
             standing = (each.gauges for each in self._snapshots)
@@ -226,6 +271,16 @@ class _Told(Collector):
             sizes.add_metric(values, served.bytes)
         yield durations
         yield sizes
+
+    def _histogram(self, name: str, words: str) -> Metric:
+        meaning = Meaning(words, ("le",))
+        counted = [each.counters for each in self._snapshots]
+        buckets = [(bound, count) for (bound,), count in _together(name, meaning, counted)]
+        seconds = sum(value for _, value in _together(f"{name}_sum", meaning, counted))
+        histogram = HistogramMetricFamily(name, words)
+        if buckets:
+            histogram.add_metric((), buckets, seconds)
+        return histogram
 
     def _added(self) -> dict[str, Served]:
         total: dict[str, Served] = {}

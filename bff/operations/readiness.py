@@ -81,6 +81,11 @@ class Probes:
                 states[name] = State.DEGRADED
         return Readiness(self._status(states), states)
 
+    @property
+    def answers(self) -> dict[str, bool]:
+        """Whether each part answers, as far as was seen."""
+        return {name: state is not State.DOWN for name, state in self._states.items()}
+
     def _status(self, states: dict[str, State]) -> str:
         if self._drain.has_begun:
             return "draining"

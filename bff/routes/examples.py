@@ -20,6 +20,7 @@ from bff.routes import (
     health,
     home,
     me,
+    metrics,
     notifications,
     orders,
     pictures,
@@ -271,6 +272,26 @@ _SEVERAL: Final[tuple[Any, ...]] = (
                 stale=0,
             )
         ],
+    ),
+    metrics.MetricsView(
+        window_seconds=58.7,
+        application=metrics.ApplicationFigures(
+            requests_per_second=612.4,
+            avg_response_time=4.1,
+            p95_response_time=18.6,
+            error_rate=0.0,
+            cache_hit_rate=0.97,
+        ),
+        database=metrics.DatabaseFigures(
+            query_time_p95=3.2, active_connections=7, replication_lag=0.04, disk_usage=94_371_840
+        ),
+        infrastructure=metrics.InfrastructureFigures(
+            pods=5,
+            cpu_usage=0.46,
+            memory_usage=734_003_200,
+            redis_memory=12_582_912,
+            bandwidth=2_411_724.8,
+        ),
     ),
     health.Liveness("up"),
     Readiness("ready", {"primary": State.UP, "redis": State.UP, "object-store": State.UP}),

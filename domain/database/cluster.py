@@ -15,8 +15,9 @@ import asyncpg
 
 from domain.database.fences import UNKNOWN, Fence
 from domain.database.node import DRIVER_ERRORS, LaterError, LostError, Node, PassedError
-from domain.database.pools import ConnectionKind, Limits
+from domain.database.pools import ConnectionKind, Connections, Limits
 from domain.database.sessions import Reader, Writer
+from domain.durations import Durations
 from domain.errors import UnavailableError
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ _SOON: Final = 0.01
 _LEEWAY: Final = 2 * POLL
 # Seconds that a replica may still take to show what a lost primary sent, or sends it alone.
 _LAST: Final = 0.5
+# Upper bounds in seconds of the classes of statements by how long they took.
+_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 # Message of the log: whoever has replayed it has replayed, and shows, every commit before it.
 _FENCE: Final = "SELECT pg_logical_emit_message(false, 'comanda', '')"
 
@@ -81,7 +84,9 @@ class Cluster:
         self._caught_up: dict[Node, float] = {}
         self._asked: asyncio.Future[Fence] | None = None
         self.served: Counter[tuple[Role, str]] = Counter()
-        """Reads by role and node, since the start."""
+        """Reads by role and node, since the start,"""
+        self.statements = Durations(_BOUNDS)
+        """and how long statements took that were waited for, reads and writes."""
 
     def start(self) -> None:
         """Watch the nodes from now on, and open their first connections."""
@@ -134,7 +139,7 @@ class Cluster:
             try:
                 async with self._primary.writing() as connection:
                     async with self._primary.transaction(connection, is_single=is_single):
-                        result = await work(Writer(connection))
+                        result = await work(Writer(connection, self.statements))
                     return result, await self._behind(connection) if fenced() else 0
             except PassedError as error:
                 if tried == MOST_TRIES:
@@ -185,6 +190,16 @@ class Cluster:
         """Replicas that answer, and are too far behind to be read from."""
         return {node.name for node in self._replicas if node.up and not self._may_serve(node)}
 
+    @property
+    def lags(self) -> dict[str, float]:
+        """Seconds that each replica that answers is behind, by name."""
+        return {node.name: self._late(node) for node in self._replicas if node.up}
+
+    @property
+    def connections(self) -> dict[str, Connections]:
+        """Those of this process to each node, by name."""
+        return {node.name: node.connections for node in self._nodes}
+
     async def look(self) -> Fence:
         """How far the primary has come. Raises UnavailableError."""
         await self._primary.look()
@@ -224,7 +239,7 @@ class Cluster:
             asof = max(asof, fence)
         try:
             async with node.reading() as connection:
-                result = await work(Reader(connection))
+                result = await work(Reader(connection, self.statements))
         except (LostError, PassedError) as error:
             log.info("a read of %s goes on from %s: %s", role, node.name, error)
             return None
@@ -255,16 +270,23 @@ class Cluster:
                 yield self._replicas[number]
 
     def _may_serve(self, node: Node, leeway: float = 0.0) -> bool:
-        """Whether it is up and not too far behind, but for so many seconds of `leeway`. An idle
-        primary is no lag: what was replayed is old then, but all there is."""
+        """Whether it is up and not too far behind, but for so many seconds of `leeway`."""
         behind = self._primary.position - node.position
         if not node.up or behind <= 0:
             return node.up
+        in_time = self._late(node) <= self._routing.seconds + leeway
+        return behind <= self._routing.bytes and in_time
+
+    def _late(self, node: Node) -> float:
+        """Seconds that a replica is behind. An idle primary is no lag: what was replayed is old
+        then, but all there is."""
+        if node.position >= self._primary.position:
+            return 0.0
         # By one clock: the replica's may show anything.
         late = self._primary.now - node.replayed_at
         if node in self._caught_up:
             late = min(late, time.monotonic() - self._caught_up[node])
-        return behind <= self._routing.bytes and late <= self._routing.seconds + leeway
+        return late
 
     async def _watch(self, node: Node) -> None:
         is_warm = False

@@ -18,7 +18,7 @@ import asyncpg
 
 from domain.database.address import dsn, nodes
 from domain.database.fences import Fence
-from domain.database.pools import ConnectionKind, FullError, Limits, Pool
+from domain.database.pools import ConnectionKind, Connections, FullError, Limits, Pool
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,14 @@ class Node:
     def now(self) -> float:
         """What its own clock shows, in seconds since 1970, as it was last seen."""
         return self._clock + time.monotonic()
+
+    @property
+    def connections(self) -> Connections:
+        """Those of this process, for reads and for transactions."""
+        of_pools = [pool.connections for pool in self._pools]
+        return Connections(
+            sum(each.active for each in of_pools), sum(each.idle for each in of_pools)
+        )
 
     def reading(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A read-only connection, each statement with a snapshot of its own.

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -37,6 +37,13 @@ class Limits:
     timeouts of the server's have to be set there, or by ALTER ROLE."""
 
 
+class Connections(NamedTuple):
+    """How many somebody has at this moment, and how many wait for somebody."""
+
+    active: int = 0
+    idle: int = 0
+
+
 class FullError(Exception):
     """Every connection is taken, and none came back in time."""
 
@@ -63,6 +70,12 @@ class Pool:
         self._idle: list[asyncpg.Connection] = []
         self._open: set[asyncpg.Connection] = set()
         self._opening = 0
+
+    @property
+    def connections(self) -> Connections:
+        """Those that are open."""
+        idle = sum(not each.is_closed() for each in self._idle)
+        return Connections(sum(not each.is_closed() for each in self._open) - idle, idle)
 
     async def take(self) -> asyncpg.Connection:
         """A connection that is nobody else's until it is given back. Raises FullError, and what

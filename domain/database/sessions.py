@@ -1,15 +1,19 @@
 """What a unit of work is given: a reader, which takes no statement but SELECT, or a writer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias, overload
+from time import perf_counter
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import asyncpg
 from sqlalchemy import ClauseElement, Select, case, func, insert, select
 from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 
 from domain.database.statements import Rows, Ts, Values, run, run_many
+from domain.durations import Durations
 from domain.model import OutboxEvent
+
+T = TypeVar("T")
 
 Query: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | TextualSelect
 _AS_OF: Final = select(
@@ -28,8 +32,9 @@ _RECORDED: Final = _ANNOUNCED.values(delivered_at=func.now())
 class Reader:
     """A connection that reads; the server refuses whatever else finds its way into a SELECT."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: asyncpg.Connection, durations: Durations) -> None:
         self._connection = connection
+        self._durations = durations
 
     @overload
     async def execute(self, statement: Select[*Ts], values: Values | None = None) -> Rows[*Ts]: ...
@@ -41,7 +46,7 @@ class Reader:
         self, statement: Query, values: Values | None = None
     ) -> Rows[*tuple[Any, ...]]:
         """The rows of a SELECT, all of them fetched."""
-        return await run(self._connection, statement, values)
+        return await self._timed(run(self._connection, statement, values))
 
     async def scalar(self, statement: Query, values: Values | None = None) -> Any:
         """The first column of the first row, or None."""
@@ -56,12 +61,19 @@ class Reader:
         moment: datetime | None = await self.scalar(_AS_OF)
         return moment
 
+    async def _timed(self, running: Awaitable[T]) -> T:
+        began = perf_counter()
+        try:
+            return await running
+        finally:
+            self._durations.note(perf_counter() - began)
+
 
 class Writer(Reader):
     """A transaction on the primary; what it announces is kept with what it changes, or neither."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: asyncpg.Connection, durations: Durations) -> None:
+        super().__init__(connection, durations)
         self.tags: set[str] = set()
         """Of the cache, that are void with it;"""
         self.transaction: int | None = None
@@ -71,11 +83,11 @@ class Writer(Reader):
         self, statement: ClauseElement, values: Values | None = None
     ) -> Rows[*tuple[Any, ...]]:
         """Run an INSERT, UPDATE or DELETE."""
-        return await run(self._connection, statement, values)
+        return await self._timed(run(self._connection, statement, values))
 
     async def change_each(self, statement: ClauseElement, several: Sequence[Values]) -> None:
         """Run one that returns nothing, once for each of several values."""
-        await run_many(self._connection, statement, several)
+        await self._timed(run_many(self._connection, statement, several))
 
     async def announce(
         self, kind: str, payload: dict[str, Any], *, at_once: bool = False, is_record: bool = False

@@ -223,6 +223,7 @@ async def test_the_description_names_every_route_and_the_page_is_ours(
         "/api/reports/sales",
         "/api/reports/orders.csv",
         "/api/admin/cache",
+        "/api/admin/metrics",
         "/auth/login",
         "/auth/refresh",
         "/auth/logout",

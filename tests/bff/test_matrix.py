@@ -97,6 +97,7 @@ TABLE = """
     GET    /api/admin/configuration/{key}                  - - - - - a
     PUT    /api/admin/configuration/{key}                  - - - - - a
     GET    /api/admin/cache                                - - - - - a
+    GET    /api/admin/metrics                              - - - - - a
 """
 # Well-formed, so that it is the person who is refused; and against the rules, or of a version that
 # is not there, so that whoever may do it changes nothing.

@@ -237,9 +237,14 @@ async def test_a_replica_that_lags_serves_nobody_until_it_has_caught_up(
             await connection.execute(MUCH)
             while await campus.read(Role.MENU, position) != 77:
                 pass
+            early = cluster.lags["replica-1"]
+            while cluster.lags["replica-1"] <= max(early, 0.5):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         served = cluster.served[Role.MENU, "replica-1"]
         while cluster.served[Role.MENU, "replica-1"] == served:
             assert await campus.read(Role.MENU, position) == 77
+        while cluster.lags["replica-1"] > 0.5:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_a_replica_that_hangs_in_a_query_is_left_and_comes_back(
