@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill check format contract lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill check format contract observability lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -41,7 +41,8 @@ test-long: ready ## what takes minutes: lost nodes, crowds of writers (make test
 
 infra-test: ready ## the infrastructure, by what is fetched for it into .tools
 	@sh infra/terraform/tests/setup.sh fetch
-	@$(bin)/pytest -n 2 --dist loadgroup --without-servers -m 'infra or not long' tests/infra/kubernetes tests/infra/terraform $(ARGS)
+	@$(bin)/pytest -n 2 --dist loadgroup -m 'infra or not long' tests/infra/kubernetes tests/infra/terraform \
+		tests/infra/test_observability.py tests/infra/test_dashboards.py $(ARGS)
 
 infra-scan: ready ## checkov over Terraform (300 MB, in .tools)
 	@sh infra/terraform/tests/scan.sh
@@ -94,6 +95,9 @@ extra = $(bin)/python -c 'import sys, tomllib; project = tomllib.load(open("pypr
 # The engines have locks of their own: the set-up puts in one of the two.
 contract: ready ## keep the description of the API that changes are held against
 	@$(bin)/comanda openapi > tests/contract/openapi.json
+
+observability: ready ## rules and dashboards anew, of what they are of (infra/observability)
+	$(bin)/python -m infra.observability
 
 lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newest)
 	@test -x $(bin)/uv || $(bin)/pip install --quiet 'uv>=0.13,<1'
