@@ -8,12 +8,15 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from bff.settings import PREFIX, SettingsError, described, from_environment
 from cdn import freshness
 from cdn.edge.build import FUNCTION
-from tests.infra.terraform.workbench import SECRETS, Breach, State, Values
+from tests.infra.terraform.workbench import ROOT, SECRETS, Breach, State, Values
 
 Check = Callable[[State], Iterator[str]]
+_KUBERNETES: Final = ROOT / "infra" / "kubernetes"
 
 
 class Policy(NamedTuple):
@@ -603,6 +606,83 @@ def the_application_understands_its_settings(state: State) -> Iterator[str]:
         yield "it does not know all servers"
     if settings.s3_variants != state.of("aws_s3_bucket", "module.variants")[0]["bucket"]:
         yield "it keeps variants elsewhere"
+
+
+# --- Kubernetes ---------------------------------------------------------------------------------
+
+
+def _manifests(*files: str) -> list[Values]:
+    texts = [(_KUBERNETES / file).read_text(encoding="utf-8") for file in files]
+    return [msgspec.yaml.decode(part) for text in texts for part in text.split("\n---\n")]
+
+
+def _of(kind: str, manifests: list[Values]) -> Values:
+    return next(each for each in manifests if each["kind"] == kind)
+
+
+@_broken_by("modules/balancer/main.tf", '"healthy-threshold-count"', '"target-node-labels"')
+def kubernetes_has_what_terraform_says(state: State) -> Iterator[str]:
+    """The overlay is written by hand: but for what AWS gives out, it is as the outputs are."""
+    overlay = _manifests("overlays/production/from-terraform.yaml")
+    given = dict(_of("Ingress", overlay)["metadata"]["annotations"])
+    wanted = dict(state.outputs["ingress_annotations"])
+    for name in ("certificate-arn", "security-groups"):
+        for each in (given, wanted):
+            each[f"alb.ingress.kubernetes.io/{name}"] = "a number"
+    if given != wanted:
+        yield f"annotations: {given.items() ^ wanted.items()}"
+    env = (_KUBERNETES / "overlays/production/settings.env").read_text(encoding="utf-8")
+    for name, value in state.outputs["settings"].items():
+        line = f"{name}={value}".replace("123456789012", "000000000000")
+        if line not in env and name != "COMANDA_CLOUDFRONT_DISTRIBUTION":
+            yield f"{line} is not in settings.env"
+    role = _of("ServiceAccount", overlay)["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+    if role.rpartition("/")[2] not in {r["name"] for r in state.of("aws_iam_role")}:
+        yield f"there is no {role}"
+    prefix = _of("SecretStore", overlay)["spec"]["provider"]["aws"]["prefix"]
+    secrets = _of("ExternalSecret", _manifests("base/settings.yaml"))["spec"]["data"]
+    read = {prefix + each["remoteRef"]["key"] for each in secrets}
+    if read != {each["secret"] for each in state.outputs["secret_settings"].values()}:
+        yield f"it reads {read}"
+
+
+@_broken_by(
+    "modules/database/main.tf",
+    "value        = var.max_connections",
+    "value        = var.max_connections / 2",
+)
+def there_are_connections_for_every_pod_that_may_come(state: State) -> Iterator[str]:
+    """As many as the autoscalers may bring, one more of each during a deployment, and two jobs."""
+    pools = _manifests("base/api.yaml", "base/pictures.yaml", "base/relay.yaml")
+    most = sum(e["spec"]["maxReplicas"] for e in pools if e["kind"] == "HorizontalPodAutoscaler")
+    most += sum(e["spec"].get("replicas", 0) for e in pools if e["kind"] == "Deployment") + 3 + 2
+    each = int(state.outputs["settings"]["COMANDA_DATABASE_CONNECTIONS"])
+    (bound,) = [
+        int(parameter["value"])
+        for parameter in state.only("aws_db_parameter_group")["parameter"]
+        if parameter["name"] == "max_connections"
+    ]
+    # To the primary twice as many: what reads and what writes have connections of their own.
+    if most * each * 2 + 50 > bound:
+        yield f"{most} processes need {most * each * 2 + 50}, and there are {bound}"
+
+
+@_broken_by(
+    "modules/cluster/main.tf",
+    'labels         = { "comanda/pool" = each.key }',
+    'labels         = { "comanda/group" = each.key }',
+)
+def pods_that_render_find_their_nodes(state: State) -> Iterator[str]:
+    """By label, and past the taint that keeps others away."""
+    pod = _of("Deployment", _manifests("base/pictures.yaml"))["spec"]["template"]["spec"]
+    nodes = state.of("aws_eks_node_group", "module.cluster")
+    fitting = [e for e in nodes if pod["nodeSelector"].items() <= e["labels"].items()]
+    if len(fitting) != 1:
+        yield f"{len(fitting)} groups of nodes have {pod['nodeSelector']}"
+    tolerated = {(each["key"], each["value"]) for each in pod["tolerations"]}
+    for group in fitting:
+        if not {(taint["key"], taint["value"]) for taint in group["taint"]} <= tolerated:
+            yield f"{group['node_group_name']} keeps them away"
 
 
 # --- what is told -------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ module "comanda" {
   zones                = var.zones
   origin_shield_region = var.origin_shield_region
 
-  # 20 of the API, 10 that render, the relay, one more of each during a deployment, a job and a migration.
-  processes = 36
+  # 20 of the API, 10 that render, 2 of the relay, one more of each during a deployment, and two jobs.
+  processes = 37
 
   node_groups = {
     api      = { instance_types = ["m7i.xlarge", "m6i.xlarge"], least = 3, most = 6 }
@@ -25,7 +25,7 @@ module "comanda" {
     instance_class  = "db.r7g.large"
     replica_class   = "db.r7g.large"
     storage_gib     = 100
-    max_connections = 1500
+    max_connections = 1600
     backup_days     = 14
   }
 

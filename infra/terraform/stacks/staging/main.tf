@@ -15,8 +15,8 @@ module "comanda" {
 
   cidr = "10.1.0.0/16"
 
-  # 4 of the API, 3 that render, the relay, one more of each during a deployment, a job and a migration.
-  processes = 13
+  # 4 of the API, 3 that render, 2 of the relay, one more of each during a deployment, and two jobs.
+  processes = 14
 
   node_groups = {
     api      = { instance_types = ["t3.large", "t3a.large"], least = 2, most = 3, spot = true }
@@ -28,7 +28,7 @@ module "comanda" {
     replica_class   = "db.t4g.medium"
     multi_az        = false
     storage_gib     = 20
-    max_connections = 600
+    max_connections = 650
     backup_days     = 7
   }
 
