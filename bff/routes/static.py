@@ -1,40 +1,68 @@
-"""Pages from our own files, where an address that no file can have is not found."""
+"""Pages from our own files: read once, coded as the browser likes it, and 304 for who has them."""
 
-import errno
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from litestar.file_system import BaseLocalFileSystem
+from litestar import Request, get
+from litestar.exceptions import NotFoundException
+from litestar.params import PathParameter
 from litestar.router import Router
-from litestar.static_files import create_static_files_router
-from litestar.types import PathType
-from litestar.types.file_types import FileInfo
 
-# A name, or a part of one, that no file has.
-_NO_NAMES: Final = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+from bff.representation.answers import VARY, Whole, wishes
+from bff.representation.codings import KEPT
+from bff.representation.content import Content
 
-
-class _Files(BaseLocalFileSystem):
-    """Local files; Litestar makes 500 of every OSError but FileNotFoundError, and of a NUL."""
-
-    async def info(self, path: PathType, **kwargs: Any) -> FileInfo:
-        try:
-            return await super().info(path, **kwargs)
-        except ValueError as error:
-            # A NUL.
-            raise FileNotFoundError from error
-        except OSError as error:
-            if error.errno in _NO_NAMES:
-                raise FileNotFoundError from error
-            raise
+_INDEX: Final = "index.html"
+_KINDS: Final = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+}
+_PLAIN: Final = "text/plain"
+# A page and its parts are of one version: each is asked for anew, and a 304 has no content.
+_ASKED_ANEW: Final = "no-cache"
 
 
-def pages(path: str, directory: Path) -> Router:
-    """The files of a directory under `path`, and its index.html at `path` itself."""
-    return create_static_files_router(
-        path=path,
-        directories=[directory],
-        file_system=_Files(),
-        html_mode=True,
-        include_in_schema=False,
-    )
+class _File(NamedTuple):
+    content: Content
+    kind: str
+
+
+def pages(path: str, directory: Path, headers: dict[str, str] | None = None) -> Router:
+    """The files of a directory under `path`, and its index.html at `path` itself; all of them are
+    in memory, so no address leads to any other. `headers` go with each."""
+    files = {
+        each.relative_to(directory).as_posix(): _File(
+            Content(each.read_bytes()), _KINDS.get(each.suffix, _PLAIN)
+        )
+        for each in directory.rglob("*")
+        if each.is_file()
+    }
+
+    @get("/", include_in_schema=False, sync_to_thread=False)
+    def index(request: Request[Any, Any, Any]) -> Whole[bytes]:
+        return _answer(request, files[_INDEX], headers or {})
+
+    @get("/{file_path:path}", include_in_schema=False, sync_to_thread=False)
+    def file(
+        request: Request[Any, Any, Any], file_path: Annotated[Path, PathParameter()]
+    ) -> Whole[bytes]:
+        found = files.get(file_path.as_posix().lstrip("/"))
+        if found is None:
+            raise NotFoundException
+        return _answer(request, found, headers or {})
+
+    return Router(path, route_handlers=[index, file], include_in_schema=False)
+
+
+def _answer(request: Request[Any, Any, Any], file: _File, headers: dict[str, str]) -> Whole[bytes]:
+    wanted = wishes(request.scope)
+    coded = file.content.coded(wanted.choice(KEPT))
+    told = {**headers, "Cache-Control": _ASKED_ANEW, "Vary": VARY}
+    if tag := wanted.has(coded, file.content):
+        return Whole(b"", headers=told | {"ETag": tag}, status_code=HTTPStatus.NOT_MODIFIED)
+    told["ETag"] = coded.etag
+    if coded.coding is not None:
+        told["Content-Encoding"] = coded.coding
+    return Whole(coded.body, headers=told, media_type=file.kind)

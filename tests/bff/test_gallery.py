@@ -1,17 +1,12 @@
 """The gallery in a real browser: the right width and format, and nothing that shifts."""
 
 import asyncio
-import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import NamedTuple, cast
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
 from bff.settings import Settings
 from domain.catalogue import Catalogue
@@ -21,29 +16,14 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
+from tests.browser import browser, needs_browser
 from tests.serving import command, environment, free_port, until_healthy
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no Chromium with its driver: apt-get install chromium-driver"
-)
 DISHES = 6
 # The candidates of an original 1600 pixels wide.
 OFFERED = (160, 320, 480, 640, 800, 1080, 1600)
 # Windows in CSS pixels, and the screen's pixels to one of them.
 SCREENS = [(390, 1), (390, 2), (390, 3), (700, 1), (1200, 1), (1200, 2), (1200, 3), (1920, 2)]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 
 
 @pytest.fixture
@@ -69,26 +49,6 @@ async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
     finally:
         server.terminate()
         await server.wait()
-
-
-@contextmanager
-def browser() -> Iterator[webdriver.Chrome]:
-    """A headless Chromium with a profile of its own."""
-    profile = Path(tempfile.mkdtemp(prefix="comanda-browser-"))
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
-        options.add_argument(flag)
-    # The driver is named, or Selenium would look for one on the internet.
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    try:
-        driver.set_script_timeout(60)
-        watch = {"source": WATCH_SHIFTS}
-        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
-        yield driver
-    finally:
-        driver.quit()
-        shutil.rmtree(profile, ignore_errors=True)
 
 
 WATCH_SHIFTS = """
@@ -148,6 +108,8 @@ async def test_the_browser_picks_the_width_it_needs_and_nothing_shifts(
 ) -> None:
     def look() -> list[Seen]:
         with browser() as page:
+            watch = {"source": WATCH_SHIFTS}
+            page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
             return [visit(page, gallery, *screen) for screen in SCREENS]
 
     for (width, density), seen in zip(SCREENS, await asyncio.to_thread(look), strict=True):
