@@ -276,7 +276,7 @@ NO_FILES = (
 )
 
 
-@pytest.mark.parametrize("page", ["/docs", "/gallery"])
+@pytest.mark.parametrize("page", ["/docs", "/gallery", "/console"])
 async def test_a_page_that_no_file_can_be_is_not_found(
     client: httpx.AsyncClient, page: str
 ) -> None:

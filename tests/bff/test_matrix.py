@@ -26,6 +26,8 @@ TABLE = """
     GET    /docs/{file_path}                               n c o s e a
     GET    /gallery                                        n c o s e a
     GET    /gallery/{file_path}                            n c o s e a
+    GET    /console                                        n c o s e a
+    GET    /console/{file_path}                            n c o s e a
     GET    /schema/openapi.json                            n c o s e a
     GET    /products/{product_id}                          n c o s e a
     GET    /v/{path}                                       n c o s e a
@@ -130,7 +132,11 @@ BODIES: dict[str, Any] = {
     "PUT /api/admin/configuration/{key}": {"value": "A"},
 }
 QUERIES = {"/api/reports/": "?cafeteriaId=1", "/products/": "?w=wide"}
-FILES = {"/docs/{file_path}": "/docs/page.js", "/gallery/{file_path}": "/gallery/gallery.css"}
+FILES = {
+    "/docs/{file_path}": "/docs/page.js",
+    "/gallery/{file_path}": "/gallery/gallery.css",
+    "/console/{file_path}": "/console/main.js",
+}
 # It is not the caller that is in the way.
 REFUSED = (401, 403, 404)
 
