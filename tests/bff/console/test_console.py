@@ -17,6 +17,7 @@ from tests.bff.console.page import SCREENS, Page
 from tests.bff.realtime.clients import WEBSOCKET, Clients, clients
 from tests.bff.realtime.conftest import Person, running
 from tests.browser import needs_browser
+from tests.clients_page import snippets
 from tests.serving import free_port, until_healthy
 
 pytestmark = needs_browser
@@ -44,6 +45,11 @@ const step = () => {
   else { body.scrollTop = body.scrollHeight; requestAnimationFrame(step); }
 };
 step();
+"""
+IMAGE: Final = snippets()["image.js"].replace("export ", "")
+CANDIDATES: Final = """
+return document.querySelector("main > img").srcset.split(", ")
+  .map((each) => new URL(each.split(" ")[0], location).href);
 """
 CHECK: Final = """
 const [rules, done] = arguments;
@@ -198,6 +204,10 @@ async def test_a_dish_is_sold_out_changed_by_two_and_gets_a_picture(
     async with httpx.AsyncClient(base_url=server, trust_env=False) as client:
         product = (await client.get(f"/api/products/{dish}")).json()
     assert (product["picture"]["width"], product["picture"]["height"]) == (1600, 1200)
+    # And another page shows it as docs/clients.md says.
+    page.run(f"{IMAGE} document.querySelector('main').append(image(arguments[0]))", product)
+    asked = "return document.querySelector('main > img').currentSrc"
+    page.until(lambda: page.run(asked) in page.run(CANDIDATES), "a picture of its srcset")
 
 
 async def test_a_hundred_thousand_rows_are_scrolled_in_a_few_elements(
