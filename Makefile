@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill check format contract observability lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill check format contract observability lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -86,6 +86,9 @@ bench-api: ready ## the API beside NestJS, Node by hand and nginx (ARGS="--quick
 
 bench-realtime: ready ## sockets beside Node's socket.io with Redis (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.realtime $(ARGS)
+
+bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of it (ARGS=--screens)
+	$(bin)/python -m benchmarks.console $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
