@@ -21,6 +21,7 @@ from bff.app import store
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
 from domain.database import Cluster, Database, dsn
+from domain.events import Outbox
 from imaging.facts import facts
 from imaging.intake import shelve
 from imaging.pyramid import levels
@@ -122,6 +123,7 @@ async def _filled(given: dict[str, str]) -> None:
     await loader.load(url, ORDERS, lambda told: print(told, file=sys.stderr))
     connection = await asyncpg.connect(dsn(url))
     shelves, cluster = Shelves(store(from_environment(given))), Cluster(url, [])
+    database = Database(cluster)
     try:
         await connection.execute(MANY, ROWS)
         await connection.execute("ANALYZE orders")
@@ -132,7 +134,9 @@ async def _filled(given: dict[str, str]) -> None:
         for product_id, slug in dishes:
             body = draw_jpeg(slug, product_id, (1600, 1200))
             picture = await shelve(shelves, product_id, body, facts(body), levels(body))
-            await Catalogue(Database(cluster)).hang(product_id, picture)
+            change = await Catalogue(database).hang(product_id, picture)
+            # Or the application would prepare them while it is measured.
+            await Outbox(database).delivered(change.id)
     finally:
         await connection.close()
         await cluster.close()

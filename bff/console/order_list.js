@@ -24,7 +24,7 @@ export function orderList({ cafeteria }) {
   const from = h("input", { type: "date", onchange: anew });
   const to = h("input", { type: "date", onchange: anew });
   const number = h("input", { type: "search", inputmode: "numeric", pattern: "[0-9]*", maxlength: 16 });
-  const found = h("p", { class: "found", role: "status" });
+  const found = h("p", { class: "found" });
   const arrived = action("", { class: "primary", hidden: true }, anew);
   let news = 0;
 

@@ -39,8 +39,7 @@ export function shell(cafeterias, chosen, changeCafeteria) {
       h("p", { class: "brand" }, "Comanda"),
       h("nav", { "aria-label": t("screens") }, links),
       h("div", { class: "tools" }, connection, counter(),
-        h("details", { class: "menu" }, h("summary", {}, session.user.name),
-          h("div", {}, sound(), theme(), tongue(), action(t("sign-out"), {}, () => session.signOut()))))),
+        menu())),
     main, messages);
   go(false);
 
@@ -80,6 +79,22 @@ export function shell(cafeterias, chosen, changeCafeteria) {
       go(false);
     } }, cafeterias.map(({ id, name }) => option(id, name, id === state.cafeteria.id)));
     return select;
+  }
+
+  // Shut by Escape, and when somebody goes on elsewhere.
+  function menu() {
+    const summary = h("summary", {}, session.user.name);
+    const details = h("details", { class: "menu",
+      onfocusout: ({ relatedTarget }) => {
+        if (relatedTarget && !details.contains(relatedTarget)) details.open = false;
+      },
+      onkeydown: ({ key }) => {
+        if (key !== "Escape" || !details.open) return;
+        details.open = false;
+        summary.focus();
+      } }, summary,
+      h("div", {}, sound(), theme(), tongue(), action(t("sign-out"), {}, () => session.signOut())));
+    return details;
   }
 
   function sound() {

@@ -1,5 +1,6 @@
 """The counter's console in a real browser, over a real server and its customers' real sockets."""
 
+import json
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 from redis import Redis
 from selenium import webdriver
+from selenium.webdriver.support.select import Select
 
 from bff.settings import Settings
 from imaging.shelves import Shelves
@@ -149,9 +151,16 @@ async def test_only_the_counter_is_let_in_and_a_session_that_is_over_is_told_of(
     page.until(lambda: "personal" in page.text("[role=alert]"), "refusal")
     assert await connection.fetchval("SELECT count(*) FROM sessions") == 0
     page.sign_in("staff1")
-    page.driver.refresh()
+    # Another language is another page, and the session goes on in it.
+    page.tap(".menu summary")
+    Select(page.find("select[aria-label=Idioma]")).select_by_value("en")
+    page.until(lambda: page.text("nav [aria-current]") == "Board", "English")
     page.find(".connection[data-state=live]")
-    assert page.run("return [localStorage.length, location.search]") == [0, ""]
+    # Nothing that opens a door outlives the tab.
+    kept = json.loads(page.run("return localStorage.getItem('comanda-console')"))
+    assert kept["language"] == "en"
+    assert page.run("return [localStorage.length, location.search]") == [1, ""]
+    assert set(kept) == {"language", "theme", "sound", "cafeteria"}
     # A tab that is duplicated has no part in the session, for two that have end it.
     own = page.driver.current_window_handle
     page.run("window.open('/console')")
@@ -162,7 +171,7 @@ async def test_only_the_counter_is_let_in_and_a_session_that_is_over_is_told_of(
     await connection.execute("DELETE FROM sessions")
     page.run("import('/console/session.js').then(({ session }) => session.renew().catch(() => {}))")
     page.find("input[name=email]")
-    assert "terminado" in page.text("[role=alert]")
+    assert "is over" in page.text("[role=alert]")
     assert page.run("return sessionStorage.getItem('comanda-console-session')") is None
 
 
@@ -259,6 +268,8 @@ async def test_axe_finds_nothing_on_any_screen_in_light_or_dark(
         page.go(screen)
         page.until(lambda: not page.all("[aria-busy=true]"), "drawn")
         look(screen)
+    page.tap(".menu summary")
+    look("menu")
     page.go("orders")
     page.tap(".list .link[data-id]")
     page.find("dialog")
