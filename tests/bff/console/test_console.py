@@ -219,6 +219,32 @@ async def test_a_dish_is_sold_out_changed_by_two_and_gets_a_picture(
     page.until(lambda: page.run(asked) in page.run(CANDIDATES), "a picture of its srcset")
 
 
+async def test_orders_are_filtered_found_by_number_and_exported(
+    page: Page, student: Person, tmp_path: Path
+) -> None:
+    order = await student.order(1)
+    page.sign_in("staff1")
+    page.go("orders")
+    page.find(f".list .link[data-id='{order['id']}']")
+    Select(page.find(".filters select")).select_by_value("ready")
+    states = "return [...new Set([...document.querySelectorAll('.row:not([hidden]) [data-state]')]"
+    states += ".map((each) => each.dataset.state))]"
+    page.until(lambda: page.run(states) == ["ready"], "only what is ready")
+
+    page.find(".filters input[type=search]").send_keys(f"{order['id']}\n")
+    page.until(lambda: order["pickupCode"] in page.text("dialog h2"), "the order")
+    assert order["items"][0]["productName"] in page.text("dialog table")
+    page.tap("dialog .choices button")
+
+    save = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", save)
+    page.tap(".filters button[type=button]")
+    [saved] = page.until(lambda: list(tmp_path.glob("comanda-*.csv")), "a file")
+    heads, *rows = saved.read_text().splitlines()
+    assert heads == "id,createdAt,cafeteriaId,userId,status,totalAmount"
+    assert any(row.startswith(f"{order['id']},") for row in rows)
+
+
 async def test_a_hundred_thousand_rows_are_scrolled_in_a_few_elements(
     page: Page, connection: asyncpg.Connection
 ) -> None:
