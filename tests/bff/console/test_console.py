@@ -69,7 +69,9 @@ async def test_an_order_appears_is_accepted_by_a_tap_and_its_customer_hears_it(
     page: Page, server: str, student: Person
 ) -> None:
     page.sign_in("staff1")
-    placed = int(page.text("[data-figure=orders]"))
+    figure = "[data-figure=orders]"
+    page.until(lambda: page.text(figure).isdecimal(), "the report of today")
+    placed = int(page.text(figure))
     async with clients() as phones:
         await phones.open("phone", server, student.auth, WEBSOCKET)
         order = await student.order(1)
@@ -77,7 +79,7 @@ async def test_an_order_appears_is_accepted_by_a_tap_and_its_customer_hears_it(
         assert order["pickupCode"] in page.text(card)
         # The news have no items: they come behind.
         page.until(lambda: order["items"][0]["productName"] in page.text(card), "items")
-        assert int(page.text("[data-figure=orders]")) == placed + 1
+        page.until(lambda: page.text(figure) == str(placed + 1), "one more")
         waiting = len(page.all("[data-state=created] .card"))
         assert page.driver.title == f"({waiting}) Comandas · Comanda"
 
@@ -86,7 +88,8 @@ async def test_an_order_appears_is_accepted_by_a_tap_and_its_customer_hears_it(
         heard = await phones.next("phone", "order:accepted")
         assert heard["orderId"] == order["id"]
         await undone_after_a_question(page, phones, order["id"])
-        assert int(page.text("[data-figure=orders]")) == placed
+        # The answer to the move may be quicker than the news of it.
+        page.until(lambda: page.text(figure) == str(placed), "one less")
 
 
 async def undone_after_a_question(page: Page, phones: Clients, order: int) -> None:
