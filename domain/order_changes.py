@@ -56,11 +56,17 @@ class Position(Struct, frozen=True):
         return cls(generation, floor, 0, floor, 0)
 
 
+class ChangedOrder(Order, frozen=True, kw_only=True):
+    """An order as it is now, and the name of who placed it."""
+
+    customer: str
+
+
 class Changed(Struct, frozen=True):
     """Orders as they are now, in the order of the transactions that changed them; what follows
     comes from `position`, at once where there are `more`."""
 
-    orders: list[Order]
+    orders: list[ChangedOrder]
     position: Position
     more: bool
 
@@ -125,7 +131,7 @@ class OrderChanges:
 
     async def _read(
         self, caller: Principal, position: Position, limit: int
-    ) -> tuple[int, list[tuple[int, Order]]]:
+    ) -> tuple[int, list[tuple[int, ChangedOrder]]]:
         """What is new, one order more than `limit` where there are more, each with the transaction
         that changed it; and the least transaction that was not over then."""
         statement = _changed(caller.role)
@@ -136,7 +142,7 @@ class OrderChanges:
             "after_id": position.id,
         }
 
-        async def read(database: Reader) -> tuple[int, list[tuple[int, Order]]]:
+        async def read(database: Reader) -> tuple[int, list[tuple[int, ChangedOrder]]]:
             found = (await database.execute(statement, parameters)).all()
             # Where nothing is new, one row tells how far.
             rows = [row for row in found if row.id is not None]
@@ -144,12 +150,17 @@ class OrderChanges:
             if rows:
                 for row in await database.execute(_ITEMS, {"orders": [row.id for row in rows]}):
                     items[row[0]].append(Item(*row[1:]))
-            orders = (Order(*(*row[2:], items[row.id])) for row in rows)
+            orders = (_order(row, items[row.id]) for row in rows)
             return found[0].least, [
                 (row.changed_in, order) for row, order in zip(rows, orders, strict=True)
             ]
 
         return await self._database.read(Node.MENU, read, of=caller.id)
+
+
+def _order(row: Any, items: list[Item]) -> ChangedOrder:
+    columns = dict(zip(COLUMNS, row[2:-1], strict=True))
+    return ChangedOrder(**columns, items=items, customer=row[-1])
 
 
 @lru_cache(maxsize=8)
@@ -164,7 +175,9 @@ def _changed(role: Role) -> Select[*tuple[Any, ...]]:
     )
     least = select(_LEAST).subquery("seen")
     return (
-        select(least.c.least, *rows.c)
-        .select_from(least.outerjoin(rows, true()))
+        select(least.c.least, *rows.c, model.User.name)
+        .select_from(
+            least.outerjoin(rows, true()).outerjoin(model.User, model.User.id == rows.c.user_id)
+        )
         .order_by(rows.c.changed_in, rows.c.id)
     )

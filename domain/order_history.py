@@ -87,18 +87,27 @@ _FILTERS: Final[dict[str, ColumnElement[bool]]] = {
     "created_from": model.Order.created_at
     >= bindparam("created_from", type_=DateTime(timezone=True)),
     "created_to": model.Order.created_at < bindparam("created_to", type_=DateTime(timezone=True)),
+    "pickup_code": model.Order.pickup_code == bindparam("pickup_code", type_=Text),
+    "customer": model.Order.user_id.in_(
+        select(model.User.id).where(
+            func.strpos(func.lower(model.User.name), func.lower(bindparam("customer", type_=Text)))
+            > 0
+        )
+    ),
 }
 
 
 class Wanted(Struct, frozen=True):
     """Which of the orders that somebody may see, and in which direction; what is not said, any.
-    `mine` are those that they placed."""
+    `mine` are those that they placed; `customer` is a part of a name."""
 
     mine: bool = False
     statuses: tuple[OrderStatus, ...] = ()
     cafeteria_id: int | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    pickup_code: str | None = None
+    customer: str | None = None
     oldest_first: bool = False
 
     @property

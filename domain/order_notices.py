@@ -24,5 +24,7 @@ async def tell(writer: Writer, order: Order) -> None:
     # One from before there were codes has none.
     if order.status is OrderStatus.READY and order.pickup_code is not None:
         body = f"{body} Recógelo con el código {order.pickup_code}."
+    if order.reason is not None:
+        body = f"{body} Motivo: {order.reason}"
     kind, title = f"order:{order.status}", f"Pedido {order.id}"
     await notifications.write(writer, order.user_id, kind, title, body, order.id, order.version)

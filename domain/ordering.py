@@ -137,13 +137,21 @@ class Ordering:
         return await self._database.write(look, by=[caller.id])
 
     async def move(
-        self, caller: Principal, order_id: int, status: OrderStatus, version: int
+        self,
+        caller: Principal,
+        order_id: int,
+        status: OrderStatus,
+        version: int,
+        reason: str | None = None,
     ) -> Order:
         """The order in its next state, if it is still of the `version` that the caller has seen.
 
-        What is cancelled or rejected goes back on sale, and its price into the wallet. Raises
-        NotFoundError, ForbiddenError, MovedOnError, IllegalMoveError.
+        What is cancelled or rejected, for a `reason` if one is told, goes back on sale, and its
+        price into the wallet. Raises NotFoundError, ForbiddenError, MovedOnError,
+        IllegalMoveError, and InvalidError where anything else has a reason.
         """
+        if reason is not None and status not in _UNDONE:
+            raise InvalidError("Only what is cancelled or rejected has a reason.")
         concerned = {caller.id}
 
         async def change(database: Writer) -> Order:
@@ -154,7 +162,12 @@ class Ordering:
             await database.change(
                 update(model.Order)
                 .where(model.Order.id == order_id)
-                .values(status=status, version=model.Order.version + 1, updated_at=func.now())
+                .values(
+                    status=status,
+                    version=model.Order.version + 1,
+                    updated_at=func.now(),
+                    reason=reason,
+                )
             )
             order = await order_of(database, order_id)
             if status in _UNDONE:

@@ -1,6 +1,6 @@
 """What an order is, and whose business it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ COLUMNS: Mapping[str, ColumnElement[Any]] = {
     "pickup_code": model.Order.pickup_code.expression,
     "created_at": model.Order.created_at.expression,
     "updated_at": model.Order.updated_at.expression,
+    "reason": model.Order.reason.expression,
 }
 
 # What others are told of one that is placed, or moved on: their names of it, and ours.
@@ -48,6 +49,7 @@ TOLD: Final = {
     "version": "version",
     "totalMinor": "total_minor",
     "pickupCode": "pickup_code",
+    "reason": "reason",
 }
 
 # As the indexes of what is under way have it: with parameters they would not be used.
@@ -66,7 +68,8 @@ class Item(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True):
-    """An order with its items; `pickup_code` is what it is called up by."""
+    """An order with its items; `pickup_code` is what it is called up by, `reason` why it came to
+    nothing, where somebody said so."""
 
     id: int
     user_id: int
@@ -78,6 +81,8 @@ class Order(Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     items: list[Item]
+    # Answers that are kept by their keys may be from before there were any.
+    reason: str | None = None
 
 
 # With the parameters of `parties`, so that a statement is built once for everybody.
@@ -97,6 +102,11 @@ def parties(caller: Principal) -> dict[str, int | None]:
     return {"caller": caller.id, "counter": caller.cafeteria_id}
 
 
+def whole(row: Sequence[Any], items: list[Item]) -> Order:
+    """An order of a row of COLUMNS."""
+    return Order(**dict(zip(COLUMNS, row, strict=True)), items=items)
+
+
 async def order_of(database: Reader, order_id: int) -> Order:
     """An order with its items. Raises NotFoundError."""
     head = await database.execute(select(*COLUMNS.values()).where(model.Order.id == order_id))
@@ -114,4 +124,4 @@ async def order_of(database: Reader, order_id: int) -> Order:
         .where(model.OrderItem.order_id == order_id)
         .order_by(model.OrderItem.product_id)
     )
-    return Order(*(*row, [Item(*item) for item in items]))
+    return whole(row, [Item(*item) for item in items])

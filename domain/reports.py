@@ -9,7 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     cast,
     func,
     literal,
@@ -35,8 +36,11 @@ from domain.database import Database, Reader
 from domain.database import Role as Node
 from domain.days import Days, Recent, Span, among, bounds, within
 from domain.errors import ForbiddenError, InvalidError
-from domain.model import OrderStatus, PaymentStatus, Role, TransactionKind
+from domain.model import OrderStatus, PaymentStatus, Role, Transaction, TransactionKind
+from domain.model.paging import Position, Stretch
+from domain.model.selection import Selection
 from domain.product_sales import SALES, refreshed_at
+from domain.timeline import Part, Timeline
 
 T = TypeVar("T")
 
@@ -153,6 +157,62 @@ class Exported(Struct, frozen=True):
     total_minor: int
 
 
+class Offered(Struct, frozen=True):
+    """A product as a row of an export."""
+
+    id: int
+    cafeteria_id: int
+    category: str
+    name: str
+    price_minor: int
+    stock: int
+    is_available: bool
+
+
+class Lines(Struct, frozen=True):
+    """Which lines of the ledger; what is not said, any. No cafeteria's are those of top-ups."""
+
+    cafeteria_id: int | None = None
+    kind: TransactionKind | None = None
+    order_id: int | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+_PLACE: Final = bindparam("cafeteria_id", type_=BigInteger)
+_LINES: Final = Timeline(
+    {
+        "id": Transaction.id.expression,
+        "user_id": Transaction.user_id.expression,
+        "customer_name": select(model.User.name)
+        .where(model.User.id == Transaction.user_id)
+        .scalar_subquery(),
+        "kind": Transaction.kind.expression,
+        "amount_minor": Transaction.amount_minor.expression,
+        "order_id": Transaction.order_id.expression,
+        "created_at": Transaction.created_at.expression,
+    },
+    {
+        "cafeteria_id": and_(
+            Transaction.order_id.in_(
+                select(model.Order.id).where(model.Order.cafeteria_id == _PLACE)
+            ),
+            # Or what others had before its first order would be looked through for a new one.
+            Transaction.created_at
+            >= select(func.min(model.Order.created_at))
+            .where(model.Order.cafeteria_id == _PLACE)
+            .scalar_subquery(),
+        ),
+        "kind": Transaction.kind == bindparam("kind", type_=Transaction.kind.type),
+        "order_id": Transaction.order_id == bindparam("order_id", type_=BigInteger),
+        "created_from": Transaction.created_at
+        >= bindparam("created_from", type_=DateTime(timezone=True)),
+        "created_to": Transaction.created_at
+        < bindparam("created_to", type_=DateTime(timezone=True)),
+    },
+)
+
+
 class Reports:
     """Reports for staff, of their own cafeteria, and for administrators, of any or all.
 
@@ -266,8 +326,59 @@ class Reports:
         cash = [Cash(*row[:2], *row[5:]) for row in rows if not row[2]]
         return Takings(as_of, _cards(cards) if counter is None else None, cash)
 
+    async def transactions(
+        self, caller: Principal, selection: Selection, part: Part, lines: Lines
+    ) -> Stretch[Sequence[Any], Position]:
+        """The ledger, the newest first: payments and refunds of a cafeteria's orders, or, for
+        administrators who name none, all of it."""
+        counter = _counter(caller, lines.cafeteria_id)
+        given = structs.asdict(structs.replace(lines, cafeteria_id=counter))
+        given = {name: value for name, value in given.items() if value is not None}
+
+        async def read(database: Reader) -> Stretch[Sequence[Any], Position]:
+            return await _LINES.read(database, selection, part, given)
+
+        return await self._database.read(Node.REPORTS, read)
+
+    async def menu(
+        self, caller: Principal, cafeteria_id: int | None
+    ) -> AsyncIterator[list[Offered]]:
+        """The products that were not withdrawn, in batches, by id."""
+        product, after = model.Product, 0
+        counter = _counter(caller, cafeteria_id)
+        while True:
+            statement = (
+                select(
+                    product.id,
+                    product.cafeteria_id,
+                    model.Category.name,
+                    product.name,
+                    product.price_minor,
+                    product.stock,
+                    product.is_available,
+                )
+                .join(model.Category, model.Category.id == product.category_id)
+                .where(
+                    product.id > after,
+                    product.withdrawn_at.is_(None),
+                    _at(product.cafeteria_id, counter),
+                )
+                .order_by(product.id)
+                .limit(BATCH)
+            )
+            rows = await self._database.rows(Node.REPORTS, statement)
+            batch = [Offered(*row) for row in rows]
+            yield batch
+            if len(batch) < BATCH:
+                return
+            after = batch[-1].id
+
     async def export(
-        self, caller: Principal, cafeteria_id: int | None, days: Days
+        self,
+        caller: Principal,
+        cafeteria_id: int | None,
+        days: Days,
+        statuses: Sequence[OrderStatus] = tuple(OrderStatus),
     ) -> AsyncIterator[list[Exported]]:
         """The orders of some days in batches, by cafeteria and then as they came.
 
@@ -282,14 +393,18 @@ class Reports:
         ):
             # Ids are positive.
             after = begins, 0
-            while batch := await self._batch(place, after, ends):
+            while batch := await self._batch(place, after, ends, statuses):
                 yield batch
                 if len(batch) < BATCH:
                     break
                 after = batch[-1].created_at, batch[-1].id
 
     async def _batch(
-        self, place: int, after: tuple[datetime, int], ends: datetime
+        self,
+        place: int,
+        after: tuple[datetime, int],
+        ends: datetime,
+        statuses: Sequence[OrderStatus],
     ) -> list[Exported]:
         order = model.Order
         at, key = after
@@ -307,6 +422,7 @@ class Reports:
                 order.cafeteria_id == place,
                 tuple_(order.created_at, order.id) > tuple_(*behind),
                 order.created_at < ends,
+                order.status.in_(statuses),
             )
             .order_by(order.created_at, order.id)
             .limit(BATCH)

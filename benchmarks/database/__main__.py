@@ -177,7 +177,7 @@ def _questions(history: OrderHistory, pool: AsyncEngine) -> Questions:
     def plain_detail(orders: PlainOrders) -> Way:
         async def read(asked: Asked) -> bytes:
             entity = await orders.detail(*asked)
-            return msgspec.json.encode(views.order(Order(*_row(entity, [*COLUMNS, "items"]))))
+            return msgspec.json.encode(views.order(_order(entity)))
 
         return read
 
@@ -198,6 +198,11 @@ def _questions(history: OrderHistory, pool: AsyncEngine) -> Questions:
 
 def _person(asked: Asked) -> Principal:
     return Principal(asked[0], model.Role.CUSTOMER)
+
+
+def _order(entity: Any) -> Order:
+    names = [*COLUMNS, "items"]
+    return Order(**dict(zip(names, _row(entity, names), strict=True)))
 
 
 def _row(entity: Any, columns: Sequence[str]) -> tuple[Any, ...]:

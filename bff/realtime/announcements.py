@@ -38,6 +38,7 @@ class OrderNews(View, frozen=True):
     status: OrderStatus
     total_amount: str
     pickup_code: str | None
+    reason: str | None
     version: int
     fence: str
     at: datetime
@@ -112,6 +113,7 @@ def of(order: Order, fence: Fence) -> tuple[str, OrderNews]:
         status=order.status,
         total_amount=to_decimal(order.total_minor),
         pickup_code=order.pickup_code,
+        reason=order.reason,
         version=order.version,
         fence=hexadecimal(fence),
         at=order.updated_at,
@@ -125,9 +127,10 @@ def _order(event: Told, told: dict[str, Any]) -> bytes:
         order_id=told["orderId"],
         cafeteria_id=told["cafeteriaId"],
         status=status,
-        # One from before this was told has neither.
+        # One from before these were told has none.
         total_amount=to_decimal(told.get("totalMinor", 0)),
         pickup_code=told.get("pickupCode"),
+        reason=told.get("reason"),
         version=told["version"],
         fence=hexadecimal(event.fence),
         at=event.at,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bff.representation.fields import Field, Related, Resource
 from cdn.srcset import srcset
@@ -13,6 +13,7 @@ from domain.model import OrderStatus, PaymentStatus, Platform, Role, Transaction
 from domain.model.hours import Interval, SpecialDay
 from domain.model.menu import Category, Picture, Product
 from domain.model.money import to_decimal
+from domain.order_changes import ChangedOrder
 
 _MINUTE: Final = timedelta(minutes=1)
 # A dish fills the width of a phone, and a card of a third of it elsewhere.
@@ -114,7 +115,8 @@ class ItemView(View, frozen=True):
 
 
 class OrderView(View, frozen=True):
-    """An order with its items; `pickupCode` is what the counter calls out."""
+    """An order with its items; `pickupCode` is what the counter calls out, `reason` why it was
+    cancelled or rejected, where somebody said so."""
 
     id: int
     user_id: int
@@ -125,7 +127,20 @@ class OrderView(View, frozen=True):
     pickup_code: str | None
     created_at: datetime
     updated_at: datetime
+    reason: str | None
     items: list[ItemView]
+
+
+class CustomerView(View, frozen=True):
+    """Who placed an order, by what the counter calls them."""
+
+    name: str
+
+
+class ChangedOrderView(OrderView, frozen=True):
+    """An order as it is now, and who placed it."""
+
+    customer: CustomerView
 
 
 class PaymentView(View, frozen=True):
@@ -224,8 +239,14 @@ def order(row: orders.Order) -> OrderView:
         pickup_code=row.pickup_code,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        reason=row.reason,
         items=items(row.items),
     )
+
+
+def changed(row: ChangedOrder) -> ChangedOrderView:
+    """An order that has changed."""
+    return ChangedOrderView(**structs.asdict(order(row)), customer=CustomerView(row.customer))
 
 
 def payment(row: payments.Payment) -> PaymentView:
@@ -384,6 +405,7 @@ _ORDER: Final[dict[str, Field | Related]] = {
     "pickupCode": Field("pickup_code", str | None),
     "createdAt": Field("created_at", datetime),
     "updatedAt": Field("updated_at", datetime),
+    "reason": Field("reason", str | None),
     "cafeteria": Related("cafeteria", _PLACE),
     "items": Related("items", _ITEMS, is_many=True),
 }
@@ -424,6 +446,16 @@ TRANSACTIONS: Final = Resource(
     },
     default=("id", "kind", "amount", "orderId", "createdAt"),
 )
+LEDGER: Final = Resource(
+    "LedgerLineShown",
+    {
+        **TRANSACTIONS.members,
+        "userId": Field("user_id", int),
+        "customerName": Field("customer_name", str),
+    },
+    default=("id", "kind", "amount", "orderId", "customerName", "createdAt"),
+)
+"""As those see it who run a counter, or the campus."""
 PAYMENTS: Final = Resource(
     "PaymentShown",
     {

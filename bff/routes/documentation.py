@@ -21,7 +21,7 @@ from bff.edge.requests import JSON, MERGE_PATCH
 from bff.representation.answers import Answer
 from bff.representation.fields import MOST_LEAVES
 from bff.routes import static
-from bff.routes.examples import EXAMPLES, EXPORT
+from bff.routes.examples import EXAMPLES, EXPORTS
 from cdn.address import Format
 
 Document = dict[str, Any]
@@ -202,7 +202,7 @@ def _settle(operation: Document, schemas: Document) -> None:
             answer["headers"] |= _headers(_UNKEPT)
     found = operation["responses"].get("200", {}).get("content", {})
     if CSV in found:
-        found[CSV] = {"schema": {"type": "string"}, "example": EXPORT}
+        found[CSV] = {"schema": {"type": "string"}, "example": EXPORTS[operation["summary"]]}
 
 
 def _settle_parameter(parameter: Document) -> None:

@@ -57,6 +57,7 @@ _ORDER: Final = views.OrderView(
     pickup_code="J6P",
     created_at=_NOON,
     updated_at=_NOON + timedelta(minutes=4),
+    reason=None,
     items=[
         views.ItemView(
             product_id=69, product_name="Paella valenciana", quantity=2, unit_price="8.25"
@@ -125,7 +126,7 @@ _SEVERAL: Final[tuple[Any, ...]] = (
         cafeteria_id=4, items=[orders.NewLine(product_id=69, quantity=2)], expected_total="16.50"
     ),
     orders.Move(status=OrderStatus.ACCEPTED, version=1),
-    orders.Cancellation(version=1),
+    orders.Cancellation(version=1, reason="No queda arroz"),
     wallet.NewTopUp(amount="20.00"),
     notifications.NewDevice(token="fcm-registration-token", platform=Platform.ANDROID),  # noqa: S106
     products.ProductBody(
@@ -181,7 +182,15 @@ _SEVERAL: Final[tuple[Any, ...]] = (
     _DISH,
     _SECTION,
     _ORDER,
-    orders.ChangesView(data=[_ORDER], next="A" * 48, more=False),
+    orders.ChangesView(
+        data=[
+            views.ChangedOrderView(
+                **msgspec.structs.asdict(_ORDER), customer=views.CustomerView("Ana Ruiz")
+            )
+        ],
+        next="A" * 48,
+        more=False,
+    ),
     _PERSON,
     cafeterias.ExceptionList(
         [views.ExceptionView(date=date(2026, 12, 8), reason="Inmaculada", shifts=[])]
@@ -339,13 +348,20 @@ _LISTS: Final = (
     _shown(views.NOTIFICATIONS, _NOTICE, _PLACE),
     ("PageOfPersonView", Page([_PERSON], _PLACE)),
     ("OrderShown", _ORDER),
+    ("PageOfLedgerLineShown", Page([_LINE | {"customerName": "Ana Ruiz"}], _PLACE)),
     ("WalletViewOfTransactionShown", wallet.WalletView("31.40", [_LINE], _PLACE)),
 )
 EXAMPLES: Final[dict[str, list[Any]]] = {
     name: [msgspec.to_builtins(each)]
     for name, each in (*((type(each).__name__, each) for each in _SEVERAL), *_LISTS)
 }
-EXPORT: Final = (
-    "id,createdAt,cafeteriaId,userId,status,totalAmount\r\n"
-    "20001,2026-11-24T12:30:00Z,4,23,delivered,16.50\r\n"
-)
+EXPORTS: Final = {
+    "Orders as CSV": (
+        "id,createdAt,cafeteriaId,userId,status,totalAmount\r\n"
+        "20001,2026-11-24T12:30:00Z,4,23,delivered,16.50\r\n"
+    ),
+    "Products as CSV": (
+        "id,cafeteriaId,category,name,price,stock,isAvailable\r\n"
+        "69,4,Arroces,Paella valenciana,8.25,12,true\r\n"
+    ),
+}

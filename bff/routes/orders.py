@@ -1,6 +1,6 @@
 """Placing orders, looking at them, and moving them on."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -25,20 +25,27 @@ from bff.representation.pages import (
     listing,
 )
 from bff.routes.idempotency import IdempotencyKey, keyed
-from bff.routes.inputs import MOST_ID
+from bff.routes.inputs import END, LINE, MOST_ID
 from bff.routes.menu import CafeteriaId
 from domain.accounts import Principal
 from domain.model import OrderStatus, Role
 from domain.model.money import to_minor
+from domain.model.orders import MOST_REASON
 from domain.model.paging import Position
 from domain.order_changes import OrderChanges
 from domain.order_history import OrderHistory, Wanted
 from domain.ordering import MOST_LINES, MOST_OF_ONE, Basket, Line, Ordering
 
+# Of what a name has in it.
+MOST_TEXT: Final = 80
 BEARER = [{"bearer": list[str]()}]
 Id = Annotated[int, Meta(ge=1, le=MOST_ID)]
 OrderId = Annotated[int, PathParameter(ge=1, le=MOST_ID)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="the version that was seen")]
+Reason = Annotated[
+    str,
+    Meta(max_length=MOST_REASON, pattern=LINE, description="why, in words for the other side"),
+]
 Since = Annotated[
     str | None,
     QueryParameter(
@@ -57,6 +64,7 @@ MOVES = problems(
     kinds.ILLEGAL_MOVE,
     kinds.BODY_TOO_LARGE,
     kinds.UNSUPPORTED_MEDIA_TYPE,
+    kinds.UNPROCESSABLE,
     kinds.UNAVAILABLE,
 )
 
@@ -78,25 +86,27 @@ class NewOrder(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class Move(Struct, frozen=True, forbid_unknown_fields=True):
-    """The state that an order is to go on to."""
+    """The state that an order is to go on to; only one that comes to nothing has a reason."""
 
     status: OrderStatus
     version: Version
+    reason: Reason | None = None
 
 
 class ChangesView(Struct, frozen=True):
     """Orders as they are now, in the order in which they were changed last; `next` is for what
     follows, at once where there is `more`, and later on where there is not."""
 
-    data: list[views.OrderView]
+    data: list[views.ChangedOrderView]
     next: str
     more: bool
 
 
 class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
-    """The order, as it was seen by who cancels it."""
+    """The order, as it was seen by who cancels it, and why they do."""
 
     version: Version
+    reason: Reason | None = None
 
 
 @post(
@@ -154,7 +164,8 @@ async def move_order(
 ) -> views.OrderView:
     """The counter accepts, rejects, prepares, hands out; 409 if the order is another by now, with
     its present version and status."""
-    return views.order(await ordering.move(principal, order_id, data.status, data.version))
+    moved = await ordering.move(principal, order_id, data.status, data.version, data.reason)
+    return views.order(moved)
 
 
 @post(
@@ -174,7 +185,8 @@ async def cancel_order(
     """Money and stock go back. A customer may until the order is being prepared, the counter until
     it is ready."""
     cancelled = OrderStatus.CANCELLED
-    return views.order(await ordering.move(principal, order_id, cancelled, data.version))
+    moved = await ordering.move(principal, order_id, cancelled, data.version, data.reason)
+    return views.order(moved)
 
 
 @get(
@@ -201,6 +213,18 @@ async def list_orders(
     created_to: Annotated[
         Moment | None, QueryParameter(name="createdTo", description="placed before this moment")
     ] = None,
+    pickup_code: Annotated[
+        str | None,
+        QueryParameter(
+            name="pickupCode", pattern=f"^[A-Za-z0-9]{{3,5}}{END}", description="called up by it"
+        ),
+    ] = None,
+    customer: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=MOST_TEXT, pattern=LINE, description="with this in the name of who placed it"
+        ),
+    ] = None,
     mine: Annotated[bool, QueryParameter(description="only those that the caller placed")] = False,
     sort: Annotated[
         Literal["-createdAt", "createdAt"], QueryParameter(description="a minus: the newest first")
@@ -220,6 +244,8 @@ async def list_orders(
         cafeteria_id=cafeteria_id,
         created_from=created_from,
         created_to=created_to,
+        pickup_code=pickup_code and pickup_code.upper(),
+        customer=customer,
         oldest_first=sort == "createdAt",
     )
     of = listing(
@@ -229,6 +255,8 @@ async def list_orders(
         cafeteriaId=cafeteria_id,
         createdFrom=created_from,
         createdTo=created_to,
+        pickupCode=wanted.pickup_code,
+        customer=customer,
         mine=mine or None,
         sort=sort,
     )
@@ -259,7 +287,7 @@ async def list_changes(
     `position-lost` do so again."""
     position = None if since is None else positions.position(since)
     found = await order_changes.since(principal, position, limit)
-    orders = [views.order(row) for row in found.orders]
+    orders = [views.changed(row) for row in found.orders]
     return ChangesView(orders, positions.written(found.position), found.more)
 
 

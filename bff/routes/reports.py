@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from litestar import Request, get
 from litestar.di import NamedDependency
@@ -14,12 +14,26 @@ from litestar.response import Stream
 
 from bff.edge import kinds
 from bff.edge.problems import declared
-from bff.representation.answers import streamed
+from bff.representation import views
+from bff.representation.answers import Answer, streamed
+from bff.representation.fields import Fields
+from bff.representation.pages import (
+    Cursor,
+    Cursors,
+    Page,
+    PageLimit,
+    PageNumber,
+    listing,
+)
+from bff.representation.pages import declared as shown
 from bff.representation.views import View
 from bff.routes.inputs import MOST_ID
+from bff.routes.wallet import CreatedFrom, CreatedTo
 from domain.accounts import Principal
 from domain.days import Days, Recent, Span
+from domain.model import OrderStatus, TransactionKind
 from domain.model.money import to_decimal
+from domain.model.paging import Position
 from domain.reports import (
     MOST_DAYS,
     MOST_DAYS_OF_PRODUCTS,
@@ -28,8 +42,12 @@ from domain.reports import (
     Day,
     Exported,
     Grouping,
+    Lines,
+    Offered,
     Reports,
 )
+
+T = TypeVar("T")
 
 BEARER = [{"bearer": list[str]()}]
 PROBLEMS: Final = (
@@ -287,47 +305,138 @@ async def export_orders(
     cafeteria_id: CafeteriaId = None,
     first: First = None,
     last: Last = None,
+    status: Annotated[
+        list[OrderStatus] | None,
+        QueryParameter(max_items=len(OrderStatus), description="in one of these states only"),
+    ] = None,
 ) -> Stream:
     """All orders of some days, which are the cafeterias' own (RFC 4180), by cafeteria and then as
     they came. They are read while they are sent, so the file is as of no one moment, from `Date` to
     its end; one that breaks off is not whole."""
-    batches = reports.export(principal, cafeteria_id, _days(first, last))
+    days = _days(first, last)
+    batches = reports.export(principal, cafeteria_id, days, status or tuple(OrderStatus))
+    return await _exported(request, "orders.csv", _ORDER, batches)
+
+
+@get(
+    "/api/reports/products.csv",
+    summary="Products as CSV",
+    tags=["reports"],
+    security=BEARER,
+    media_type="text/csv",
+    responses=declared(*PROBLEMS),
+)
+async def export_products(
+    request: Request[Any, Any, Any],
+    principal: NamedDependency[Principal],
+    reports: NamedDependency[Reports],
+    cafeteria_id: CafeteriaId = None,
+) -> Stream:
+    """The menu as it is kept, what is sold out too (RFC 4180), by id. A name that a spreadsheet
+    would take for a formula has an apostrophe before it."""
+    batches = reports.menu(principal, cafeteria_id)
+    return await _exported(request, "products.csv", _PRODUCT, batches)
+
+
+@get(
+    "/api/reports/transactions",
+    summary="The ledger, the newest first",
+    tags=["reports"],
+    security=BEARER,
+    responses=declared(*PROBLEMS) | shown(views.LEDGER),
+)
+async def report_transactions(
+    principal: NamedDependency[Principal],
+    reports: NamedDependency[Reports],
+    cursors: NamedDependency[Cursors],
+    cafeteria_id: CafeteriaId = None,
+    kind: Annotated[
+        TransactionKind | None, QueryParameter(description="lines of this kind only")
+    ] = None,
+    order_id: Annotated[
+        int | None,
+        QueryParameter(name="orderId", ge=1, le=MOST_ID, description="of this order only"),
+    ] = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
+    page: PageNumber = 1,
+    limit: PageLimit = 20,
+    cursor: Cursor = None,
+    fields: Fields = None,
+) -> Answer[Page[Any]]:
+    """What was paid for a cafeteria's orders, and given back; for administrators who name none,
+    all of it with the top-ups, which are of no cafeteria. A total of 10001 means more than 10000;
+    by cursor nothing is counted."""
+    chosen = views.LEDGER.select(fields)
+    lines = Lines(cafeteria_id, kind, order_id, created_from, created_to)
+    of = listing(
+        "/api/reports/transactions",
+        fields and chosen.key,
+        cafeteriaId=cafeteria_id,
+        kind=kind,
+        orderId=order_id,
+        createdFrom=created_from,
+        createdTo=created_to,
+    )
+    part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
+    found = await reports.transactions(principal, chosen.selection, part.part, lines)
+    told = part.shown(chosen.rows(found.rows), found)
+    return Answer(told.page, headers=told.headers)
+
+
+Written: TypeAlias = Mapping[str, Callable[[T], object]]
+_ORDER: Final[Written[Exported]] = {
+    "id": lambda row: row.id,
+    "createdAt": lambda row: row.created_at.isoformat().replace("+00:00", "Z"),
+    "cafeteriaId": lambda row: row.cafeteria_id,
+    "userId": lambda row: row.user_id,
+    "status": lambda row: row.status,
+    "totalAmount": lambda row: to_decimal(row.total_minor),
+}
+_PRODUCT: Final[Written[Offered]] = {
+    "id": lambda row: row.id,
+    "cafeteriaId": lambda row: row.cafeteria_id,
+    "category": lambda row: _no_formula(row.category),
+    "name": lambda row: _no_formula(row.name),
+    "price": lambda row: to_decimal(row.price_minor),
+    "stock": lambda row: row.stock,
+    "isAvailable": lambda row: str(row.is_available).lower(),
+}
+# What a spreadsheet computes when it opens a file
+# (https://owasp.org/www-community/attacks/CSV_Injection).
+_FORMULA: Final = ("=", "+", "-", "@")
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+
+
+async def _exported(
+    request: Request[Any, Any, Any],
+    name: str,
+    columns: Written[T],
+    batches: AsyncIterator[list[T]],
+) -> Stream:
+    """A file of rows that are read while it is sent."""
     # What is wrong is told before the answer begins.
-    head: list[Exported] = await anext(batches, [])
-    return streamed(
-        request,
-        _lines(head, batches),
-        "text/csv",
-        {
-            "Content-Disposition": 'attachment; filename="orders.csv"',
-            "Cache-Control": "no-store",
-        },
-    )
+    head: list[T] = await anext(batches, [])
+
+    async def lines() -> AsyncIterator[str]:
+        yield ",".join(columns) + "\r\n"
+        yield _csv(columns, head)
+        async for batch in batches:
+            yield _csv(columns, batch)
+
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+    }
+    return streamed(request, lines(), "text/csv", headers)
 
 
-async def _lines(
-    head: list[Exported], batches: AsyncIterator[list[Exported]]
-) -> AsyncIterator[str]:
-    columns = ("id", "createdAt", "cafeteriaId", "userId", "status", "totalAmount")
-    yield ",".join(columns) + "\r\n"
-    yield _csv(head)
-    async for batch in batches:
-        yield _csv(batch)
-
-
-def _csv(batch: list[Exported]) -> str:
+def _csv(columns: Written[T], batch: list[T]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerows(
-        (
-            row.id,
-            row.created_at.isoformat().replace("+00:00", "Z"),
-            row.cafeteria_id,
-            row.user_id,
-            row.status,
-            to_decimal(row.total_minor),
-        )
-        for row in batch
-    )
+    csv.writer(text).writerows([of(row) for of in columns.values()] for row in batch)
     return text.getvalue()
 
 

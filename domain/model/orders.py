@@ -1,6 +1,7 @@
 """An order: what was asked for, what it costs, and the states it may pass through."""
 
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -46,6 +47,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset(),
     OrderStatus.REJECTED: frozenset(),
 }
+# Characters of why an order came to nothing.
+MOST_REASON: Final = 200
 # Still on its way.
 _ACTIVE = text("status IN ('created', 'accepted', 'preparing', 'ready')")
 
@@ -65,6 +68,8 @@ class Order(Base):
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     # None where it is older than codes are.
     pickup_code: Mapped[str | None] = mapped_column(Text)
+    # Why it came to nothing, in the words of who saw to that.
+    reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
     # The number of the transaction that changed it last; None where that is longer ago than it is
@@ -76,6 +81,11 @@ class Order(Base):
     __table_args__ = (
         CheckConstraint("total_minor >= 0", name="total"),
         CheckConstraint(f"pickup_code ~ '^[{ALPHABET}]{{3,5}}$'", name="pickup_code"),
+        CheckConstraint(
+            f"reason IS NULL OR length(reason) BETWEEN 1 AND {MOST_REASON}"
+            f" AND status IN ('{OrderStatus.CANCELLED}', '{OrderStatus.REJECTED}')",
+            name="reason",
+        ),
         # A person's history, page by page and by status, without touching the table: it serves
         # (user_id) and (user_id, status) as well (docs/database.md).
         Index(

@@ -56,6 +56,8 @@ class Transaction(Base):
             text("created_at DESC"),
             text("id DESC"),
         ),
+        # The whole ledger, and of it a counter's.
+        Index("ix_transactions_created_at", text("created_at DESC"), text("id DESC")),
         Index(
             "ix_transactions_order_id", "order_id", postgresql_where=text("order_id IS NOT NULL")
         ),

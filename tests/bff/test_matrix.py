@@ -90,7 +90,9 @@ TABLE = """
     GET    /api/reports/products                           - - - s - a
     GET    /api/reports/sales                              - - - s - a
     GET    /api/reports/payments                           - - - s - a
+    GET    /api/reports/transactions                       - - - s - a
     GET    /api/reports/orders.csv                         - - - s - a
+    GET    /api/reports/products.csv                       - - - s - a
 
     GET    /api/admin/users                                - - - - - a
     GET    /api/admin/users/{user_id}                      - - - - - a

@@ -153,6 +153,77 @@ async def test_an_order_goes_from_hand_to_hand_by_its_version(
     cancelled = await client.post(f"{url}/cancel", json={"version": 2}, headers=student)
     assert cancelled.status_code == 200
     assert cancelled.json()["status"] == "cancelled"
+    assert cancelled.json()["reason"] is None
+
+
+async def test_why_an_order_came_to_nothing_is_kept_and_told(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    counter = await bearer(client, "staff1")
+    product = await a_product(client)
+    basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 1}]}
+    since = (await client.get("/api/orders/changes", headers=counter)).json()["next"]
+    placed = (await order(client, student, basket)).json()
+    url = f"/api/orders/{placed['id']}"
+    why = "No queda <b>arroz</b>"
+
+    async def moved(path: str, **body: object) -> int:
+        answer = await client.post(f"{url}/{path}", json={"version": 1} | body, headers=counter)
+        return answer.status_code
+
+    for wrong in ("", " ", "a\nb", "\0", "a" * 201, 7):
+        assert await moved("cancel", reason=wrong) == 400, wrong
+    assert await moved("status", status="accepted", reason=why) == 422
+    assert await moved("status", status="rejected", reason=why) == 200
+    for who in (counter, student):
+        shown = (await client.get(url, headers=who)).json()
+        listed = (await client.get("/api/orders?fields=id,reason&limit=1", headers=who)).json()
+        changes = (await client.get(f"/api/orders/changes?since={since}", headers=who)).json()
+        (changed,) = changes["data"]
+        assert [shown["reason"], changed["reason"]] == [why, why]
+        assert listed["data"] == [{"id": placed["id"], "reason": why}]
+        # The counter calls a name.
+        name = await connection.fetchval("SELECT name FROM users WHERE id = $1", shown["userId"])
+        assert changed["customer"] == {"name": name}
+    (notice,) = (await client.get("/api/notifications?limit=1", headers=student)).json()["data"]
+    assert notice["body"].endswith(f"Motivo: {why}")
+
+
+async def test_the_counter_finds_an_order_by_its_code_and_by_who_placed_it(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    counter = await bearer(client, "staff1")
+    product = await a_product(client)
+    basket = {"cafeteriaId": 1, "items": [{"productId": product["id"], "quantity": 1}]}
+    placed = (await order(client, student, basket)).json()
+    # Of it nothing is a pattern.
+    name = "Núria 50%_[a] D'Aquí"
+    await connection.execute("UPDATE users SET name = $2 WHERE id = $1", placed["userId"], name)
+    ours = await connection.fetch(
+        "SELECT id FROM orders WHERE cafeteria_id = 1 AND user_id = $1"
+        " ORDER BY created_at DESC, id DESC",
+        placed["userId"],
+    )
+
+    async def found(**asked: str) -> list[int]:
+        query = {"fields": "id", "limit": "100", **asked}
+        rows: list[int] = []
+        while True:
+            answer = await client.get("/api/orders", params=query, headers=counter)
+            told = answer.json()
+            rows += [row["id"] for row in told["data"]]
+            if told["pagination"]["nextCursor"] is None:
+                return rows
+            query["cursor"] = told["pagination"]["nextCursor"]
+
+    code = placed["pickupCode"]
+    assert await found(pickupCode=code.lower()) == [placed["id"]]
+    assert await found(customer="núria 50%_[A] d'aq", limit="1") == [row["id"] for row in ours]
+    assert await found(customer="Núria", pickupCode=code, status="ready") == []
+    assert await found(customer="Núria%D") == []
+    for wrong in ("pickupCode=A", "pickupCode=A%25C", "customer=", f"customer={'a' * 81}"):
+        answer = await client.get(f"/api/orders?{wrong}", headers=counter)
+        assert answer.status_code == 400, wrong
 
 
 async def test_only_the_asked_fields_come_in_one_order_whatever_was_typed(
@@ -312,10 +383,11 @@ async def test_who_was_away_is_told_what_is_new(
     body = {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}]}
     key = {"idempotency-key": str(uuid4())}
     order = (await client.post("/api/orders", json=body, headers=student | key)).json()
+    name = (await client.get("/api/me", headers=student)).json()["name"]
     for who, at in zip((student, staff), begun, strict=True):
         url = f"/api/orders/changes?since={at['next']}"
         told = (await client.get(url, headers=who)).json()
-        assert (told["data"], told["more"]) == ([order], False)
+        assert (told["data"], told["more"]) == ([order | {"customer": {"name": name}}], False)
     other = await bearer(client, "student2")
     told = (await client.get(url, headers=other)).json()
     assert told["data"] == []

@@ -1,5 +1,7 @@
 """Reports over HTTP: staff's own, as JSON and as a CSV that is streamed."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,6 +53,95 @@ async def test_a_counter_sees_what_it_took_and_no_other(
         f"{o['id']},{o['created_at'].isoformat().replace('+00:00', 'Z')},1,{o['user_id']},"
         f"{o['status']},{to_decimal(o['total_minor'])}"
         for o in orders
+    ]
+    states = {**query, "status": ["cancelled", "rejected"]}
+    some = (await client.get("/api/reports/orders.csv", params=states, headers=staff)).text
+    undone = {str(o["id"]) for o in orders} - {str(o["id"]) for o in done}
+    assert {line.split(",")[0] for line in some.split("\r\n")[1:-1]} == undone
+
+
+async def test_the_menu_is_exported_and_no_name_in_it_is_computed(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    first, second, gone = await connection.fetch(
+        "SELECT id FROM products WHERE cafeteria_id = 1 ORDER BY id LIMIT 3"
+    )
+    rename = "UPDATE products SET name = $2, is_available = false WHERE id = $1"
+    await connection.execute(rename, first["id"], '=HYPERLINK("http://a","b")')
+    await connection.execute(rename, second["id"], 'Pan, "tomate"')
+    withdrawn = "UPDATE products SET is_available = false, withdrawn_at = now() WHERE id = $1"
+    await connection.execute(withdrawn, gone["id"])
+    staff = await bearer(client, "staff1")
+    answer = await client.get("/api/reports/products.csv", headers=staff)
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    there = await connection.fetch(
+        "SELECT p.*, c.name AS category FROM products p JOIN categories c ON c.id = category_id"
+        " WHERE cafeteria_id = 1 AND p.withdrawn_at IS NULL ORDER BY p.id"
+    )
+    assert [row["name"] for row in rows[:2]] == ['\'=HYPERLINK("http://a","b")', 'Pan, "tomate"']
+    assert rows[2:] == [
+        {
+            "id": str(each["id"]),
+            "cafeteriaId": "1",
+            "category": each["category"],
+            "name": each["name"],
+            "price": to_decimal(each["price_minor"]),
+            "stock": str(each["stock"]),
+            "isAvailable": "true",
+        }
+        for each in there[2:]
+    ]
+
+
+async def test_a_counter_sees_the_money_of_its_orders_and_an_administrator_all_of_it(
+    client: httpx.AsyncClient, connection: asyncpg.Connection
+) -> None:
+    ledger = await connection.fetch(
+        "SELECT t.*, o.cafeteria_id, u.name FROM transactions t JOIN users u ON u.id = t.user_id"
+        " LEFT JOIN orders o ON o.id = t.order_id ORDER BY t.created_at DESC, t.id DESC"
+    )
+    staff, admin = await bearer(client, "staff1"), await bearer(client, "admin1")
+
+    async def walked(headers: dict[str, str], **asked: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        query = {"limit": "70", **asked}
+        while True:
+            answer = await client.get("/api/reports/transactions", params=query, headers=headers)
+            told = answer.json()
+            rows += told["data"]
+            if told["pagination"]["nextCursor"] is None:
+                return rows
+            query["cursor"] = told["pagination"]["nextCursor"]
+
+    own = [line for line in ledger if line["cafeteria_id"] == 1]
+    assert await walked(staff) == [
+        {
+            "id": line["id"],
+            "kind": line["kind"],
+            "amount": to_decimal(line["amount_minor"]),
+            "orderId": line["order_id"],
+            "customerName": line["name"],
+            "createdAt": line["created_at"].isoformat().replace("+00:00", "Z"),
+        }
+        for line in own
+    ]
+    everything = await walked(admin)
+    assert [row["id"] for row in everything] == [line["id"] for line in ledger]
+    assert {row["kind"] for row in everything} == {"top_up", "payment", "refund"}
+    refunds = [line["id"] for line in own if line["kind"] == "refund"]
+    some = await walked(admin, cafeteriaId="1", kind="refund", fields="id")
+    assert [row["id"] for row in some] == refunds != []
+    (last, *_) = own
+    of_one = await walked(staff, orderId=str(last["order_id"]), fields="id")
+    assert [row["id"] for row in of_one] == [
+        line["id"] for line in own if line["order_id"] == last["order_id"]
+    ]
+    other = next(line for line in ledger if line["cafeteria_id"] == 2)
+    assert await walked(staff, orderId=str(other["order_id"])) == []
+    noon = own[len(own) // 2]["created_at"]
+    later = await walked(staff, createdFrom=noon.isoformat(), fields="id")
+    assert [row["id"] for row in later] == [
+        line["id"] for line in own if line["created_at"] >= noon
     ]
 
 

@@ -60,9 +60,9 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(settings: Settings) -> AsyncIterator[Inside]:
+async def inside(settings: Settings, port: int | None = None) -> AsyncIterator[Inside]:
     """Serve it until the test is over; quicker than a process, and with a view of its parts."""
-    port = free_port()
+    port = port or free_port()
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -127,6 +127,11 @@ class Person:
         """The order in its next state."""
         path = f"/api/orders/{order['id']}/status"
         return await self._post(path, {"status": status, "version": order["version"]})
+
+    async def cancel(self, order: dict[str, Any], reason: str) -> dict[str, Any]:
+        """The order, which comes to nothing."""
+        path = f"/api/orders/{order['id']}/cancel"
+        return await self._post(path, {"version": order["version"], "reason": reason})
 
     async def changes(self) -> dict[str, Any]:
         """What is new to somebody who knows nothing: a position."""
