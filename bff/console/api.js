@@ -1,7 +1,7 @@
 // The API as who is signed in: the token is renewed in one place, and reads are asked for again
 // where the server says when.
 
-import { exchange } from "./http.js";
+import { exchange, unreachable } from "./http.js";
 import { session } from "./session.js";
 
 const TRIES = 4;
@@ -43,32 +43,38 @@ export function write(method, path, body, { ifMatch } = {}) {
 
 // The answer itself, for a file.
 export function download(path) {
-  return authorized("GET", path, { headers: {} });
+  return bearing("GET", path, { patience: null });
 }
 
 async function answered(method, path, options) {
-  const answer = await authorized(method, path, options);
+  const answer = await bearing(method, path, options);
+  // Cut off in the middle, it is no answer.
+  const cut = (error) => { throw options.signal?.aborted ? error : unreachable(); };
   return {
-    data: answer.status === 204 ? null : await answer.json(),
+    data: answer.status === 204 ? null : await answer.json().catch(cut),
     etag: answer.headers.get("etag"),
     fence: answer.headers.get("comanda-fence"),
   };
 }
 
-async function authorized(method, path, options) {
+function bearing(method, path, options) {
+  return authorized((token) => {
+    const headers = { ...options.headers, authorization: `Bearer ${token}` };
+    return exchange(method, path, { ...options, headers });
+  });
+}
+
+// What `send` makes of a token, and of another one where that is good no more.
+export async function authorized(send) {
   const used = session.token();
   try {
-    return await exchange(method, path, bearing(options, used));
+    return await send(used);
   } catch (problem) {
     if (problem.status !== 401 || !used) throw problem;
     // Somebody else may have renewed it meanwhile.
     if (session.token() === used) await session.renew();
-    return exchange(method, path, bearing(options, session.token()));
+    return send(session.token());
   }
-}
-
-function bearing(options, token) {
-  return { ...options, headers: { ...options.headers, authorization: `Bearer ${token}` } };
 }
 
 function paused(milliseconds, signal) {

@@ -38,10 +38,12 @@ export function entitle(words) {
 export function badge(count) {
   waiting = count;
   show();
-  if (count) navigator.setAppBadge?.(count)?.catch(() => {});
-  else navigator.clearAppBadge?.()?.catch(() => {});
 }
 
-function show() {
-  document.title = waiting ? `(${waiting}) ${title}` : title;
+// As it is preferred now.
+export function show() {
+  const told = preferences.get("badge") ? waiting : 0;
+  document.title = told ? `(${told}) ${title}` : title;
+  if (told) navigator.setAppBadge?.(told)?.catch(() => {});
+  else navigator.clearAppBadge?.()?.catch(() => {});
 }

@@ -1,14 +1,12 @@
 // The live board: the orders under way in columns, each with one tap to its next state.
 
-import { announce, complain, note, warn } from "./messages.js";
-import { badge, ring } from "./bell.js";
-import { confirmed } from "./confirm.js";
+import { reasonFor } from "./confirm.js";
 import { action, h } from "./dom.js";
 import { clock, count, money } from "./format.js";
 import { live } from "./live.js";
-import { OpenOrders } from "./open_orders.js";
-import { contents, named, next, OPEN, told, wayOut } from "./orders.js";
+import { complain, warn } from "./messages.js";
 import { showOrder } from "./order_dialog.js";
+import { contents, named, next, OPEN, wayOut } from "./orders.js";
 import { Today } from "./today.js";
 import { t } from "./words.js";
 
@@ -17,8 +15,11 @@ const LATE_MINUTES = 15;
 // What has just come in is marked for so long.
 const FRESH_MS = 4000;
 
-export function board({ cafeteria }) {
-  const orders = new OpenOrders(cafeteria.id);
+// Why orders come to nothing at a counter; docs/console.md.
+const REASONS = ["sold-out", "busy", "closing", "asked", "not-fetched"];
+
+// `orders` are those of the cafeteria that are under way, and outlive the board.
+export function board({ cafeteria, orders }) {
   const today = new Today(cafeteria.id);
   const cards = new Map();
   const columns = new Map(OPEN.map((state) => [state, column(state)]));
@@ -29,20 +30,14 @@ export function board({ cafeteria }) {
   const ended = new AbortController();
   const { signal } = ended;
 
-  live.addEventListener("news", ({ detail }) => { orders.hear(detail); today.hear(detail); }, { signal });
-  live.addEventListener("behind", catchUp, { signal });
-  orders.addEventListener("order", ({ detail }) => changed(detail), { signal });
+  live.addEventListener("behind", () => today.load(), { signal });
+  orders.addEventListener("order", ({ detail }) => { today.hear(detail.order); changed(detail); }, { signal });
   orders.addEventListener("gone", ({ detail }) => { remove(detail); tally(); }, { signal });
-  orders.addEventListener("current", tally, { signal });
   today.addEventListener("change", showFigures, { signal });
   const ageing = setInterval(() => { for (const card of cards.values()) card.age(); }, MINUTE_MS / 2);
   showFigures();
-  if (live.state === "live") catchUp();
-
-  function catchUp() {
-    orders.catchUp();
-    today.load();
-  }
+  for (const order of orders.all) changed({ order, before: null, isNews: false });
+  if (live.state === "live") today.load();
 
   function changed({ order, before, isNews }) {
     if (!columns.has(order.status)) {
@@ -52,7 +47,6 @@ export function board({ cafeteria }) {
       place(cards.get(order.id), order, before);
       if (isNews && order.status === "created" && before === null) arrived(cards.get(order.id));
     }
-    if (isNews && before !== order.status) announce(told(order));
     tally();
   }
 
@@ -71,7 +65,6 @@ export function board({ cafeteria }) {
   function arrived(card) {
     card.element.classList.add("fresh");
     setTimeout(() => card.element.classList.remove("fresh"), FRESH_MS);
-    ring();
   }
 
   function remove(id) {
@@ -87,7 +80,6 @@ export function board({ cafeteria }) {
 
   function tally() {
     for (const { list, number } of columns.values()) number.textContent = count(list.children.length);
-    badge(columns.get("created").list.children.length);
   }
 
   function showFigures() {
@@ -111,13 +103,14 @@ export function board({ cafeteria }) {
     const parts = {
       code: h("button", { type: "button", class: "code plain", onclick: () => showOrder(first.id) }),
       age: h("time", { datetime: first.createdAt, title: clock(first.createdAt) }),
+      customer: h("p", { class: "customer" }),
       items: h("p", { class: "contents" }),
       total: h("span", { class: "total" }),
       onward: action("", { class: "primary" }, () => move(first.id, next(orders.get(first.id)))),
       out: action("", { class: "quiet" }, () => takeBack(first.id)),
     };
     const element = h("li", { class: "card", "data-order": first.id, "data-placed": placed },
-      h("div", { class: "top" }, parts.code, parts.total, parts.age), parts.items,
+      h("div", { class: "top" }, parts.code, parts.total, parts.age), parts.customer, parts.items,
       h("div", { class: "bottom" }, parts.out, parts.onward));
     const shown = {
       element,
@@ -131,6 +124,7 @@ export function board({ cafeteria }) {
       show(order) {
         parts.code.textContent = named(order);
         parts.code.setAttribute("aria-label", t("order.open", { code: named(order) }));
+        parts.customer.textContent = order.customer?.name ?? "";
         parts.items.textContent = contents(order);
         parts.total.textContent = money(order.totalAmount);
         label(parts.onward, next(order), order);
@@ -148,11 +142,11 @@ export function board({ cafeteria }) {
     button.setAttribute("aria-label", t("do.of", { what: t(`do.${state}`), code: named(order) }));
   }
 
-  async function move(id, state) {
+  async function move(id, state, reason) {
     const before = orders.get(id);
     if (!before || !state) return;
     try {
-      await orders.move(id, state);
+      await orders.move(id, state, reason);
     } catch (problem) {
       const now = problem.present?.status;
       if (now) warn(t("order.quicker", { code: named(before), state: t(`state.${now}`) }));
@@ -165,20 +159,17 @@ export function board({ cafeteria }) {
     const state = order && wayOut(order);
     if (!state) return;
     const about = { code: named(order), total: money(order.totalAmount) };
-    const isWanted = await confirmed(t(`sure.${state}`, about), t("sure.money", about), t(`do.${state}`));
-    if (!isWanted) return;
-    await move(id, state);
-    if (!orders.get(id)) note(t("order.undone", about));
+    const usual = REASONS.map((each) => t(`reason.${each}`));
+    const reason = await reasonFor(t(`sure.${state}`, about), t("sure.money", about), t(`do.${state}`), usual);
+    if (reason) await move(id, state, reason);
   }
 
   return {
     element: screen,
     end() {
       ended.abort();
-      orders.end();
       today.end();
       clearInterval(ageing);
-      badge(0);
     },
   };
 }

@@ -1,6 +1,8 @@
 // One exchange with the server: what it says, or a problem (RFC 9457) that says what stands in the way.
 
 const KIND = "urn:comanda:problem:";
+// A network that swallows everything says nothing for ever.
+const PATIENCE_MS = 30_000;
 
 export class Problem extends Error {
   constructor(status, body, retryAfter = null) {
@@ -18,13 +20,14 @@ export function unreachable() {
   return new Problem(0, { type: `${KIND}unreachable`, title: "unreachable" });
 }
 
-export async function exchange(method, path, { headers = {}, body, signal } = {}) {
+// Within `patience` milliseconds, null for any time; what is given to read them by then is whole.
+export async function exchange(method, path, { headers = {}, body, signal, patience = PATIENCE_MS } = {}) {
+  const limits = [signal, patience && AbortSignal.timeout(patience)].filter(Boolean);
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body, signal, cache: "no-cache" });
+    answer = await fetch(path, { method, headers, body, signal: AbortSignal.any(limits), cache: "no-cache" });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw unreachable();
+    throw signal?.aborted ? error : unreachable();
   }
   if (answer.ok) return answer;
   throw await problemOf(answer);

@@ -41,6 +41,10 @@ class Live extends EventTarget {
     session.removeEventListener("renewed", this.#renew);
     this.#socket?.close();
     this.#socket = null;
+    // Whoever comes next may not even leave the counter that was watched.
+    this.#watched = null;
+    this.fence = null;
+    this.state = "connecting";
   }
 
   // Another counter, for who runs them all.

@@ -2,10 +2,11 @@
 
 import { query, read } from "./api.js";
 import { wake } from "./bell.js";
+import { dismiss } from "./confirm.js";
 import { h } from "./dom.js";
 import { tellTimeOf } from "./format.js";
 import { live } from "./live.js";
-import { explained } from "./messages.js";
+import { explained, forget } from "./messages.js";
 import { dress, preferences } from "./preferences.js";
 import { session } from "./session.js";
 import { shell } from "./shell.js";
@@ -53,7 +54,10 @@ async function places() {
   return [];
 }
 
+// Nothing of what was seen is left for who comes next.
 function close() {
+  dismiss();
+  forget();
   live.close();
   frame?.end();
   frame = null;

@@ -25,6 +25,11 @@ export function announce(words) {
   heard.textContent = words;
 }
 
+// Whoever it was told to is gone.
+export function forget() {
+  for (const place of [notes, alerts, heard]) place.replaceChildren();
+}
+
 // A problem in the words of this page, else in the server's.
 export function explained(problem) {
   const key = `problem.${problem.kind}`;

@@ -1,20 +1,23 @@
 // The orders under way at one counter, as they are now: read once, and then told of.
 //
 // Everything is by version, so it does not matter whether the socket, a list or the answer to a move
-// says something first, or twice. The news of an order have no items: those come with the changes
-// since a position (GET /api/orders/changes), which are also what a page that was away has missed.
+// says something first, or twice. The news of an order have no items and no name: those come with the
+// changes since a position (GET /api/orders/changes), which are also what a page that was away missed.
 
 import { query, read, write } from "./api.js";
 import { live } from "./live.js";
 import { isOpen, OPEN } from "./orders.js";
 
-const FIELDS = "id,cafeteriaId,status,totalAmount,version,pickupCode,createdAt,updatedAt,items.quantity,items.productName";
+const FIELDS = "id,cafeteriaId,status,totalAmount,version,pickupCode,createdAt,updatedAt,customer.name,items.quantity,items.productName";
 const PAGE = 100;
 // A counter that has more under way has other worries; the oldest are shown.
 const MOST = 500;
 const MOST_CLOSED = 2000;
 // News that come together are filled in together: one request, however many there are.
 const TOGETHER_MS = 300;
+// And no more often than that: somebody may ask a hundred times a minute (docs/edge.md), and have
+// two tablets.
+const SPACED_MS = 1500;
 const AGAIN_MS = 5000;
 
 export class OpenOrders extends EventTarget {
@@ -25,6 +28,7 @@ export class OpenOrders extends EventTarget {
   #touched = new Set();
   #position = null;
   #timer = null;
+  #filled = -SPACED_MS;
   #isBehind = false;
   #catching = null;
   #ended = new AbortController();
@@ -38,6 +42,11 @@ export class OpenOrders extends EventTarget {
     return [...this.#orders.values()];
   }
 
+  // Aborted when nobody wants to know any more.
+  get signal() {
+    return this.#ended.signal;
+  }
+
   get(id) {
     return this.#orders.get(id);
   }
@@ -48,12 +57,14 @@ export class OpenOrders extends EventTarget {
   }
 
   // What is told of an order over the socket.
-  hear({ orderId, cafeteriaId, status, totalAmount, pickupCode, version, at }) {
+  hear({ orderId, cafeteriaId, status, totalAmount, pickupCode, reason, version, at }) {
     if (cafeteriaId !== this.#cafeteria) return;
-    const told = { id: orderId, status, totalAmount, pickupCode, version, updatedAt: at };
-    if (!this.#orders.has(orderId)) told.createdAt = at;
-    this.#learn(told, true);
-    if (this.#orders.get(orderId) && !this.#orders.get(orderId).items) this.#fill(TOGETHER_MS);
+    const told = { id: orderId, status, totalAmount, pickupCode, reason, version, updatedAt: at };
+    const isNew = status === "created";
+    if (isNew) told.createdAt = at;
+    // Of one that nobody knew of it is not told when it was placed: it comes with the changes.
+    if (isNew || this.#orders.has(orderId) || !isOpen(told)) this.#learn(told, true);
+    if (isOpen(told) && !this.#orders.get(orderId)?.items) this.#fill(TOGETHER_MS);
   }
 
   // Get to know all that has happened, at the first time or after having been away.
@@ -65,12 +76,12 @@ export class OpenOrders extends EventTarget {
   }
 
   // Have an order go on to another state. Raises Problem; what stands in the way is shown by then.
-  async move(id, status) {
+  async move(id, status, reason) {
     const seen = this.#orders.get(id);
     if (!seen) return null;
     const isCancelled = status === "cancelled";
     const path = `/api/orders/${id}/${isCancelled ? "cancel" : "status"}`;
-    const body = isCancelled ? { version: seen.version } : { status, version: seen.version };
+    const body = { ...(isCancelled ? {} : { status }), version: seen.version, reason };
     try {
       const { data } = await write("POST", path, body);
       this.#learn(data, false);
@@ -85,14 +96,14 @@ export class OpenOrders extends EventTarget {
   }
 
   async #catchUp() {
-    while (this.#isBehind && !this.#ended.signal.aborted) {
+    while (this.#isBehind && !this.signal.aborted) {
       this.#isBehind = false;
       try {
         if (this.#position === null) await this.#readAll();
         else await this.#readChanges();
         this.dispatchEvent(new Event("current"));
       } catch (problem) {
-        if (this.#ended.signal.aborted || problem.status === 401) return;
+        if (this.signal.aborted || problem.status === 401) return;
         this.#isBehind = true;
         // 410: the position is of another database than there is now.
         if (problem.kind === "position-lost") this.#position = null;
@@ -102,7 +113,7 @@ export class OpenOrders extends EventTarget {
   }
 
   async #readAll() {
-    const { signal } = this.#ended;
+    const { signal } = this;
     const { fence } = live;
     const { data } = await read("/api/orders/changes", { fence, signal });
     this.#touched.clear();
@@ -125,7 +136,7 @@ export class OpenOrders extends EventTarget {
   }
 
   async #readChanges() {
-    const { signal } = this.#ended;
+    const { signal } = this;
     const { fence } = live;
     for (let more = true; more;) {
       const { data } = await read(query("/api/orders/changes", { since: this.#position }), { fence, signal });
@@ -138,11 +149,13 @@ export class OpenOrders extends EventTarget {
   }
 
   #fill(delay) {
+    const spaced = this.#filled + SPACED_MS - performance.now();
     this.#timer ??= setTimeout(async () => {
       this.#timer = null;
+      this.#filled = performance.now();
       await this.catchUp();
       if (this.all.some((order) => !order.items)) this.#fill(AGAIN_MS);
-    }, delay);
+    }, Math.max(delay, spaced));
   }
 
   #learn(told, isNews) {

@@ -8,7 +8,7 @@ import { complain } from "./messages.js";
 import { named } from "./orders.js";
 import { t } from "./words.js";
 
-const FIELDS = "id,status,totalAmount,version,pickupCode,createdAt,updatedAt,items.quantity,items.productName,items.unitPrice,customer.name";
+const FIELDS = "id,status,totalAmount,version,pickupCode,createdAt,updatedAt,reason,items.quantity,items.productName,items.unitPrice,customer.name";
 
 // Resolves to whether there is such an order here.
 export async function showOrder(id) {
@@ -25,6 +25,7 @@ export async function showOrder(id) {
     [t("order.customer"), order.customer?.name ?? "–"],
     [t("order.placed"), moment(order.createdAt)],
     [t("order.changed"), moment(order.updatedAt)],
+    ...(order.reason ? [[t("reason"), order.reason]] : []),
   ];
   const line = (item) => h("tr", {}, h("td", {}, item.quantity), h("td", {}, item.productName), h("td", { class: "amount" }, money(item.unitPrice)));
   const dialog = h("dialog", { "aria-labelledby": "order-title" },

@@ -1,7 +1,8 @@
 // All orders of the counter, the newest first.
 
-import { download, query, read } from "./api.js";
+import { query, read } from "./api.js";
 import { action, field, h, option } from "./dom.js";
+import { save } from "./exports.js";
 import { beginning, count, day, following, moment, money } from "./format.js";
 import { live } from "./live.js";
 import { announce, complain, note } from "./messages.js";
@@ -11,11 +12,16 @@ import { Pages } from "./pages.js";
 import { t } from "./words.js";
 import { VirtualList } from "./virtual_list.js";
 
-const FIELDS = "id,status,totalAmount,pickupCode,createdAt,customer.name";
+const FIELDS = "id,status,reason,totalAmount,pickupCode,createdAt,customer.name";
 const ROW_PX = 44;
 // More than so many are not counted.
 const MOST_COUNTED = 10_000;
 const MOST_DAYS = 31;
+const TYPED_MS = 300;
+const DAY_MS = 86_400_000;
+const DAYS_OF_A_CODE = 7;
+// No name is made of these (docs/orders.md).
+const CODE = /^[cdfghjkmnpqrtvwxy34679]{3,5}$/i;
 
 export function orderList({ cafeteria }) {
   const ended = new AbortController();
@@ -24,9 +30,11 @@ export function orderList({ cafeteria }) {
   const from = h("input", { type: "date", onchange: anew });
   const to = h("input", { type: "date", onchange: anew });
   const number = h("input", { type: "search", inputmode: "numeric", pattern: "[0-9]*", maxlength: 16 });
+  const who = h("input", { type: "search", maxlength: 80, oninput: typed });
   const found = h("p", { class: "found" });
   const arrived = action("", { class: "primary", hidden: true }, anew);
   let news = 0;
+  let typing;
 
   const pages = new Pages(async (cursor, limit, stop) => {
     const asked = { ...wanted(), cafeteriaId: cafeteria.id, fields: FIELDS, limit, cursor };
@@ -53,15 +61,25 @@ export function orderList({ cafeteria }) {
     h("h1", { tabindex: "-1" }, t("orders.title")),
     h("form", { class: "filters", role: "search", onsubmit: look },
       field(t("order.state"), status), field(t("from"), from), field(t("to"), to),
-      field(t("order.number"), number), h("button", {}, t("search")),
+      field(t("orders.who"), who, t("orders.who.hint", { days: DAYS_OF_A_CODE })), field(t("order.number"), number), h("button", {}, t("search")),
       action(t("export"), {}, exportCsv)),
     h("div", { class: "strip" }, found, arrived),
     list.element);
 
+  function typed() {
+    clearTimeout(typing);
+    typing = setTimeout(anew, TYPED_MS);
+  }
+
   function wanted() {
+    const sought = who.value.trim();
+    const isCode = CODE.test(sought);
+    // A code is given out again and again: who looks for one means an order of these days.
+    const first = from.value || (isCode ? day(Date.now() - DAYS_OF_A_CODE * DAY_MS) : "");
     return {
       status: status.value,
-      createdFrom: from.value && beginning(from.value).toISOString(),
+      [isCode ? "pickupCode" : "customer"]: sought,
+      createdFrom: first && beginning(first).toISOString(),
       createdTo: to.value && beginning(following(to.value)).toISOString(),
     };
   }
@@ -82,9 +100,9 @@ export function orderList({ cafeteria }) {
 
   // A row that is shown changes where it is; what is new waits until it is wanted, for nothing is to
   // jump under a finger.
-  function hear({ orderId, cafeteriaId, status: state, pickupCode }) {
+  function hear({ orderId, cafeteriaId, status: state, pickupCode, reason }) {
     if (cafeteriaId !== cafeteria.id) return;
-    const isHere = pages.change(orderId, { status: state, pickupCode });
+    const isHere = pages.change(orderId, { status: state, pickupCode, reason });
     if (isHere || state !== "created") return;
     news += 1;
     arrived.hidden = false;
@@ -103,19 +121,17 @@ export function orderList({ cafeteria }) {
 
   async function exportCsv() {
     const today = day(Date.now());
-    const asked = { cafeteriaId: cafeteria.id, from: from.value || today, to: to.value || today };
+    const [first, last] = [from.value || to.value || today, to.value || today];
+    const asked = { cafeteriaId: cafeteria.id, from: first, to: last, status: status.value };
     try {
-      const answer = await download(query("/api/reports/orders.csv", asked));
-      const address = URL.createObjectURL(await answer.blob());
-      h("a", { href: address, download: `comanda-${asked.from}-${asked.to}.csv` }).click();
-      URL.revokeObjectURL(address);
+      await save(query("/api/reports/orders.csv", asked), `comanda-${first}-${last}.csv`);
     } catch (problem) {
       if (problem.status === 422) note(t("export.days", { days: MOST_DAYS }));
       else complain(problem);
     }
   }
 
-  return { element: screen, end() { ended.abort(); pages.end(); list.end(); } };
+  return { element: screen, end() { ended.abort(); clearTimeout(typing); pages.end(); list.end(); } };
 }
 
 function text(of) {
@@ -135,6 +151,7 @@ function showNumber(cell, order) {
 }
 
 function showState(cell, order) {
-  cell.textContent = t(`state.${order.status}`);
+  const state = t(`state.${order.status}`);
+  cell.textContent = order.reason ? `${state}: ${order.reason}` : state;
   cell.dataset.state = order.status;
 }

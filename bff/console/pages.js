@@ -61,10 +61,15 @@ export class Pages extends EventTarget {
     this.want(0, 0);
   }
 
-  // What is in memory again, for some of it has changed.
+  // What is looked at again, for some of it has changed; the rest comes when it is wanted.
   async refresh() {
-    for (const number of this.#pages.keys()) {
-      const { signal } = this.#stop;
+    const { signal } = this.#stop;
+    const [first, last] = this.#wanted.map((row) => Math.floor(row / SIZE));
+    for (const number of [...this.#pages.keys()]) {
+      if (number < first || number > last) {
+        this.#pages.delete(number);
+        continue;
+      }
       const told = await this.#fetch(this.#cursors[number], SIZE, signal);
       if (signal.aborted) return;
       this.#pages.set(number, told.data);

@@ -1,8 +1,8 @@
 // Pictures of dishes: what is shown until one comes, and how one is sent.
 
+import { authorized } from "./api.js";
 import { h } from "./dom.js";
 import { Problem, unreachable } from "./http.js";
-import { session } from "./session.js";
 import { placeholder } from "/gallery/thumbhash.js";
 
 const THUMBNAIL_PX = 48;
@@ -33,10 +33,14 @@ export function blur(box, { color, thumbhash }) {
 
 // Send a picture, telling how much of it has gone (0 to 1); fetch does not say that. Raises Problem.
 export function upload(path, file, progress) {
+  return authorized((token) => put(path, file, progress, token));
+}
+
+function put(path, file, progress, token) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PUT", path);
-    request.setRequestHeader("authorization", `Bearer ${session.token()}`);
+    request.setRequestHeader("authorization", `Bearer ${token}`);
     request.setRequestHeader("content-type", file.type || "application/octet-stream");
     request.responseType = "json";
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);

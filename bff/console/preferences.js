@@ -1,7 +1,7 @@
 // What this device was told to look and sound like. No secret is ever among it.
 
 const KEY = "comanda-console";
-const DEFAULTS = { language: "es", theme: "auto", sound: true, cafeteria: null };
+const DEFAULTS = { language: "es", theme: "auto", sound: true, badge: true, cafeteria: null };
 
 function read() {
   try {

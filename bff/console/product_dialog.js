@@ -12,16 +12,14 @@ const FIELDS = ["name", "price", "stock", "categoryId", "description", "isAvaila
 // How often it is asked how many sizes are made, and for how long.
 const LOOK_MS = 700;
 const LOOKS = 40;
+// A dish that sells while it is saved.
+const TRIES = 6;
+const AGAIN_MS = 500;
 
 // Resolves to the dish as it is when the dialog is closed, null where there is none any more.
 export async function editProduct(id, categories) {
-  let dish, etag;
-  try {
-    await renew();
-  } catch (problem) {
-    complain(problem);
-    return null;
-  }
+  let dish = null;
+  let etag = null;
   const inputs = {
     name: h("input", { required: true, maxlength: 160 }),
     price: h("input", { required: true, inputmode: "decimal", pattern: "[0-9]{1,6}([.,][0-9]{1,2})?" }),
@@ -30,6 +28,12 @@ export async function editProduct(id, categories) {
     description: h("textarea", { rows: 3, maxlength: 2000 }),
     isAvailable: h("input", { type: "checkbox" }),
   };
+  try {
+    await renew();
+  } catch (problem) {
+    complain(problem);
+    return null;
+  }
   const trouble = h("p", { class: "trouble", role: "alert" });
   const title = h("h2", { id: "product-title" }, dish.name);
   const form = h("form", { onsubmit: save },
@@ -39,17 +43,16 @@ export async function editProduct(id, categories) {
       h("button", { class: "primary" }, t("save"))));
   const dialog = h("dialog", { class: "wide", "aria-labelledby": "product-title" }, title,
     h("div", { class: "halves" }, form, pictureOf(() => dish, renew)));
-  fill(FIELDS);
   await asked(dialog);
   return dish;
 
+  // As it is now; what was typed stays.
   async function renew() {
     const answer = await read(`/api/products/${id}`);
+    const typed = dish ? changes() : {};
     [dish, etag] = [answer.data, answer.etag];
-  }
-
-  function fill(names) {
-    for (const name of names) {
+    for (const name of FIELDS) {
+      if (name in typed) continue;
       if (name === "isAvailable") inputs[name].checked = dish[name];
       else inputs[name].value = dish[name];
     }
@@ -74,29 +77,37 @@ export async function editProduct(id, categories) {
     const wanted = changes();
     if (!Object.keys(wanted).length) return dialog.close();
     try {
-      const answer = await write("PATCH", `/api/products/${id}`, wanted, { ifMatch: etag });
-      [dish, etag] = [answer.data, answer.etag];
+      for (let tried = 1; !(await isSaved(wanted)); tried++) {
+        const before = dish;
+        await renew();
+        const theirs = FIELDS.filter((name) => dish[name] !== before[name]);
+        // Each order takes of the stock: nobody is asked about that who does not count it. And what
+        // was read may be from before the change.
+        if (tried < TRIES && theirs.every((name) => name === "stock" && !(name in wanted))) {
+          await new Promise((resolve) => setTimeout(resolve, AGAIN_MS * (tried - 1)));
+          continue;
+        }
+        // Somebody else was here: what they changed is shown, and whoever saves once more has seen it.
+        const list = theirs.map((name) => `${t(`product.${name}`)}: ${dish[name]}`).join("; ");
+        trouble.textContent = list ? t("product.changed", { list }) : t("problem.changed");
+        return;
+      }
       dialog.close();
     } catch (problem) {
-      if (problem.status === 412) await compare(wanted);
-      else trouble.textContent = explained(problem);
+      trouble.textContent = explained(problem);
     }
   }
 
-  // Somebody else was here: what they changed is shown, what was typed stays, and whoever saves
-  // once more has seen both.
-  async function compare(wanted) {
-    const before = dish;
+  // Not where it has become another since it was read.
+  async function isSaved(wanted) {
     try {
-      await renew();
+      const answer = await write("PATCH", `/api/products/${id}`, wanted, { ifMatch: etag });
+      [dish, etag] = [answer.data, answer.etag];
+      return true;
     } catch (problem) {
-      trouble.textContent = explained(problem);
-      return;
+      if (problem.status !== 412) throw problem;
+      return false;
     }
-    const theirs = FIELDS.filter((name) => dish[name] !== before[name]);
-    fill(theirs.filter((name) => !(name in wanted)));
-    const list = theirs.map((name) => `${t(`product.${name}`)}: ${dish[name]}`).join("; ");
-    trouble.textContent = t("product.changed", { list });
   }
 }
 

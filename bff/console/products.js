@@ -2,6 +2,7 @@
 
 import { query, read, write } from "./api.js";
 import { action, field, h, option } from "./dom.js";
+import { save } from "./exports.js";
 import { count, money } from "./format.js";
 import { live } from "./live.js";
 import { complain } from "./messages.js";
@@ -59,7 +60,8 @@ export function products({ cafeteria }) {
   const screen = h("div", { class: "screen" },
     h("h1", { tabindex: "-1" }, t("products.title")),
     h("form", { class: "filters", role: "search", onsubmit: (event) => event.preventDefault() },
-      field(t("search"), words), field(t("product.category"), category), field(t("product.offer"), available)),
+      field(t("search"), words), field(t("product.category"), category), field(t("product.offer"), available),
+      action(t("export"), {}, exportCsv)),
     found,
     list.element);
 
@@ -96,6 +98,14 @@ export function products({ cafeteria }) {
       pages.dispatchEvent(new Event("change"));
     } catch (problem) {
       if (!signal.aborted) complain(problem);
+    }
+  }
+
+  async function exportCsv() {
+    try {
+      await save(query("/api/reports/products.csv", { cafeteriaId: cafeteria.id }), "comanda-productos.csv");
+    } catch (problem) {
+      complain(problem);
     }
   }
 

@@ -1,7 +1,8 @@
 // What is around every screen: where one is, whose counter it is, and how the connection is.
 
-import { entitle } from "./bell.js";
+import { entitle, show } from "./bell.js";
 import { board } from "./board.js";
+import { attended } from "./counter.js";
 import { action, h, option } from "./dom.js";
 import { clock } from "./format.js";
 import { health } from "./health.js";
@@ -12,9 +13,10 @@ import { preferences } from "./preferences.js";
 import { products } from "./products.js";
 import { reports } from "./reports.js";
 import { session } from "./session.js";
+import { transactions } from "./transactions.js";
 import { language, LANGUAGES, t } from "./words.js";
 
-const SCREENS = { board, orders: orderList, products, reports, health };
+const SCREENS = { board, orders: orderList, transactions, products, reports, health };
 const THEMES = ["auto", "light", "dark"];
 
 // `cafeterias` are those that this person may choose among.
@@ -24,7 +26,7 @@ export function shell(cafeterias, chosen, changeCafeteria) {
   const main = h("main", { id: "main", tabindex: "-1" });
   const links = Object.keys(SCREENS).map((name) => h("a", { href: `#/${name}` }, t(`${name}.title`)));
   const connection = h("p", { class: "connection", role: "status" });
-  const state = { cafeteria: chosen, isAdmin: session.isAdmin };
+  const state = { cafeteria: chosen, isAdmin: session.isAdmin, orders: attended(chosen.id) };
   let screen = null;
 
   addEventListener("hashchange", () => go(true), { signal });
@@ -75,6 +77,8 @@ export function shell(cafeterias, chosen, changeCafeteria) {
     if (cafeterias.length < 2) return h("span", { class: "who" }, state.cafeteria.name);
     const select = h("select", { "aria-label": t("cafeteria"), onchange: () => {
       state.cafeteria = cafeterias.find(({ id }) => id === Number(select.value));
+      state.orders.end();
+      state.orders = attended(state.cafeteria.id);
       changeCafeteria(state.cafeteria);
       go(false);
     } }, cafeterias.map(({ id, name }) => option(id, name, id === state.cafeteria.id)));
@@ -93,15 +97,16 @@ export function shell(cafeterias, chosen, changeCafeteria) {
         details.open = false;
         summary.focus();
       } }, summary,
-      h("div", {}, sound(), theme(), tongue(), action(t("sign-out"), {}, () => session.signOut())));
+      h("div", {}, toggle("sound"), toggle("badge"), theme(), tongue(), action(t("sign-out"), {}, () => session.signOut())));
     return details;
   }
 
-  function sound() {
-    const button = h("button", { type: "button", role: "switch", "aria-checked": preferences.get("sound"), onclick: () => {
-      preferences.set("sound", !preferences.get("sound"));
-      button.setAttribute("aria-checked", preferences.get("sound"));
-    } }, t("sound"));
+  function toggle(name) {
+    const button = h("button", { type: "button", role: "switch", "aria-checked": preferences.get(name), onclick: () => {
+      preferences.set(name, !preferences.get(name));
+      button.setAttribute("aria-checked", preferences.get(name));
+      show();
+    } }, t(name));
     return button;
   }
 
@@ -120,5 +125,5 @@ export function shell(cafeterias, chosen, changeCafeteria) {
     return select;
   }
 
-  return { element, end() { ended.abort(); screen.end(); } };
+  return { element, end() { ended.abort(); screen.end(); state.orders.end(); } };
 }

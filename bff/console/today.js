@@ -1,18 +1,18 @@
-// Today's orders and revenue of one counter: read once a connection, and then added up from events.
+// Today's orders and revenue of one counter: read once a connection, and then added up from what
+// becomes of orders.
 
 import { query, read } from "./api.js";
 import { day, decimal, minor } from "./format.js";
 import { live } from "./live.js";
+import { isUndone } from "./orders.js";
 
 const MINUTE_MS = 60_000;
-// States in which an order was not sold after all.
-const UNDONE = ["cancelled", "rejected"];
 
 export class Today extends EventTarget {
   #cafeteria;
   #figures = null;
   #asOf = 0;
-  // Events that the report which is being read may not know of.
+  // Orders that the report which is being read may not know of.
   #recent = null;
   #counted = new Set();
   #midnight;
@@ -52,27 +52,34 @@ export class Today extends EventTarget {
     this.#asOf = Date.parse(told.asOf);
     this.#counted.clear();
     this.#figures = { ...row, revenue: minor(row.revenue) };
-    for (const news of recent) this.#add(news);
+    for (const order of recent) this.#add(order);
     this.dispatchEvent(new Event("change"));
   }
 
-  hear(news) {
-    if (news.cafeteriaId !== this.#cafeteria) return;
-    this.#recent?.push(news);
-    if (this.#figures && this.#add(news)) this.dispatchEvent(new Event("change"));
+  // An order as it has become.
+  hear(order) {
+    this.#recent?.push(order);
+    if (this.#figures && this.#add(order)) this.dispatchEvent(new Event("change"));
   }
 
-  // Each order is placed once and undone once at most, however often either is told.
-  #add({ orderId, status, totalAmount, at }) {
-    const isNew = status === "created";
-    if (!isNew && !UNDONE.includes(status)) return false;
-    const name = `${orderId}:${isNew}`;
+  // Each is placed once and undone once at most, however often either is told; what was placed on
+  // another day is of that day.
+  #add(order) {
+    if (!order.createdAt || day(Date.parse(order.createdAt)) !== this.#figures.date) return false;
+    const isNew = this.#isFirst(order, "placed", order.createdAt);
+    const isOver = isUndone(order) && this.#isFirst(order, "undone", order.updatedAt);
+    const more = Number(isNew) - Number(isOver);
+    this.#figures.orders += more;
+    this.#figures.revenue += more * minor(order.totalAmount);
+    if (isOver) this.#figures[order.status] += 1;
+    return isNew || isOver;
+  }
+
+  // Whether that is neither in the report nor counted yet.
+  #isFirst({ id }, what, at) {
+    const name = `${id}:${what}`;
     if (Date.parse(at) <= this.#asOf || this.#counted.has(name)) return false;
     this.#counted.add(name);
-    const one = isNew ? 1 : -1;
-    this.#figures.orders += one;
-    this.#figures.revenue += one * minor(totalAmount);
-    if (!isNew) this.#figures[status] += 1;
     return true;
   }
 }

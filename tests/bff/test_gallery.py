@@ -16,7 +16,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.browser import browser, needs_browser
+from tests.browser import needs_browser
 from tests.serving import command, environment, free_port, until_healthy
 
 DISHES = 6
@@ -104,15 +104,15 @@ def visit(page: webdriver.Chrome, gallery: str, width: int, density: int) -> See
 
 @needs_browser
 async def test_the_browser_picks_the_width_it_needs_and_nothing_shifts(
-    gallery: str, subtests: pytest.Subtests
+    gallery: str, driver: webdriver.Chrome, subtests: pytest.Subtests
 ) -> None:
-    def look() -> list[Seen]:
-        with browser() as page:
-            watch = {"source": WATCH_SHIFTS}
-            page.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
-            return [visit(page, gallery, *screen) for screen in SCREENS]
-
-    for (width, density), seen in zip(SCREENS, await asyncio.to_thread(look), strict=True):
+    watch = {"source": WATCH_SHIFTS}
+    watching = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", watch)
+    every = [visit(driver, gallery, *screen) for screen in SCREENS]
+    driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", watching)
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.get("about:blank")
+    for (width, density), seen in zip(SCREENS, every, strict=True):
         with subtests.test(width=width, density=density):
             assert seen.loaded == DISHES
             # What `sizes` says of this width: the candidate that covers it at this density.

@@ -1,6 +1,9 @@
 """A server with the campus, and a browser at its console."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 
 import pytest
 from selenium import webdriver
@@ -8,36 +11,40 @@ from selenium import webdriver
 from bff.settings import Settings
 from imaging.shelves import Shelves
 from tests.bff.console.page import Page
-from tests.bff.realtime.conftest import Person, running
-from tests.browser import browser
-from tests.serving import UNLIMITED, free_port, until_healthy
+from tests.bff.realtime.conftest import Person, inside
+
+
+@contextmanager
+def aside(settings: Settings, port: int | None = None) -> Iterator[str]:
+    """The application in a thread, for who drives a browser waits without a loop; its URL."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    serving = inside(settings, port)
+    try:
+        yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result().url
+    finally:
+        asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @pytest.fixture
-async def server(
-    settings: Settings, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[str]:
-    """The URL of a process of the application."""
-    for name, none in UNLIMITED.items():
-        monkeypatch.setenv(name, none)
-    with running(settings, [free_port()]) as [url]:
-        await until_healthy(url)
+def server(settings: Settings, shelves: Shelves) -> Iterator[str]:
+    """The URL of the application; `shelves` has made its buckets."""
+    with aside(settings) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[webdriver.Chrome]:
-    """A browser of a tablet's size."""
-    with browser("--window-size=1180,820") as driver:
-        yield driver
 
 
 @pytest.fixture
 def page(driver: webdriver.Chrome, server: str) -> Iterator[Page]:
-    """The console, where nothing has gone wrong when the test is over."""
+    """The console, where nothing has gone wrong, and nothing was asked of anybody else, when the
+    test is over."""
     page = Page(driver, server)
     yield page
     assert page.errors() == []
+    assert page.elsewhere() == []
     driver.get("about:blank")
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -15,7 +18,8 @@ PATIENCE: Final = 30.0
 _PAUSE: Final = 0.05
 # The browser's own word on answers that are no success.
 _OF_THE_NETWORK: Final = "network"
-SCREENS: Final = ("board", "orders", "products", "reports", "health")
+_ASKED: Final = "return performance.getEntriesByType('resource').map(({ name }) => name)"
+SCREENS: Final = ("board", "orders", "transactions", "products", "reports", "health")
 
 T = TypeVar("T")
 
@@ -87,10 +91,21 @@ class Page:
             try:
                 if found := what():
                     return found
-            except StaleElementReferenceException:
+            except (ElementNotInteractableException, StaleElementReferenceException):
+                # It is drawn anew, or not to be reached yet.
                 pass
             assert time.monotonic() < deadline, f"not there: {told}\n{self.errors()}"
             time.sleep(_PAUSE)
+
+    def size(self, width: int, height: int) -> None:
+        """Have a window of so many CSS pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def elsewhere(self) -> list[str]:
+        """What the page has asked of anybody but the server."""
+        asked: list[str] = self.run(_ASKED)
+        return [each for each in asked if not each.startswith((self._url, "data:", "blob:"))]
 
     def errors(self) -> list[str]:
         """What the console of the browser was told since it was looked at last."""
