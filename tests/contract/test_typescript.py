@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients_page import components
+
 HERE = Path(__file__).parent
 PROJECT = HERE / "typescript"
 # What npm says where there is no network.
@@ -37,3 +39,9 @@ def test_a_generated_client_is_type_checked_against_an_app(npm: str, tmp_path: P
     described = str(HERE / "openapi.json")
     run("exec", "--offline", "openapi-typescript", "--", described, "--output", "api.d.ts")
     run("exec", "--offline", "tsc", "--", "--project", ".")
+    # What docs/clients.md has for React Native is read by the same compiler, if nothing else.
+    for number, code in enumerate(components()):
+        (tmp_path / f"{number}.jsx").write_text(code)
+    files = sorted(path.name for path in tmp_path.glob("*.jsx"))
+    assert files
+    run("exec", "--offline", "tsc", "--", "--noEmit", "--allowJs", "--jsx", "preserve", *files)
