@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFile
 
 from imaging import engine  # noqa: F401  (brings AVIF)
 from imaging.geometry import ROOM, Box, Size
@@ -43,11 +43,15 @@ def decoded(parsed: Parsed, crop: Box, wanted: Size) -> tuple[Image.Image, Box]:
     is_jpeg = header.container is Container.JPEG
     shrink = _shrink((width, height), crop, wanted) if is_jpeg else 1
     with decoder_errors():
-        picture = opened(header, b"".join(parsed.essence))
-        # PIL chooses a factor by the size it is asked for: exactly this one.
-        picture.draft(None, (width // shrink, height // shrink))
-        picture.load()
-        picture = uniform(picture)
+        contents = b"".join(parsed.essence)
+        file = opened(header, contents)
+        if is_jpeg:
+            # PIL chooses a factor by the size it is asked for: exactly this one.
+            file.draft(None, (width // shrink, height // shrink))
+            # Given it in pieces, libjpeg goes back at the end of each.
+            file.decodermaxblock = len(contents)
+        file.load()
+        picture = uniform(file)
     # libjpeg rounds sizes up, while what is in the pixels still ends at the fraction.
     sides = (width / shrink, height / shrink) * 2
     left, top, right, bottom = (
@@ -57,7 +61,7 @@ def decoded(parsed: Parsed, crop: Box, wanted: Size) -> tuple[Image.Image, Box]:
     return picture, (left, top, right, bottom)
 
 
-def opened(header: Header, contents: bytes) -> Image.Image:
+def opened(header: Header, contents: bytes) -> ImageFile.ImageFile:
     """A PIL picture of the size that was judged, none of whose pixels is decoded yet."""
     picture = Image.open(BytesIO(contents), formats=(header.container.value,))
     if picture.size != (header.width, header.height):

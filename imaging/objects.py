@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import quote, urlsplit
 
@@ -30,6 +31,8 @@ _MOST_HEADERS: Final = 100
 # What an error says about itself takes a few hundred bytes.
 _MOST_WORDS: Final = 64 * 1024
 _ANY: Final = "key"
+_READ_BYTES: Final = 64 * 1024
+_NOTHING: Final = memoryview(b"")
 
 
 class UnexpectedError(Exception):
@@ -192,8 +195,12 @@ def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "\r\n"]).encode("latin-1")
 
 
-class _Connection(asyncio.Protocol):
-    """One request at a time."""
+class _Connection(asyncio.BufferedProtocol):
+    """One request at a time.
+
+    The rest of a long body is read to where it stays: handed on from read to read, it would be
+    copied three times more.
+    """
 
     def __init__(self) -> None:
         self.open = False
@@ -201,17 +208,23 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser: httptools.HttpResponseParser
         self._answer = Answer()
-        self._parts: list[bytes] = []
-        self._left = 0
-        self._done: asyncio.Future[Answer] | None = None
+        self._most_bytes = 0
+        self._space = memoryview(bytearray(_READ_BYTES))
+        self._body = BytesIO()
+        self._length = 0
+        self._missing = _NOTHING
+        self._done: asyncio.Future[None] | None = None
 
     async def ask(self, head: bytes, body: bytes, most_bytes: int) -> Answer:
         """The answer to a request. Raises UnexpectedError."""
         self._done = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
-        self._answer, self._parts, self._left = Answer(), [], most_bytes
+        self._answer, self._body, self._most_bytes = Answer(), BytesIO(), most_bytes
         self._transport.writelines((head, body) if body else (head,))
-        return await self._done
+        await self._done
+        # Only now has the loop let go of it, so that it need not be copied.
+        self._answer.body, self._body = self._body.getvalue(), BytesIO()
+        return self._answer
 
     def close(self) -> None:
         """What is under way is not waited for."""
@@ -226,38 +239,62 @@ class _Connection(asyncio.Protocol):
         self.open = False
         self._fail(f"the connection was lost: {error or 'it was closed'}")
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return self._missing or self._space
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._done is None or self._done.done():
             self.close()  # nobody has asked for anything
-            return
+        elif not self._missing:
+            self._parse(self._space[:nbytes])
+        elif nbytes < len(self._missing):
+            self._missing = self._missing[nbytes:]
+        else:
+            self.on_message_complete()
+
+    def _parse(self, data: memoryview) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(f"that is no HTTP: {error}")
             self.close()
+        else:
+            if (there := self._body.tell()) < self._length:
+                self._missing = self._body.getbuffer()[there:]
 
     # What httptools calls, which makes HttpParserError of all that is raised here.
+
+    def on_message_begin(self) -> None:
+        if self._done is None or self._done.done():
+            raise UnexpectedError("nobody has asked for another")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self._answer.headers) >= _MOST_HEADERS:
             raise UnexpectedError("it has more headers than anybody sends")
         self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
+    def on_headers_complete(self) -> None:
+        self._length = int(self._answer.headers.get("content-length", 0))
+        self._check_length(self._length)
+        # Filled in place, it is the body without another copy.
+        self._body = BytesIO(bytes(self._length))
+
     def on_body(self, part: bytes) -> None:
-        self._left -= len(part)
-        if self._left < 0:
-            raise UnexpectedError("it is longer than it may be")
-        self._parts.append(part)
+        self._check_length(self._body.tell() + len(part))
+        self._body.write(part)
 
     def on_message_complete(self) -> None:
         self._answer.status = self._parser.get_status_code()
-        self._answer.body = b"".join(self._parts)
-        self._parts = []
+        self._missing, self._length = _NOTHING, 0
         self.open = self.open and self._parser.should_keep_alive()
         if not self.open:
             self.close()
         if self._done is not None and not self._done.done():
-            self._done.set_result(self._answer)
+            self._done.set_result(None)
+
+    def _check_length(self, length: int) -> None:
+        if length > self._most_bytes:
+            raise UnexpectedError("it is longer than it may be")
 
     def _fail(self, why: str) -> None:
         if self._done is not None and not self._done.done():

@@ -26,8 +26,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 _NICENESS = 5
 _OOM_SCORE = 500
 _OPEN_FILES = 64
-# Memory that is kept between jobs spares a tenth of their time; after a pause it is given back.
-_PAUSE_MILLISECONDS = 2_000
+# Memory that is kept between jobs spares a tenth of their time, and pictures that nobody has made
+# yet are asked for every few seconds; after a longer pause it is given back.
+_PAUSE_MILLISECONDS = 10_000
 
 _libc = ctypes.CDLL(None)
 _give_back = getattr(_libc, "malloc_trim", None)  # of glibc

@@ -131,6 +131,10 @@ async def test_a_connection_that_was_long_unused_is_not_trusted(
     [
         pytest.param(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n", id="busy"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", id="cut off"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + b"half" * 100_000,
+            id="cut off late",
+        ),
         pytest.param(b"", id="closed"),
         pytest.param(b"SSH-2.0-OpenSSH\r\n", id="no HTTP"),
         pytest.param(
@@ -152,6 +156,40 @@ async def test_what_is_not_expected_is_left_to_boto3(
     assert await behind.keep_variant(OTHER, b"stored")
     assert by_boto3 == ["GetObject", "PutObject"]
     assert await behind.variant(OTHER.key) == b"stored"
+
+
+LONG = bytes(range(256)) * 2000
+CHUNK = b"%x\r\n" % len(LONG) + LONG + b"\r\n"
+IMAGE = b"HTTP/1.1 200 OK\r\nContent-Type: image/webp\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        pytest.param(IMAGE + b"Content-Length: 512000\r\n\r\n" + LONG, LONG, id="long"),
+        pytest.param(
+            IMAGE + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK * 2 + b"0\r\n\r\n",
+            LONG * 2,
+            id="in chunks",
+        ),
+        pytest.param(
+            IMAGE + b"Content-Length: 5\r\n\r\nfirst" + IMAGE + b"Content-Length: 5\r\n\r\nother",
+            b"first",
+            id="and another behind it",
+        ),
+        pytest.param(
+            IMAGE + b"Content-Length: 512000\r\n\r\n" + LONG + b"more",
+            LONG,
+            id="and more behind it",
+        ),
+    ],
+)
+async def test_a_body_is_read_as_long_as_it_is_said_to_be(
+    behind: Shelves, meddler: Meddler, by_boto3: list[str], answer: bytes, body: bytes
+) -> None:
+    meddler.answers = [answer]
+    assert await behind.variant(VARIANT.key) == body
+    assert by_boto3 == []
 
 
 async def test_an_answer_may_be_no_longer_than_agreed(
