@@ -32,7 +32,7 @@ EDGES: Final = ("edge-1", "edge-2")
 DISTRIBUTION: Final = "LOCAL"
 """What COMANDA_CLOUDFRONT_DISTRIBUTION is called here."""
 ORIGIN_HEADER: Final = "X-Origin-Verify"
-"""By whose secret the balancer knows the CDN. It takes two, so that one can be changed."""
+"""By whose secret the balancer here knows the CDN, in place of a VPC origin (decisions/0016)."""
 FAILOVER: Final = (403, 404, 500, 502, 503, 504)
 """Answers of the bucket after which the application is asked. 403 is what S3 says of an object that
 is not there to whom may not list the bucket."""

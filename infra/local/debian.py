@@ -11,7 +11,7 @@ from typing import Final
 TOOLS: Final = Path(__file__).parents[2] / ".tools"
 """Where what was fetched is kept, out of the repository."""
 
-_SECONDS: Final = 60.0
+_SECONDS: Final = 120.0
 
 
 def program(name: str, *packages: str) -> Path | None:

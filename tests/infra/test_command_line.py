@@ -26,6 +26,7 @@ from bff.cli import main
 from bff.launch import saved_environment
 from infra.demo import loader
 from infra.demo.campus import PASSWORD
+from infra.edge.nginx import engine
 from infra.local import control
 from infra.local.failure import StackError
 from infra.local.stack import Stack
@@ -76,7 +77,9 @@ class CommandLine:
 
     def up(self) -> "subprocess.Popen[bytes]":
         """Returns when the first picture was served and the replicas stream."""
-        process = self.start(self.output, "up", "--orders", "60", "--port", str(self.port))
+        edge = ["--edge"] if engine() else []
+        asked = ["up", "--orders", "60", "--port", str(self.port), *edge]
+        process = self.start(self.output, *asked)
         while not re.search(r"\d replicas stream", self.output.read_text()):
             if process.poll() is not None:
                 pytest.fail(
@@ -85,14 +88,19 @@ class CommandLine:
             time.sleep(0.05)
         return process
 
-    def get(self, path: str, **headers: str) -> httpx.Response:
-        answer = httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=30)
+    def get(self, path: str, at: str = "", **headers: str) -> httpx.Response:
+        place = at or f"http://127.0.0.1:{self.port}"
+        answer = httpx.get(f"{place}{path}", headers=headers, timeout=30)
         return answer.raise_for_status()
 
     def post(self, path: str, body: object, **headers: str) -> dict[str, object]:
         url = f"http://127.0.0.1:{self.port}{path}"
         answer = httpx.post(url, json=body, headers=headers, timeout=30)
         return dict(answer.raise_for_status().json())
+
+    def edges(self) -> list[str]:
+        """Where nginx stands in for CloudFront; nowhere, if there is none."""
+        return re.findall(r"edge \d +(http\S+)", self.output.read_text())
 
     def processes(self) -> list[str]:
         """The command lines that name the data directory, ours aside."""
@@ -193,6 +201,12 @@ async def test_up_serves_and_a_kill_loses_no_order_and_leaves_no_orphan(
             assert (picture.size, picture.format) == ((320, 200), format_)
 
     assert await replicas_that_have(comanda.data, "written") == (3, 3)
+
+    # Both edges have the same picture, if there is an nginx for them.
+    for edge in comanda.edges():
+        sent = comanda.get("/products/1?w=320&h=200&q=80", at=edge, Accept="image/jpeg")
+        assert sent.content == answer.content
+        assert sent.headers["x-cache"] == "Miss from cloudfront"
 
     # An order is acknowledged; the supervisor dies that instant.
     session = comanda.post(
