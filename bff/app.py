@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from bff.edge.clients import Clients, Networks
 from bff.edge.cors import Cors
+from bff.edge.direct import DIRECT, Direct
 from bff.edge.edge import Edge
 from bff.edge.express import EXPRESS, Express
 from bff.edge.fences import Fenced
@@ -308,17 +309,19 @@ def create_app(settings: Settings | None = None) -> Litestar:
         # Logging belongs to the process: the command line and uvicorn set it up.
         logging_config=None,
     )
+    routes = Routes(app)
     limited = Limited(
         Ready(Methods(app), shared),
         limiter,
         subjects,
         policies,
         tokens,
-        route=Routes(app),
+        route=routes,
         most=settings.most_in_flight,
     )
+    fenced = Fenced(limited, cluster.knows)
     edge = Edge(
-        Shortcut(Fenced(limited, cluster.knows), origin.answers),
+        Shortcut(fenced, origin.answers),
         clients=clients,
         hosts=settings.hosts,
         robots=Robots(settings.approved_bots),
@@ -346,8 +349,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_surroundings(around),
     ]
     app.asgi_handler = Sockets(traces.around(edge), live.engine)
-    ready = traces.untold([shared.way, origin.answers.way])
-    app.state[EXPRESS] = Express(edge, limited, ready)
+    app.state[EXPRESS] = Express(edge, limited, traces.untold([shared.way, origin.answers.way]))
+    called = Direct(app, edge, fenced, limited, routes, MOST_BODY_BYTES)
+    app.state[DIRECT] = next(iter(traces.untold([called])), None)
     return app
 
 

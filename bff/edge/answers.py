@@ -1,9 +1,20 @@
 """Answers of the layers in front of the routes, which know no framework."""
 
-from litestar.types import Send
+from typing import Any, NamedTuple
 
+from litestar.types import ASGIApp, HTTPScope, Message, Send
+
+from bff.edge.headers import Headers
 from bff.edge.kinds import Kind
 from bff.edge.problems import MEDIA_TYPE, details
+
+
+class Told(NamedTuple):
+    """Status, headers and body."""
+
+    status: int
+    headers: Headers
+    body: bytes
 
 
 async def refuse(send: Send, kind: Kind, detail: str = "", *, retry_after: int = 0) -> None:
@@ -18,3 +29,23 @@ async def refuse(send: Send, kind: Kind, detail: str = "", *, retry_after: int =
         headers.append((b"retry-after", b"%d" % retry_after))
     await send({"type": "http.response.start", "status": kind.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def told(application: ASGIApp, scope: HTTPScope) -> Told:
+    """What an application answers with that asks for no body."""
+    start: Any = None
+    body = b""
+
+    async def send(message: Message) -> None:
+        nonlocal start, body
+        if message["type"] == "http.response.start":
+            start = message
+        elif message["type"] == "http.response.body":
+            body += message["body"]
+
+    await application(scope, _nothing, send)
+    return Told(start["status"], list(start["headers"]), body)
+
+
+async def _nothing() -> Any:
+    raise AssertionError("nobody reads a body here")

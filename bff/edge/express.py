@@ -1,8 +1,9 @@
 """Answers that are ready, given in one step: no task and no layers, but all that they promise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from litestar.enums import HttpMethod
 from litestar.types import HTTPScope
@@ -13,6 +14,7 @@ from bff.edge.headers import Headers
 from bff.edge.limits.layer import Limited
 from bff.edge.limits.policies import Decision, Windows
 
+T = TypeVar("T")
 Found = tuple[int, tuple[tuple[bytes, bytes], ...], bytes]
 """Status, headers and body of what is ready."""
 Way = Callable[[], Found | None]
@@ -56,6 +58,22 @@ class Answer(NamedTuple):
     exchange: Exchange
 
 
+class Heads(Generic[T]):
+    """Heads of requests that came before, and what they ask for."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, T] = {}
+        self.get = self._known.get
+
+    def remember(self, head: bytes, headers: Mapping[bytes, bytes], asked: T) -> None:
+        """Of a head, the whole of it, one need not be told again what it asks."""
+        if len(head) > _MOST_HEAD_BYTES or not head.endswith(_END) or _TRACE in headers:
+            return
+        if len(self._known) >= _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[head] = asked
+
+
 class Express:
     """What the edge and the limits do around an application, around what needs none.
 
@@ -67,7 +85,8 @@ class Express:
         self._limited = limited
         self._limiter = limited.limiter
         self._sources = sources
-        self._known: dict[bytes, Asked] = {}
+        self.heads: Heads[Asked] = Heads()
+        """What was asked with before, letter by letter."""
         self._lasting: dict[object, tuple[bytes, bytes]] = {}
         self._first: Headers = []
         self._first_lines = b""
@@ -85,18 +104,6 @@ class Express:
         names = self._limited.policies_of(scope)
         # Policies of its own are for those who change something.
         return None if names else Asked(scope.copy(), headers, way, names is not None)
-
-    def known(self, head: bytes) -> Asked | None:
-        """The same for a head that was asked with before, letter by letter."""
-        return self._known.get(head)
-
-    def remember(self, head: bytes, asked: Asked) -> None:
-        """Of a head, the whole of it, one need not be told again what it asks."""
-        if len(head) > _MOST_HEAD_BYTES or not head.endswith(_END) or _TRACE in asked.headers:
-            return
-        if len(self._known) >= _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[head] = asked
 
     def at_once(self, asked: Asked, scope: HTTPScope, first: Headers) -> Answer | None:
         """The answer, where nobody has to be waited for; `first` are the headers that the server
@@ -175,8 +182,7 @@ class Express:
         if lasting is None:
             if len(self._lasting) >= _MOST_LASTING:
                 self._lasting.clear()
-            line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
-            lasting = line, lines(self._edge.lasting(exchange, list(headers)))
+            lasting = first_line(status), lines(self._edge.lasting(exchange, list(headers)))
             self._lasting[key] = lasting
         line, rest = lasting
         if first is not self._first:
@@ -185,6 +191,12 @@ class Express:
         own = lines(self._edge.own(exchange))
         octets = b"".join((line, self._first_lines, rest, own, b"\r\n", body))
         return Answer(octets, exchange)
+
+
+@lru_cache
+def first_line(status: int) -> bytes:
+    """Of an answer."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
 
 
 def lines(headers: Headers) -> bytes:

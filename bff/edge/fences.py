@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from domain.database import Fence, Horizon, horizon
 
@@ -30,12 +30,11 @@ class Fenced:
         if scope["type"] != ScopeType.HTTP:
             await self._application(scope, receive, send)
             return
-        seen = Horizon(await self._asked(scope))
+        seen = Horizon(await self.asked(scope))
 
         async def send_with_fence(message: Message) -> None:
             if seen.written and message["type"] == "http.response.start":
-                fence = (HEADER, b"%x" % seen.written)
-                message["headers"] = [*message["headers"], fence]
+                message["headers"] = [*message["headers"], told(seen)]
             await send(message)
 
         token = horizon.set(seen)
@@ -44,9 +43,15 @@ class Fenced:
         finally:
             horizon.reset(token)
 
-    async def _asked(self, scope: Scope) -> Fence:
+    async def asked(self, scope: HTTPScope) -> Fence:
+        """How far the request wants to see."""
         for name, value in scope["headers"]:
             if name == HEADER and _FENCE.fullmatch(value):
                 asked = int(value, 16)
                 return asked if await self._known(asked) else 0
         return 0
+
+
+def told(seen: Horizon) -> tuple[bytes, bytes]:
+    """The header that tells how far a request has written."""
+    return HEADER, b"%x" % seen.written

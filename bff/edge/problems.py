@@ -109,6 +109,12 @@ def declared(*several: Kind) -> dict[int, ResponseSpec]:
     }
 
 
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The response for what a route has raised."""
+    handle = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    return handle(request, error)
+
+
 def _later(seconds: int) -> Headers:
     return {"Retry-After": str(seconds)}
 

@@ -1,23 +1,28 @@
 """HTTP/1.1 as uvicorn speaks it, with bounds on a request's head and on who keeps us waiting; what
 is ready is answered here and now."""
 
+import asyncio
 import logging
 from asyncio import AbstractEventLoop, TimerHandle, Transport
 from collections.abc import Callable
 from functools import partial
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from litestar import Litestar
+from litestar.enums import HttpMethod
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from bff.edge import kinds, problems
+from bff.edge.direct import DIRECT, Direct
+from bff.edge.direct import Asked as Called
 from bff.edge.exchange import Exchange
-from bff.edge.express import EXPRESS, Answer, Asked, Express, lines
+from bff.edge.express import EXPRESS, Answer, Asked, Express, first_line, lines
 from bff.edge.headers import API
 from bff.edge.kinds import Kind
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +33,7 @@ MOST_HEAD_BYTES: Final = 32 * 1024
 MOST_HEADERS: Final = 100
 # ": " and the end of the line.
 _AROUND_HEADER: Final = 4
+_CLOSE: Final = b"connection: close\r\n"
 
 
 class _RefusedError(Exception):
@@ -67,11 +73,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal: Kind | None = None
         self._deadline: TimerHandle | None = None
         self._stall: TimerHandle | None = None
-        self._express = express_of(config)
+        self._express = _part(config, EXPRESS, Express)
+        self._direct = _part(config, DIRECT, Direct)
         # Of what was received last: how many requests begin in it, and what one of them is that may
-        # be answered at once.
+        # be answered at once, or called.
         self._begun = 0
         self._asked: Asked | None = None
+        self._called: Called | None = None
         self._asked_at = 0.0
 
     # Of the transport
@@ -99,7 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
         is_between = not self._is_within()
         if is_between and self._is_known(data):
             return
-        self._begun, self._asked = 0, None
+        self._begun, self._asked, self._called = 0, None, None
         self._untold += len(data)
         super().data_received(data)
         if self._untold > MOST_HEAD_BYTES and not self._leaving:
@@ -146,30 +154,37 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().on_message_complete()
 
-    # Of what is ready
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # Not of what had to wait for its turn: each answer would begin the next within itself.
         is_next = cycle is self.cycle and not self.pipeline and app is self.app
-        if not (is_next and self._is_expressed(cycle)):
-            super()._start_asgi_task(cycle, app)
+        if is_next and self._is_expressed(cycle):
+            return
+        if app is self.app and self._direct is not None:
+            app = partial(self._call, self._direct, self._called_for(cycle), cycle)
+        super()._start_asgi_task(cycle, app)
 
     def _is_within(self) -> bool:
         """Whether the parser has begun with a request that it has not ended."""
         return bool(self._in_head or self._in_body or self._untold)
 
     def _remember(self, data: bytes) -> None:
-        """Know it the next time, if it is one whole request that was to be answered at once."""
-        is_whole = self._begun == 1 and not self._is_within()
-        if is_whole and self._asked is not None and self._express is not None:
-            self._express.remember(data, self._asked)
+        """Know it the next time, if it is one whole request that was understood by its head."""
+        if self._begun != 1 or self._is_within():
+            return
+        if self._asked is not None and self._express is not None:
+            self._express.heads.remember(data, self._asked.headers, self._asked)
+        elif self._called is not None and self._direct is not None and self.cycle.keep_alive:
+            self._direct.heads.remember(data, self._called.headers, self._called)
 
     def _is_known(self, data: bytes) -> bool:
-        """Whether it is a whole request that came before, and is answered by now; then the parser,
-        which is between two of them, need not see it."""
-        if self._express is None or (asked := self._express.known(data)) is None:
+        """Whether it is a whole request that came before, and is answered by now, or begun with;
+        then the parser, which is between two of them, need not see it."""
+        if self._express is None or (self.cycle is not None and not self.cycle.response_complete):
             return False
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._direct is not None and (called := self._direct.heads.get(data)) is not None:
+            self._call_known(called)
+            return True
+        if (asked := self._express.heads.get(data)) is None:
             return False
         answer = self._at_once(asked)
         if answer is None:
@@ -233,14 +248,98 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._complete(cycle, answer)
 
+    # Of what is called
+
+    def _called_for(self, cycle: RequestResponseCycle) -> Called | None:
+        """What a request asks for that has no body."""
+        if cycle.scope["method"] != HttpMethod.GET:
+            return None
+        self._called = self._understood(cycle)
+        return self._called
+
+    def _understood(self, cycle: RequestResponseCycle) -> Called | None:
+        assert self._direct is not None
+        # The same under another name.
+        scope: Any = cycle.scope
+        try:
+            return self._direct.asked(scope, bytes(cycle.body))
+        except Exception:
+            # The application has the last word of it.
+            log.exception("%s was not understood", scope["path"])
+            return None
+
+    def _call_known(self, called: Called) -> None:
+        """Begin with a request whose head came before; the parser need not see it."""
+        assert self._direct is not None
+        self._disarm()
+        self._unset_keepalive_if_required()
+        scope: Any = {**called.scope, "client": self.client, "scheme": self.scheme}
+        self.cycle = RequestResponseCycle(
+            scope=scope | {"state": self.app_state.copy()},
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        call = partial(self._call, self._direct, called, self.cycle)
+        super()._start_asgi_task(self.cycle, call)
+
+    async def _call(
+        self,
+        direct: Direct,
+        asked: Called | None,
+        cycle: RequestResponseCycle,
+        scope: Any,
+        receive: Any,
+        send: Any,
+    ) -> None:
+        """The application (ASGI), unless it can be done without."""
+        if cycle.body and not (cycle.more_body or cycle.waiting_for_100_continue):
+            asked = self._understood(cycle)
+        if asked is None or not await direct.serve(asked, scope, partial(self._reply, cycle)):
+            await self.app(scope, receive, send)
+
+    async def _reply(
+        self, cycle: RequestResponseCycle, status: int, headers: bytes, body: bytes
+    ) -> None:
+        """Write an answer as uvicorn would, in one piece."""
+        assert self._direct is not None
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        if self._direct.is_leaving:
+            cycle.keep_alive = False
+        elif not cycle.keep_alive:
+            headers += _CLOSE
+        first = lines(self.server_state.default_headers)
+        self.transport.write(b"".join((first_line(status), first, headers, b"\r\n", body)))
+        if not cycle.keep_alive:
+            self.transport.close()
+        self._ended(cycle)
+
+    # Of the connection
+
     def _can_write(self) -> bool:
         return not (self.flow.write_paused or self.transport.is_closing())
 
     def _complete(self, cycle: RequestResponseCycle, answer: Answer) -> None:
         """Write an answer as if the application had."""
+        self._write(answer)
+        self._ended(cycle)
+
+    def _ended(self, cycle: RequestResponseCycle) -> None:
+        """Have uvicorn know that it is answered."""
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self._write(answer)
         cycle.on_response = _nothing
         self.on_response_complete()
 
@@ -350,8 +449,8 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             headers = self._express.headers(exchange, headers)
             self._express.note(exchange)
-        line = b"HTTP/1.1 %d %b\r\n" % (kind.status, HTTPStatus(kind.status).phrase.encode())
-        return line + lines([*self.server_state.default_headers, *headers]) + b"\r\n" + body
+        head = lines([*self.server_state.default_headers, *headers])
+        return b"".join((first_line(kind.status), head, b"\r\n", body))
 
     def _watch_reader(self) -> None:
         """The body of a picture is held until it is taken, by whoever asked for it."""
@@ -379,11 +478,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def express_of(config: Config) -> Express | None:
+def _part(config: Config, name: str, kind: type[T]) -> T | None:
     """Of the application that uvicorn serves."""
     application = served(config)
-    express = None if application is None else application.state.get(EXPRESS)
-    return express if isinstance(express, Express) else None
+    part = None if application is None else application.state.get(name)
+    return part if isinstance(part, kind) else None
 
 
 def served(config: Config) -> Litestar | None:

@@ -3,7 +3,7 @@ sender may leave."""
 
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -57,7 +57,7 @@ class ApiRequest(Request[Any, Any, Any]):
                 # RFC 9110 12.5.1, RFC 5789 3.1: what would have been taken.
                 headers={"Accept-Patch" if MERGE_PATCH in taken else "Accept": ", ".join(taken)},
             )
-        return _read(_taken(self.route_handler), await self.body())
+        return read(self.route_handler, await self.body())
 
 
 async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
@@ -68,10 +68,16 @@ async def refuse_guesses(request: Request[Any, Any, Any]) -> None:
     if request.route_handler.parsed_data_field is not None and not await request.body():
         wrong = {"key": "body", "message": "there is none", "source": "body"}
         raise ValidationException(extra=[wrong])
-    guessed = _guessed(request.route_handler) if request.scope["query_string"] else None
+    if request.scope["query_string"]:
+        refuse_guessed(request.route_handler, request.query_params.multi_items())
+
+
+def refuse_guessed(handler: HTTPRouteHandler, given: Iterable[tuple[str, str]]) -> None:
+    """The same for an address alone, of which these parameters are given."""
+    guessed = _guessed(handler)
     if not guessed:
         return
-    for name, value in request.query_params.multi_items():
+    for name, value in given:
         kind = guessed.get(name)
         if kind and (value == "null" or (kind is datetime and not _is_moment(value))):
             wrong = {"key": name, "message": f"{value[:32]} is none", "source": "query"}
@@ -85,8 +91,9 @@ def _taken(handler: HTTPRouteHandler) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(Any if field is None else field.annotation)
 
 
-def _read(taken: msgspec.json.Decoder[Any], body: bytes) -> Any:
-    """The body; what only resembles what is taken is refused."""
+def read(handler: HTTPRouteHandler, body: bytes) -> Any:
+    """A body of JSON as the route takes it; what only resembles that is refused."""
+    taken = _taken(handler)
     try:
         try:
             return taken.decode(body)

@@ -11,10 +11,14 @@ from litestar.utils import normalize_path
 
 
 class Route(NamedTuple):
-    """Its path as it was declared, empty where there is none, and the `opt` of its handler."""
+    """Its path as it was declared, empty where there is none, and the `opt` of its handler; the
+    handler, and what it is told of the path: all of it, and its parameters."""
 
     template: str
     options: Mapping[str, Any]
+    handler: Any = None
+    path: str = ""
+    parameters: Mapping[str, Any] = {}
 
 
 _NOWHERE: Final = Route("", {})
@@ -41,7 +45,7 @@ class Routes:
         return _NOWHERE
 
     def _found(self, path: str, method: str) -> Route:
-        _, handler, *_, template = self._router.handle_routing(
+        _, handler, path, parameters, template = self._router.handle_routing(
             path=path, method=cast("Method", method)
         )
-        return Route(template, handler.opt)
+        return Route(template, handler.opt, handler, path, parameters)

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 from litestar.enums import ScopeType
@@ -22,8 +22,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from redis.asyncio.connection import AbstractConnection
 
 from bff.edge.exchange import Exchange
-from bff.edge.express import Source
 from domain.redis.wire import Wire, Word
+
+T = TypeVar("T")
 
 _W3C: Final = TraceContextTextMapPropagator()
 _TRACEPARENT: Final = b"traceparent"
@@ -60,7 +61,7 @@ class Traces:
         """The application, each of its requests in a span."""
         return _Traced(application, self.tracer)
 
-    def untold(self, _: Sequence[Source]) -> Sequence[Source]:
+    def untold(self, _: Sequence[T]) -> Sequence[T]:
         """None: what is answered without the application would have no span."""
         return ()
 

@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import asyncpg
 from litestar.types import ASGIApp
 
 from bff.edge.edge import Watch
-from bff.edge.express import Source
 from bff.settings import SettingsError
 from domain.redis.wire import Wire
 
 if TYPE_CHECKING:
     from bff.operations.traces import Traces
+
+T = TypeVar("T")
 
 COLLECTORS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -29,9 +30,9 @@ class Untraced:
         """The application itself."""
         return application
 
-    def untold(self, sources: Sequence[Source]) -> Sequence[Source]:
-        """Those that answer without the application."""
-        return sources
+    def untold(self, ways: Sequence[T]) -> Sequence[T]:
+        """Those that lead to an answer without the application."""
+        return ways
 
     async def close(self) -> None:
         """There is nothing to send."""

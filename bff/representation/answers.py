@@ -1,7 +1,7 @@
 """How the API answers: coded as the client likes it, conditional, and with the headers for both."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
@@ -76,13 +76,25 @@ class Sent(ASGIResponse):
         self.named = named
         self.body = body
 
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI has them,"""
+        return [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.named.items()
+        ]
+
+    @property
+    def lines(self) -> bytes:
+        """The headers as they are sent."""
+        return "".join([f"{each[0]}: {each[1]}\r\n" for each in self.named.items()]).encode(
+            "latin-1"
+        )
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it (ASGI)."""
         del scope, receive
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self.named.items()
-        ]
-        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        status, headers = self.status_code, self.raw
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
@@ -98,6 +110,24 @@ class Answer(Response[T]):
 
     is_formed: ClassVar[bool] = False
 
+    def __init__(
+        self,
+        content: T,
+        *,
+        headers: Mapping[str, str] = {},
+        status_code: int | None = None,
+        media_type: str | None = None,
+        **others: Any,
+    ) -> None:
+        # Litestar's own looks, each time, for what nobody here gives it.
+        del others
+        self.content = content
+        self.headers = dict(headers)
+        self.status_code = status_code
+        self.media_type = media_type
+        self.background = None
+        self.cookies = []
+
     def to_asgi_response(
         self,
         app: Any,
@@ -110,8 +140,18 @@ class Answer(Response[T]):
     ) -> ASGIResponse:
         """As it is sent; what the route says counts where this says nothing."""
         del app, settled
+        return self.sent(request.scope, status_code, headers or {}, media_type)
+
+    def sent(
+        self,
+        scope: HTTPScope,
+        status_code: int | None,
+        headers: Mapping[str, str] = {},
+        media_type: str | None = None,
+    ) -> Sent:
+        """The same to a request that Litestar makes nothing of."""
         status = self.status_code or status_code or HTTPStatus.OK
-        named = {name.lower(): value for name, value in (headers or {}).items()}
+        named = {name.lower(): value for name, value in headers.items()}
         named |= {name.lower(): value for name, value in self.headers.items()}
         body = b""
         if status != HTTPStatus.NO_CONTENT and status != HTTPStatus.NOT_MODIFIED:
@@ -123,7 +163,7 @@ class Answer(Response[T]):
             named["content-length"] = str(len(body))
         sent = Sent(status, named, body)
         if not self.is_formed:
-            _form(sent, request)
+            _form(sent, scope)
         return sent
 
 
@@ -156,14 +196,14 @@ async def _coded(pieces: AsyncIterator[str], coding: Coding) -> AsyncIterator[by
     yield stream.end()
 
 
-def _form(sent: Sent, request: Request[Any, Any, Any]) -> None:
+def _form(sent: Sent, scope: HTTPScope) -> None:
     """Code and tag it, as the request wants it."""
     named = sent.named
     is_secret = "no-store" in named.get("cache-control", "")
     kind = named.get("content-type", "")
     if is_secret or "content-encoding" in named or not _CODED.match(kind):
         return
-    wanted = wishes(request.scope)
+    wanted = wishes(scope)
     version = named.get("etag")
     content = Content(sent.body, version and version.strip('"'))
     coded = content.coded(wanted.choice())
@@ -174,7 +214,7 @@ def _form(sent: Sent, request: Request[Any, Any, Any]) -> None:
     named["content-length"] = str(len(coded.body))
     if version is not None:
         named["etag"] = coded.etag
-    if request.method == HttpMethod.GET and sent.status_code == HTTPStatus.OK:
+    if scope["method"] == HttpMethod.GET and sent.status_code == HTTPStatus.OK:
         named.setdefault("cache-control", freshness.PERSONAL)
         named["etag"] = coded.etag
         if tag := wanted.has(coded, content):

@@ -92,7 +92,7 @@ def _gzip(level: int) -> Callable[[bytes], bytes]:
         # No more memory than the body has use for (zlib.h, deflateInit2): to get hold of a quarter
         # of a megabyte takes several times as long as to code what most answers are.
         window = min(max((len(body) - 1).bit_length(), _LEAST_WINDOW), zlib.MAX_WBITS)
-        memory = min(max(window - 6, 1), zlib.DEF_MEM_LEVEL)
+        memory = min(max(window - 7, 1), zlib.DEF_MEM_LEVEL)
         # Without a name and a time in it: the same body is the same bytes in every process.
         compressor = zlib.compressobj(level, wbits=_GZIP_HEAD + window, memLevel=memory)
         return compressor.compress(body) + compressor.flush()

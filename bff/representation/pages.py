@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from operator import getitem
 from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -29,6 +30,7 @@ DEEPEST_ROW: Final = 10_000
 # Of a name of 120 characters, and what is around it.
 MOST_CURSOR_CHARACTERS: Final = 768
 _MAC_BYTES: Final = 12
+_MOST_KNOWN: Final = 1024
 
 PageNumber = Annotated[
     int, QueryParameter(ge=1, le=DEEPEST_ROW, description="which page, from 1 on")
@@ -88,14 +90,25 @@ class Listing(NamedTuple):
     @property
     def key(self) -> str:
         """The list in one spelling, without its fields."""
-        return f"{self.path}?{urlencode(self.filters)}"
+        return _key(self)
 
     @property
     def address(self) -> str:
         """Where parts of it are found, with its fields, but for which part."""
-        fields = [] if self.fields is None else [("fields", self.fields)]
-        query = urlencode([*self.filters, *fields], safe=",:")
-        return f"{self.path}?{query}&" if query else f"{self.path}?"
+        return _address(self)
+
+
+# Most people ask for the same few lists, and to write one down takes as long as to read it.
+@lru_cache(_MOST_KNOWN)
+def _key(of: Listing) -> str:
+    return f"{of.path}?{urlencode(of.filters)}"
+
+
+@lru_cache(_MOST_KNOWN)
+def _address(of: Listing) -> str:
+    fields = [] if of.fields is None else [("fields", of.fields)]
+    query = urlencode([*of.filters, *fields], safe=",:")
+    return f"{of.path}?{query}&" if query else f"{of.path}?"
 
 
 def listing(path: str, fields: str | None = None, **filters: Any) -> Listing:

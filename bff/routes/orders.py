@@ -9,6 +9,7 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import Meta, Struct
 
 from bff.edge import kinds
+from bff.edge.direct import CALLED
 from bff.edge.problems import declared as problems
 from bff.representation import positions, views
 from bff.representation.amounts import Amount
@@ -114,6 +115,7 @@ class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
     summary="Place an order",
     tags=["orders"],
     security=BEARER,
+    opt=CALLED,
     responses=problems(
         kinds.INVALID_REQUEST,
         kinds.UNAUTHENTICATED,
@@ -194,6 +196,7 @@ async def cancel_order(
     summary="Orders, the newest first",
     tags=["orders"],
     security=BEARER,
+    opt=CALLED,
     responses=problems(kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.UNAVAILABLE)
     | declared(views.ORDERS[Role.ADMIN]),
 )
@@ -271,6 +274,7 @@ async def list_orders(
     summary="What is new of orders",
     tags=["orders"],
     security=BEARER,
+    opt=CALLED,
     responses=problems(
         kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.POSITION_LOST, kinds.UNAVAILABLE
     ),
@@ -296,6 +300,7 @@ async def list_changes(
     summary="An order",
     tags=["orders"],
     security=BEARER,
+    opt=CALLED,
     responses=problems(
         kinds.INVALID_PARAMETER, kinds.UNAUTHENTICATED, kinds.NOT_FOUND, kinds.UNAVAILABLE
     )

@@ -72,7 +72,7 @@ class Limited:
         if names is None:
             await self._application(scope, receive, send)
             return
-        if self.in_flight >= self._most:
+        if self.is_full:
             exchange.refusal = "overloaded"
             await refuse(send, kinds.OVERLOADED, "Too much at once.", retry_after=_SOON)
             return
@@ -82,21 +82,40 @@ class Limited:
         finally:
             self.in_flight -= 1
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more are served at once."""
+        return self.in_flight >= self._most
+
     def policies_of(self, scope: HTTPScope) -> tuple[str, ...] | None:
         """The names of a request's policies beside that for all, None where none limits it; its
         route is known from then on."""
         route = self._route(scope)
         scope["path_template"] = route.template
-        names: tuple[str, ...] | None = route.options.get(OPTION, ())
-        return names
+        return policies(route)
 
     def windows(self, exchange: Exchange, names: tuple[str, ...]) -> Windows:
         """Where a request is counted; and whose it is is known from then on."""
-        caller = self._caller(exchange.headers)
-        if caller is None:
-            return self._of_address(exchange.client, names)
-        exchange.user = caller.id
-        return self._of_person(caller.id, caller.role, names)
+        return self._windows(exchange, self.caller(exchange.headers), names)
+
+    async def counted(
+        self, exchange: Exchange, caller: Principal | None, names: tuple[str, ...]
+    ) -> Decision | None:
+        """What was decided of a request, which is told in its answer; None where nothing is
+        limited. Raises LimitedError."""
+        decision = await self._decided(self._windows(exchange, caller, names), exchange.user)
+        if decision is not None:
+            exchange.decisions.append(decision)
+            if decision.refused_by is not None:
+                raise LimitedError(decision)
+        return decision
+
+    def too_much(self, exchange: Exchange, decision: Decision) -> Sequence[Window]:
+        """Of an answer, the windows in which its request was counted and is not to be."""
+        if exchange.status == HTTPStatus.NOT_MODIFIED:
+            return decision.windows
+        # It was asked for all the same.
+        return decision.windows[1:] if exchange.was_replayed else ()
 
     async def _counted(
         self,
@@ -106,38 +125,38 @@ class Limited:
         receive: Receive,
         send: Send,
     ) -> None:
-        decision = await self._decided(exchange, names)
-        if decision is None:
-            await self._application(scope, receive, send)
-            return
-        exchange.decisions.append(decision)
-        if decision.refused_by is not None:
-            error = LimitedError(decision)
-            await refuse(
-                send, kinds.TOO_MANY_REQUESTS, str(error), retry_after=decision.retry_after
-            )
+        try:
+            decision = await self.counted(exchange, self.caller(exchange.headers), names)
+        except LimitedError as error:
+            wait = error.decision.retry_after
+            await refuse(send, kinds.TOO_MANY_REQUESTS, str(error), retry_after=wait)
             return
         await self._application(scope, receive, send)
-        if exchange.status == HTTPStatus.NOT_MODIFIED:
-            await self.limiter.give_back(decision.windows, decision.moment)
-        elif exchange.was_replayed:
-            # It was asked for all the same.
-            await self.limiter.give_back(decision.windows[1:], decision.moment)
+        if decision is not None and (windows := self.too_much(exchange, decision)):
+            await self.limiter.give_back(windows, decision.moment)
 
-    async def _decided(self, exchange: Exchange, names: tuple[str, ...]) -> Decision | None:
+    async def _decided(self, windows: Windows, person: int | None) -> Decision | None:
         """None where nothing is limited."""
-        windows = self.windows(exchange, names)
         if not windows:
             return None
-        if exchange.user is None:
+        if person is None:
             return await self.limiter.take(windows)
-        decision, fence = await self.limiter.take_of(exchange.user, windows)
+        decision, fence = await self.limiter.take_of(person, windows)
         seen = horizon.get()
         if seen is not None and fence is not None:
-            seen.own = exchange.user, fence
+            seen.own = person, fence
         return decision
 
-    def _caller(self, headers: Mapping[bytes, bytes]) -> Principal | None:
+    def _windows(
+        self, exchange: Exchange, caller: Principal | None, names: tuple[str, ...]
+    ) -> Windows:
+        if caller is None:
+            return self._of_address(exchange.client, names)
+        exchange.user = caller.id
+        return self._of_person(caller.id, caller.role, names)
+
+    def caller(self, headers: Mapping[bytes, bytes]) -> Principal | None:
+        """Whose good token it is, if it is one."""
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() != b"bearer":
             return None
@@ -159,6 +178,12 @@ class Limited:
 
     def _policy(self, name: str) -> Policy:
         return getattr(self._policies, name)  # type: ignore[no-any-return]
+
+
+def policies(route: Route) -> tuple[str, ...] | None:
+    """The names of those beside that for all, None where none limits it."""
+    names: tuple[str, ...] | None = route.options.get(OPTION, ())
+    return names
 
 
 def _windows(subject: bytes, policies: Sequence[Policy]) -> Windows:

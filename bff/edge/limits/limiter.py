@@ -87,7 +87,7 @@ class Limiter:
             self._alone.give_back(windows, moment)
             await self._unless_away(self._shared.give_back(windows, moment))
 
-    def hand_back(self, windows: Windows, moment: int, many: int = 1) -> None:
+    def hand_back(self, windows: Sequence[Window], moment: int, many: int = 1) -> None:
         """The same of so many requests, for who does not wait."""
         if not self._is_leased(windows, moment):
             self._alone.give_back(windows, moment)

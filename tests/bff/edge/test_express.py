@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, cast
+from urllib.parse import unquote
 
 import httpx
 import msgspec
@@ -67,15 +68,17 @@ class Place:
         self.reached = 0
         """Requests that the layers saw."""
 
-    async def ordinary(self, target: str, headers: Lines) -> Answer:
+    async def ordinary(
+        self, target: str, headers: Lines, method: str = "GET", body: bytes = b""
+    ) -> Answer:
         """As the layers answer without a protocol in front of them."""
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
             "http_version": "1.1",
-            "method": "GET",
+            "method": method,
             "scheme": "http",
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
@@ -85,11 +88,15 @@ class Place:
             "state": {},
         }
         sent: list[Any] = []
+        received: list[Any] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Any:
+            return received.pop() if received else await never()
 
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await self.app(cast("Any", scope), cast("Any", never), send)
+        await self.app(cast("Any", scope), cast("Any", receive), send)
         lines = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
         return Answer(sent[0]["status"], lines, b"".join(each["body"] for each in sent[1:]))
 
