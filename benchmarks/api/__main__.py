@@ -30,6 +30,7 @@ from benchmarks.api.questions import (
     Requests,
     asked,
     of_comanda,
+    of_floor,
     of_peers,
     same,
     unchanged,
@@ -46,6 +47,7 @@ OURS: Final = "Comanda"
 NEST: Final = "NestJS on Fastify"
 TUNED: Final = "Node by hand"
 FLOOR: Final = "nginx, a file"
+BARE: Final = "uvicorn and asyncpg alone"
 COSTS: Final = "costs"
 CROWD: Final = "crowd"
 PARTS: Final = (COSTS, CROWD)
@@ -156,6 +158,7 @@ def _started(running: ExitStack, directory: Path, addresses: Mapping[str, str]) 
         _with_unchanged(Subject(ours, of_comanda(chosen, addresses["COMANDA_TOKEN_SECRET"]))),
         _with_unchanged(Subject(nest, theirs)),
         Subject(tuned, reads),
+        Subject(kept(lambda port: peers.start_floor(BARE, port, addresses)), of_floor(chosen)),
     ]
     program = nginx()
     if program is not None:

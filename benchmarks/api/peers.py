@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,14 @@ def start_node(name: str, program: str, port: int, given: Mapping[str, str]) -> 
     environment = {**os.environ, **given, "NODE_ENV": "production", "PORT": str(port)}
     command = [_NODE, str(_HOME / "dist" / f"{program}.js")]
     peer = Peer(name, port, subprocess.Popen(command, env=environment))
+    wait_for(peer, "/health")
+    return peer
+
+
+def start_floor(name: str, port: int, given: Mapping[str, str]) -> Peer:
+    """What is left of a read where there is nothing but uvicorn and the driver."""
+    command = [sys.executable, "-m", "benchmarks.api.floor", "--port", str(port)]
+    peer = Peer(name, port, subprocess.Popen(command, env={**os.environ, **given}))
     wait_for(peer, "/health")
     return peer
 

@@ -99,6 +99,14 @@ def of_peers(chosen: Asked) -> dict[str, Requests]:
     }
 
 
+def of_floor(chosen: Asked) -> dict[str, Requests]:
+    """It asks the database, and nothing else."""
+    return {
+        LIST: _each([_get(f"/orders/{who}") for who, _ in chosen.orders]),
+        DETAIL: _each([_get(f"/orders/{who}/{which}") for who, which in chosen.orders]),
+    }
+
+
 def unchanged(request: bytes, tag: bytes) -> Requests:
     """The same request by somebody who has the answer with this ETag."""
     return _each([request.replace(b"\r\n\r\n", b"\r\nif-none-match: %b\r\n\r\n" % tag)])

@@ -1,0 +1,97 @@
+"""`python -m benchmarks.api.floor`: the least that a read takes in Python: uvicorn, a statement of
+ours by the driver, and its rows in JSON, neither limited nor told of, nor compressed."""
+
+import argparse
+import os
+import re
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import uvicorn
+
+from bff.representation import views
+from domain import order_history
+from domain.accounts import Principal
+from domain.database import dsn, statements
+from domain.model import Role
+from domain.model.paging import Window
+from domain.orders import parties
+
+_ASKED: Final = re.compile(r"/orders/(\d+)(?:/(\d+))?")
+_OURS: Final = views.ORDERS[Role.CUSTOMER]
+_LISTED: Final = _OURS.select("id,status,totalAmount,createdAt")
+_WHOLE: Final = _OURS.select(views.WHOLE_ORDER)
+_LIST: Final = order_history._list(
+    _LISTED.selection, order_history._Shape(Role.CUSTOMER, True, (), False)
+)
+_ONE: Final = order_history._one(_WHOLE.selection, Role.CUSTOMER)
+_PAGE: Final = Window(limit=20, offset=0)
+
+
+class Floor:
+    """An ASGI application: `/orders/7` are the orders of person 7, `/orders/7/9` is one of them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._idle: list[asyncpg.Connection] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve a request."""
+        del receive
+        if scope["type"] != "http":
+            return
+        body = await self._body(scope["path"])
+        length = b"%d" % len(body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _body(self, path: str) -> bytes:
+        asked = _ASKED.fullmatch(path)
+        if asked is None:
+            return b"{}"
+        person, order = asked.groups()
+        given: dict[str, Any] = parties(Principal(int(person), Role.CUSTOMER))
+        if order is None:
+            given |= {"limit": _PAGE.limit + 1, "offset": _PAGE.offset}
+            rows = await self._fetched(_LIST, given)
+            shown = [dict(zip(_keys(_LISTED), row[3:], strict=True)) for row in rows[:-1]]
+            return msgspec.json.encode({"data": shown, "pagination": {"total": rows[0][0]}})
+        (row,) = await self._fetched(_ONE, given | {"id": int(order)})
+        found = dict(zip(_keys(_WHOLE), row, strict=True))
+        # It comes as the text of its JSON.
+        return msgspec.json.encode(found | {"items": msgspec.Raw(found["items"])})
+
+    async def _fetched(self, statement: Any, given: dict[str, Any]) -> Any:
+        _, sql, arguments = statements._put(statement, given)
+        connection = self._idle.pop() if self._idle else await asyncpg.connect(dsn(self._url))
+        try:
+            return await connection.fetch(sql, *arguments)
+        finally:
+            self._idle.append(connection)
+
+
+def _keys(fields: Any) -> list[str]:
+    return [each.name for each in fields.selection]
+
+
+def main() -> None:
+    """Serve until somebody ends it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    floor = Floor(os.environ["COMANDA_DATABASE_URL"])
+    uvicorn.run(
+        floor,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main()
