@@ -244,6 +244,30 @@ def ledger(data: Path) -> None:
 
 
 @main.group()
+def recovery() -> None:
+    """What is left when everything is lost."""
+
+
+@recovery.command("drill")
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=20.0, show_default=True)
+@click.option(
+    "--every",
+    type=click.IntRange(1, 900),
+    default=5,
+    show_default=True,
+    help="Seconds after which WAL is archived at the latest.",
+)
+@explained
+def recovery_drill(seconds: float, every: int) -> None:
+    """Lose a database while people order, and find out what is lost: exit code 1 if it is more
+    than was promised. In a stack of its own, that is gone afterwards."""
+    from infra.recovery.drill import Drill, run
+
+    outcome = run(Drill(seconds, every), say)
+    raise SystemExit(0 if outcome.keeps_its_word else 1)
+
+
+@main.group()
 def cache() -> None:
     """What is cached."""
 

@@ -1,0 +1,1 @@
+"""What is kept so that everything may be lost, and the drill that shows that it is enough."""
