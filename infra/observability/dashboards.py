@@ -260,7 +260,8 @@ DATABASE: Final = Dashboard(
         Panel(
             "Replication lag",
             "s",
-            "Of each replica that answers; beyond five seconds nobody reads from it.",
+            "Of each replica that answers, looked at four times a second. Beyond five seconds"
+            " nobody reads from it.",
             (Query("max by (node) (comanda_database_replica_lag_seconds)", "{{node}}"),),
         ),
         Panel(
@@ -435,9 +436,9 @@ PICTURES: Final = Dashboard(
             _percentiles(_SECONDS, _PICTURES),
         ),
         Panel(
-            "Share that is rendered",
-            "percentunit",
-            "Jobs done for each request; the rest came from memory or from S3.",
+            "Renderings for each request",
+            "none",
+            "Those for new pictures among them; what is left came from memory or from S3.",
             (
                 Query(
                     f"{_rate('comanda_picture_outcomes_total', _DONE)}"

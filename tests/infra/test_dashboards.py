@@ -22,6 +22,7 @@ from imaging.shelves import Shelves
 from infra.observability import dashboards
 from infra.observability.__main__ import GENERATED
 from infra.observability.dashboards import DASHBOARDS
+from infra.observability.draw import drawn
 from infra.observability.rules import objectives
 from tests.bff.realtime.conftest import Person, running
 from tests.domain.conftest import replicas  # noqa: F401
@@ -197,5 +198,9 @@ async def test_every_panel_shows_something_and_nobody_is_woken_by_a_lunch(
         assert unknown == []
         recorded = {rule["record"] for rule in every_rule() if "record" in rule}
         assert [name for name in recorded if len(await found(prometheus, name)) != 4] == []
+        for dashboard in DASHBOARDS:
+            there = str(prometheus.base_url).rstrip("/")
+            picture = await asyncio.to_thread(drawn, there, dashboard, 60.0)
+            assert picture.count("<polyline") >= len(dashboard.panels) - 1
         alerts = {each["metric"]["alertname"] for each in await found(prometheus, "ALERTS")}
         assert alerts - OF_THE_MACHINE == {"Watchdog"}
