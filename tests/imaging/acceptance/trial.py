@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 from cdn.address import CENTRE, WHITE, Fit, Format, Recipe
 from imaging.facts import facts
@@ -23,7 +23,7 @@ from imaging.render import render
 MEMORY = 1024 << 20
 """Of address space. Only what a picture takes matters, but the interpreter has its share."""
 SECONDS = 20.0
-"""For an item, which then ends the process by SIGALRM."""
+"""Of the processor for an item, which then ends the process by SIGPROF."""
 
 _FORMATS = (Format.WEBP, Format.JPEG, Format.PNG)
 
@@ -36,9 +36,10 @@ def main(outcomes: str, *what: str) -> None:
     with open(outcomes, "a", buffering=1) as notes:
         for number, body in _items(what):
             notes.write(f"{number} ")
-            began = perf_counter()
+            notes.flush()
+            began = process_time()
             outcome = _outcome(number, body)
-            notes.write(f"{outcome} {perf_counter() - began:.3f} {_peak_bytes() >> 20}\n")
+            notes.write(f"{outcome} {process_time() - began:.3f} {_peak_bytes() >> 20}\n")
 
 
 def _items(what: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
@@ -54,7 +55,7 @@ def _items(what: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
 
 
 def _outcome(number: int, body: bytes) -> str:
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     format_ = _FORMATS[number % len(_FORMATS)]
     asked = Recipe(16, 16, Fit.COVER, CENTRE, 70, format_, WHITE, animated=number % 2 == 0)
     try:
@@ -65,7 +66,7 @@ def _outcome(number: int, body: bytes) -> str:
     except Exception as error:
         return f"!{type(error).__name__}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "rendered"
 
 
