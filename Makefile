@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill check format contract observability lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -42,13 +42,16 @@ test-long: ready ## what takes minutes: lost nodes, crowds of writers (make test
 infra-test: ready ## the infrastructure, by what is fetched for it into .tools
 	@sh infra/terraform/tests/setup.sh fetch
 	@$(bin)/pytest -n 2 --dist loadgroup -m 'infra or not long' tests/infra/kubernetes tests/infra/terraform \
-		tests/infra/test_observability.py tests/infra/test_dashboards.py $(ARGS)
+		tests/infra/test_observability.py tests/infra/test_dashboards.py tests/infra/test_image.py $(ARGS)
 
 infra-scan: ready ## checkov over Terraform (300 MB, in .tools)
 	@sh infra/terraform/tests/scan.sh
 
 canary-drill: ready ## a rollout by the rendered manifests, healthy, failing, slow and unvisited
 	@$(bin)/pytest -n 0 --without-servers -m infra -s tests/infra/canary $(ARGS)
+
+image-proof: ready ## the container image without an engine (as root, with apt-get)
+	@$(bin)/python -m infra.image.proof
 
 check: ready ## formatting, lint, types, who may import whom
 	$(bin)/ruff format --check $(rooms)
@@ -105,6 +108,7 @@ observability: ready ## rules and dashboards anew, of what they are of (infra/ob
 lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newest)
 	@test -x $(bin)/uv || $(bin)/pip install --quiet 'uv>=0.13,<1'
 	$(compile) $(ARGS) --extra local pyproject.toml -o requirements/run.lock
+	$(compile) $(ARGS) --extra otel pyproject.toml -o requirements/image.lock
 	$(compile) $(ARGS) --extra local --extra otel --group dev pyproject.toml -o requirements/test.lock
 	$(compile) $(ARGS) --group infra -o requirements/infra.lock
 	$(compile) $(ARGS) --group terraform -o requirements/terraform.lock

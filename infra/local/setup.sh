@@ -4,6 +4,7 @@
 #   sh infra/local/setup.sh run     what `comanda up` needs
 #   sh infra/local/setup.sh test    that, the checks, stock Pillow beside it in .stock-pillow, and
 #                                   Chromium where it can be had unasked
+#   sh infra/local/setup.sh image   what a container serves: no embedded servers, both engines
 #
 # PYTHON=python3.12    the interpreter to use, 3.11 or newer (default: the first one found)
 # COMANDA_PIL=stock    stock Pillow;  COMANDA_PIL=simd  pillow-simd or an error
@@ -133,7 +134,13 @@ make_venv() {
 
 # ---- packages -----------------------------------------------------------------------------------
 
-packages_key() { fingerprint requirements/run.lock requirements/test.lock; }
+packages_key() {
+    if [ "$profile" = image ]; then
+        fingerprint requirements/image.lock
+    else
+        fingerprint requirements/run.lock requirements/test.lock
+    fi
+}
 
 packages_current() {
     key=$(packages_key)
@@ -379,7 +386,7 @@ browser_packages() {
 }
 # Tried once: without it those tests are skipped and say why, and the others are none the worse.
 browser_current() {
-    [ "$profile" = run ] || command -v chromedriver >/dev/null || stamped browser tried || ! can_install
+    [ "$profile" != test ] || command -v chromedriver >/dev/null || stamped browser tried || ! can_install
 }
 install_browser() {
     # shellcheck disable=SC2046  # words, not one word
@@ -423,7 +430,7 @@ except BlockingIOError:
 '
 }
 
-case $profile in run | test) ;; *) die "say what for: sh $script run, or sh $script test" ;; esac
+case $profile in run | test | image) ;; *) die "say what for: sh $script run, test or image" ;; esac
 choose_engine
 if current; then
     remind

@@ -1,0 +1,1 @@
+"""The container image, and how its steps are taken without an engine."""
