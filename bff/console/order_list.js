@@ -1,6 +1,7 @@
 // All orders of the counter, the newest first.
 
 import { query, read } from "./api.js";
+import { opener, opening, text } from "./cells.js";
 import { action, field, h, option } from "./dom.js";
 import { save } from "./exports.js";
 import { beginning, count, day, following, moment, money } from "./format.js";
@@ -45,7 +46,7 @@ export function orderList({ cafeteria }) {
     rowHeight: ROW_PX,
     label: t("orders.title"),
     columns: [
-      { words: t("order.number"), width: "5rem", make: opener, show: showNumber },
+      { words: t("order.number"), width: "5rem", make: opener, show: opening((order) => order.id) },
       { words: t("order.code"), width: "4.5rem", show: text((order) => order.pickupCode ?? "–") },
       { words: t("order.state"), width: "minmax(8.5rem, 1fr)", show: showState },
       { words: t("order.customer"), width: "minmax(8rem, 2fr)", show: text((order) => order.customer?.name ?? "–") },
@@ -132,22 +133,6 @@ export function orderList({ cafeteria }) {
   }
 
   return { element: screen, end() { ended.abort(); clearTimeout(typing); pages.end(); list.end(); } };
-}
-
-function text(of) {
-  return (cell, row) => { cell.textContent = of(row); };
-}
-
-function opener() {
-  const button = h("button", { type: "button", class: "plain link" });
-  button.addEventListener("click", () => showOrder(button.dataset.id));
-  return button;
-}
-
-function showNumber(cell, order) {
-  const [button] = cell.children;
-  button.textContent = order.id;
-  button.dataset.id = order.id;
 }
 
 function showState(cell, order) {

@@ -47,7 +47,7 @@ export function shell(cafeterias, chosen, changeCafeteria) {
 
   function go(isMove) {
     const name = location.hash.slice(2);
-    const asked = name in SCREENS ? name : "board";
+    const asked = Object.hasOwn(SCREENS, name) ? name : "board";
     screen?.end();
     screen = SCREENS[asked](state);
     main.replaceChildren(screen.element);

@@ -1,10 +1,10 @@
 // What was paid for the counter's orders, and given back, the newest first.
 
 import { query, read } from "./api.js";
+import { opener, opening, text } from "./cells.js";
 import { action, field, h, option } from "./dom.js";
 import { beginning, count, following, moment, money } from "./format.js";
 import { complain } from "./messages.js";
-import { showOrder } from "./order_dialog.js";
 import { Pages } from "./pages.js";
 import { t } from "./words.js";
 import { VirtualList } from "./virtual_list.js";
@@ -34,7 +34,7 @@ export function transactions({ cafeteria, isAdmin }) {
       { words: t("order.number"), width: "6rem", show: text((line) => line.id) },
       { words: t("transactions.kind"), width: "minmax(8rem, 1fr)", show: text((line) => t(`kind.${line.kind}`)) },
       { words: t("transactions.amount"), width: "7rem", show: text((line) => money(line.amount)) },
-      { words: t("transactions.order"), width: "6rem", make: opener, show: showOpener },
+      { words: t("transactions.order"), width: "6rem", make: opener, show: opening((line) => line.orderId) },
       { words: t("order.customer"), width: "minmax(8rem, 2fr)", show: text((line) => line.customerName) },
       { words: t("transactions.at"), width: "11rem", show: text((line) => moment(line.createdAt)) },
     ],
@@ -84,21 +84,4 @@ export function transactions({ cafeteria, isAdmin }) {
   }
 
   return { element: screen, end() { pages.end(); list.end(); } };
-}
-
-function text(of) {
-  return (cell, row) => { cell.textContent = of(row); };
-}
-
-function opener() {
-  const button = h("button", { type: "button", class: "plain link" });
-  button.addEventListener("click", () => showOrder(button.dataset.id));
-  return button;
-}
-
-function showOpener(cell, { orderId }) {
-  const [button] = cell.children;
-  button.hidden = orderId === null;
-  button.textContent = orderId ?? "";
-  button.dataset.id = orderId;
 }

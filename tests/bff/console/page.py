@@ -64,8 +64,8 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector: str) -> str:
-        """The words in it."""
-        return self.find(selector).text
+        """The words in it, as soon as they are seen: what has just come fades in."""
+        return self.until(lambda: self.find(selector).text, f"words in {selector}")
 
     def tap(self, selector: str) -> None:
         """Press it, though it may be drawn anew meanwhile."""

@@ -427,6 +427,9 @@ async def test_axe_finds_nothing_on_any_screen_and_no_name_is_read_as_markup(
     page.find(column("created", undone["id"]))
     await student.cancel(undone, HOSTILE)
     page.until(lambda: HOSTILE in page.text(".message"), "why")
+    # An address that leads nowhere leads to the board.
+    page.run("location.hash = '#/constructor'")
+    page.find("main[data-screen=board]")
     for screen in SCREENS:
         page.go(screen)
         page.until(lambda: not page.all("[aria-busy=true]"), "drawn")
