@@ -1,12 +1,13 @@
 """The container image, as far as it is known without building it (`make image-proof` does that)."""
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from infra.image.dockerfile import is_ignored, steps
+from infra.image.dockerfile import Stage, is_ignored, steps
 from tests.infra.kubernetes.manifests import SERVERS, container, manifests
 from tests.infra.tools import ROOT, python_tool
 
@@ -40,6 +41,15 @@ def test_the_image_is_given_what_is_installed_and_nothing_else() -> None:
     others += ["bff/__pycache__/app.pyc", "benchmarks/page.py", "infra/terraform/x.tf", ".tools/x"]
     assert [each for each in others if not is_ignored(each, rules)] == []
     assert all((ROOT / each).exists() for each in needed)
+
+
+def test_what_is_built_as_root_can_write_to_nothing_of_the_machines(tmp_path: Path) -> None:
+    script = Stage(tmp_path).command(["true"], {})[-1]
+    bound = re.findall(r"mount --r?bind (\S+)", script)
+    # Devices that hold nothing, and the tree itself.
+    nodes = {f"/dev/{each}" for each in ("null", "zero", "full", "random", "urandom")}
+    assert set(bound) == {str(tmp_path), *nodes}
+    assert re.findall(r"mount -t proc (.*?) proc", script) == ["-o ro"]
 
 
 @pytest.mark.infra
