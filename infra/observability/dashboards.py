@@ -326,7 +326,7 @@ INFRASTRUCTURE: Final = Dashboard(
             "short",
             "Pods that answer Prometheus, and processes in them.",
             (
-                Query('sum(up{job="comanda"})', "pods"),
+                Query('sum(up{job=~"(.+/)?comanda"})', "pods"),
                 Query("sum(comanda_processes)", "processes"),
             ),
         ),

@@ -201,7 +201,12 @@ def dependency(name: str) -> Case:
 
 
 OF_PARTS: dict[str, Case] = {
-    "ApplicationDown": ([at("up", "1x5 0x20", **IN)], "10m", [at("up", "1x30", **IN)]),
+    "ApplicationDown": (
+        [at("up", "1x5 0x20", **IN), at("up", "1x30", job="redis")],
+        "10m",
+        # As the operator names it; and one of two is enough.
+        [at("up", "1x30", job="campus/comanda", instance="a"), at("up", "0x30", **IN)],
+    ),
     "InstanceDown": ([at("up", "1x5 0x20", **IN)], "15m", [at("up", "1x5 0 0 1x20", **IN)]),
     "ProcessLost": (
         [
