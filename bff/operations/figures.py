@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from bff.cache_figures import FAMILIES
 from bff.edge.exchange import Exchange
+from domain.background import Background
 
 # Upper bounds in seconds; what a phone notices begins at a tenth.
 BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -126,7 +127,7 @@ GAUGES: Final = {
 Source = Callable[[], Iterable[Sample]]
 
 
-class Figures:
+class Figures(Background):
     """Counts requests, and tells of them as Prometheus wants it.
 
     Where there are several processes they leave their figures in `directory`, once a second, and
@@ -137,21 +138,14 @@ class Figures:
         self._served: dict[tuple[str, str, int], Served] = {}
         self._directory = directory
         self._lags: deque[float] = deque([0.0], maxlen=_LOOKS)
-        self._watching: asyncio.Task[None] | None = None
         self.counters: list[Source] = []
         """Where to ask for what others count,"""
         self.gauges: list[Source] = []
         """and how they stand."""
 
-    def start(self) -> None:
-        """Watch the loop, and tell the others."""
-        self._watching = asyncio.create_task(self._watch())
-
     async def close(self) -> None:
         """Leave behind what was counted."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await super().close()
         self.gauges.clear()
         self._tell()
 
@@ -208,7 +202,7 @@ class Figures:
             told = msgspec.msgpack.decode(path.read_bytes(), type=Snapshot)
             yield told if _is_alive(process) else Snapshot(told.served, told.counters, [])
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         told = time.monotonic()
         while True:
             began = time.monotonic()

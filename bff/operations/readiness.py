@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from bff.operations.drain import Drain
+from domain.background import Background
 from domain.database import Cluster
 from domain.redis import Nodes
 from imaging.shelves import Shelves
@@ -47,7 +48,7 @@ class Readiness(Struct, frozen=True):
         return self.status in ("ready", "degraded")
 
 
-class Probes:
+class Probes(Background):
     """Looks at the parts again and again."""
 
     def __init__(self, cluster: Cluster, nodes: Nodes, shelves: Shelves, drain: Drain) -> None:
@@ -60,17 +61,6 @@ class Probes:
         )
         self._states: dict[str, State] = {}
         self._has_looked = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Look now, and from now on."""
-        self._watching = asyncio.create_task(self._watch())
-
-    async def close(self) -> None:
-        """Look no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def readiness(self) -> Readiness:
         """What was seen last; the first look is waited for."""
@@ -93,7 +83,7 @@ class Probes:
             return "down"
         return "ready" if set(states.values()) == {State.UP} else "degraded"
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 found = await asyncio.gather(*(look() for look in self._looks))

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from redis.exceptions import ResponseError
 
+from domain.background import Background
 from domain.condition import Condition, condition
 from domain.database import Cluster
 from domain.errors import UnavailableError
@@ -23,7 +24,7 @@ PATIENCE: Final = 3.0
 _MISSING: Final = (UnavailableError, AwayError, ResponseError, OSError, TimeoutError)
 
 
-class Surroundings:
+class Surroundings(Background):
     """As of the last look; None where nobody could tell."""
 
     def __init__(self, cluster: Cluster, nodes: Nodes, pods_host: str | None) -> None:
@@ -35,17 +36,6 @@ class Surroundings:
         self._cluster = cluster
         self._nodes = nodes
         self._pods_host = pods_host
-        self._watching: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Look now, and from now on."""
-        self._watching = asyncio.create_task(self._watch())
-
-    async def close(self) -> None:
-        """Look no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
 
     async def look(self) -> None:
         """Ask everybody at once."""
@@ -55,7 +45,7 @@ class Surroundings:
             _had(_addresses(self._pods_host)),
         )
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
             try:
                 await self.look()

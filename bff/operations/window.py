@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from bff.operations.figures import BUCKETS, Figures, Sample, Snapshot
+from domain.background import Background
 
 log = logging.getLogger(__name__)
 
@@ -54,24 +55,17 @@ class Recent(Struct, frozen=True):
     """Processors that were busy with us, on average."""
 
 
-class Window:
+class Window(Background):
     """Remembers what was counted a minute ago."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
         self._past: deque[tuple[float, Totals]] = deque(maxlen=_LOOKS)
-        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Remember from now on."""
         self.remember()
-        self._watching = asyncio.create_task(self._watch())
-
-    async def close(self) -> None:
-        """Remember no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        super().start()
 
     def remember(self) -> None:
         """How far everything has come."""
@@ -100,7 +94,7 @@ class Window:
             cores=(now.cpu - before.cpu) / seconds,
         )
 
-    async def _watch(self) -> None:
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(PAUSE)
             try:
