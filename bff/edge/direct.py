@@ -91,7 +91,7 @@ class Direct:
         if arguments is None:
             return None
         scope["path"], scope["path_template"] = route.path, route.template
-        return Asked(scope, headers, call, arguments, policies(route))
+        return Asked(scope.copy(), headers, call, arguments, policies(route))
 
     async def serve(self, asked: Asked, scope: HTTPScope, reply: Reply) -> bool:
         """Whether a request was answered by `reply`; else nothing has happened yet, and the
