@@ -46,7 +46,7 @@ FRAMES: Final = 400
 # CSS pixels.
 WINDOWS: Final = {"desktop": (1440, 900), "tablet": (820, 1180)}
 THEMES: Final = ("light", "dark")
-QUALITY: Final = 80
+QUALITY: Final = 75
 MANY: Final = """
 INSERT INTO orders (user_id, cafeteria_id, status, total_minor, version, created_at, updated_at)
 SELECT (SELECT min(id) FROM users WHERE role = 'customer'), 2, 'delivered', 100 + n % 900, 4,

@@ -62,7 +62,7 @@ export function orderList({ cafeteria }) {
     h("h1", { tabindex: "-1" }, t("orders.title")),
     h("form", { class: "filters", role: "search", onsubmit: look },
       field(t("order.state"), status), field(t("from"), from), field(t("to"), to),
-      field(t("orders.who"), who, t("orders.who.hint", { days: DAYS_OF_A_CODE })), field(t("order.number"), number), h("button", {}, t("search")),
+      field(t("orders.who", { days: DAYS_OF_A_CODE }), who), field(t("order.number"), number), h("button", {}, t("search")),
       action(t("export"), {}, exportCsv)),
     h("div", { class: "strip" }, found, arrived),
     list.element);

@@ -31,11 +31,11 @@ export function transactions({ cafeteria, isAdmin }) {
     rowHeight: ROW_PX,
     label: t("transactions.title"),
     columns: [
-      { words: t("order.number"), width: "6rem", show: text((line) => line.id) },
-      { words: t("transactions.kind"), width: "minmax(8rem, 1fr)", show: text((line) => t(`kind.${line.kind}`)) },
+      { words: t("order.number"), width: "5rem", show: text((line) => line.id) },
+      { words: t("transactions.kind"), width: "minmax(6.5rem, 1fr)", show: text((line) => t(`kind.${line.kind}`)) },
       { words: t("transactions.amount"), width: "7rem", show: text((line) => money(line.amount)) },
-      { words: t("transactions.order"), width: "6rem", make: opener, show: opening((line) => line.orderId) },
-      { words: t("order.customer"), width: "minmax(8rem, 2fr)", show: text((line) => line.customerName) },
+      { words: t("transactions.order"), width: "5rem", make: opener, show: opening((line) => line.orderId) },
+      { words: t("order.customer"), width: "minmax(7rem, 2fr)", show: text((line) => line.customerName) },
       { words: t("transactions.at"), width: "11rem", show: text((line) => moment(line.createdAt)) },
     ],
   });

@@ -259,6 +259,7 @@ async def test_of_who_leaves_nothing_is_left_for_who_comes_next(
     assert await connection.fetchval("SELECT count(*) FROM sessions") == sessions - 1
     page.enter("staff20")
     page.find(".connection[data-state=live]")
+    assert not page.all(".message")
     page.wait(SIGN_OUT)
     page.find("input[name=email]")
     page.driver.back()
