@@ -65,7 +65,6 @@ MOVES = problems(
     kinds.ILLEGAL_MOVE,
     kinds.BODY_TOO_LARGE,
     kinds.UNSUPPORTED_MEDIA_TYPE,
-    kinds.UNPROCESSABLE,
     kinds.UNAVAILABLE,
 )
 
@@ -156,7 +155,7 @@ async def place_order(
     tags=["orders"],
     security=BEARER,
     status_code=HTTP_200_OK,
-    responses=MOVES,
+    responses=MOVES | problems(kinds.UNPROCESSABLE),
 )
 async def move_order(
     order_id: OrderId,

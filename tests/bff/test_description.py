@@ -67,6 +67,7 @@ BODIES: list[tuple[bytes, dict[str, str]]] = [
     (b'{"refreshToken": "' + b"A" * 64 + b'"}', JSON),
     (b'{"oldPassword": "wrong", "newPassword": "correct horse"}', JSON),
     (b'{"oldPassword": "wrong", "newPassword": "password"}', JSON),
+    (b'{"status": "accepted", "version": 1, "reason": "A"}', JSON),
     (b'{"cafeteriaId": 1, "items": [{"productId": 999999, "quantity": 1}]}', JSON),
     (
         b'{"cafeteriaId": 1, "items": ['

@@ -124,6 +124,7 @@ async def test_the_total_is_the_servers_sum_and_stock_and_money_are_taken(
         "version": 1,
         "totalMinor": total,
         "pickupCode": order.pickup_code,
+        "reason": None,
     }
     assert sorted(void["cache_tags"]) == [f"product-{first['id']}", f"product-{second['id']}"]
 
