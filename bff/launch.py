@@ -304,6 +304,7 @@ def _summary(
         ("application", url),
         *((f"edge {n}", each) for n, each in enumerate(edges, 1)),
         ("API, to browse", f"{url}/docs"),
+        ("console", f"{url}/console"),
         ("PostgreSQL", _without_password(addresses["COMANDA_DATABASE_URL"])),
         *((f"replica {n}", _without_password(each)) for n, each in enumerate(replicas, 1) if each),
         ("Redis", _without_password(addresses["COMANDA_REDIS_URL"])),
