@@ -173,6 +173,22 @@ def s3(addresses: Addresses) -> Any:
     )
 
 
+@contextmanager
+def cut_off(running: Running) -> Iterator[None]:
+    """The first standby does not stream meanwhile, and does not come back either."""
+    receiver = sql(running.addresses.replica_urls[0], "select pid from pg_stat_wal_receiver")
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        sql(
+            running.addresses.database_url,
+            "select pg_terminate_backend(pid, 5000) from pg_stat_replication"
+            " where application_name = 'replica1'",
+        )
+        yield
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+
+
 def living_in(place: Path) -> set[int]:
     """The processes that were started on a data directory or work in it."""
     found = set()
@@ -317,11 +333,8 @@ def test_a_promoted_standby_is_made_again_and_what_it_had_is_kept(running: Runni
 
 def test_a_dropped_slot_is_made_again(running: Running) -> None:
     running.until(running.all_stream)
-    primary = running.addresses.database_url
-    slot = "from pg_replication_slots where slot_name = 'replica1'"
-    while sql(primary, f"select active {slot}"):
-        sql(primary, f"select pg_terminate_backend(active_pid, 1000) {slot}")  # it comes back
-    sql(primary, "select pg_drop_replication_slot('replica1')")
+    with cut_off(running):
+        sql(running.addresses.database_url, "select pg_drop_replication_slot('replica1')")
     running.until(lambda: running.said("somebody dropped it"))
     running.until(running.all_stream)
 
@@ -333,19 +346,12 @@ def test_a_standby_that_fell_too_far_behind_is_made_again(running: Running) -> N
     for setting in ("max_slot_wal_keep_size", "wal_keep_size"):
         sql(primary, f"alter system set {setting} = '1MB'")
     sql(primary, "select pg_reload_conf()")
-    receiver = sql(standby, "select pid from pg_stat_wal_receiver")
-    os.kill(receiver, signal.SIGSTOP)
-    sql(
-        primary,
-        "select pg_terminate_backend(pid, 5000) from pg_stat_replication"
-        " where application_name = 'replica1'",
-    )
-    for _ in range(3):
-        sql(primary, "select pg_logical_emit_message(false, 'comanda', 'x'), pg_switch_wal()")
-    sql(primary, "checkpoint")
-    sql(primary, "alter system reset all")
-    sql(primary, "select pg_reload_conf()")
-    os.kill(receiver, signal.SIGCONT)
+    with cut_off(running):
+        for _ in range(3):
+            sql(primary, "select pg_logical_emit_message(false, 'comanda', 'x'), pg_switch_wal()")
+        sql(primary, "checkpoint")
+        sql(primary, "alter system reset all")
+        sql(primary, "select pg_reload_conf()")
     running.until(lambda: running.said("it fell too far behind"))
     running.until(running.all_stream)
     assert sql(standby, "select pg_is_in_recovery()")
