@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -65,6 +65,9 @@ format: ready ## format, and mend what ruff can mend
 
 ready:
 	@sh infra/local/setup.sh test
+
+bench: ready ## every benchmark with its peers and floors, and every goal, into docs/performance.md (ARGS=--quick)
+	$(bin)/python -m benchmarks $(ARGS)
 
 bench-pictures: ready ## pictures side by side with thumbor, IPX and nginx (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.pictures $(ARGS)

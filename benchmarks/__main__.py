@@ -1,0 +1,29 @@
+"""`python -m benchmarks`: every benchmark with its peers and floors, one after the other, into
+docs/performance.md; and every goal beside what came out."""
+
+import argparse
+import subprocess
+import sys
+from typing import Final
+
+from benchmarks import goals, page
+
+ALL: Final = ("pictures", "database", "cache", "api", "edge", "realtime")
+
+
+def main() -> None:
+    """Measure all of them, or those that are named, and write their tables and that of goals."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a quarter of an hour instead of more")
+    parser.add_argument("--only", nargs="*", choices=ALL, default=ALL, help="(none: the goals)")
+    asked = parser.parse_args()
+    how = ["--quick"] if asked.quick else []
+    for name in asked.only:
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}", "--write", *how], check=True)
+    text = goals.table()
+    page.write("goals", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
