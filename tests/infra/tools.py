@@ -11,6 +11,8 @@ from infra.local.debian import TOOLS
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements" / "infra.lock"
+# A registry that does not answer once is there a moment later.
+_TRIES = 2
 
 
 def python_tool(name: str) -> Path:
@@ -33,7 +35,7 @@ def npm_tools(name: str, project: Path) -> Path:
     noted = home / "installed.json"
     if not _is_as_locked(noted, project / "package-lock.json"):
         shutil.copytree(project, home, dirs_exist_ok=True)
-        _fetch([npm, "ci", "--silent", "--ignore-scripts"], home)
+        _fetch([npm, "ci", "--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"], home)
         shutil.copy(project / "package-lock.json", noted)
     return home
 
@@ -44,6 +46,8 @@ def _is_as_locked(noted: Path, lock: Path) -> bool:
 
 def _fetch(command: list[str], directory: Path) -> None:
     directory.mkdir(exist_ok=True)
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        pytest.skip(f"{Path(command[0]).name} could not fetch it: {done.stderr.strip()[-200:]}")
+    for _ in range(_TRIES):
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
+        if done.returncode == 0:
+            return
+    pytest.skip(f"{Path(command[0]).name} could not fetch it: {done.stderr.strip()[-200:]}")
