@@ -5,12 +5,14 @@ import re
 import secrets
 from asyncio import BaseTransport, Transport
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-import httpx
 from litestar.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
+
+if TYPE_CHECKING:
+    import httpx
 
 _SESSION: Final = re.compile(r"(?P<process>[0-9a-f]{16})\..+")
 _NAME_BYTES: Final = 8
@@ -77,10 +79,13 @@ class Siblings:
         for client in self._clients.values():
             await client.aclose()
 
-    async def ask(self, place: Path, method: str, query: str, body: bytes) -> httpx.Response:
+    async def ask(self, place: Path, method: str, query: str, body: bytes) -> "httpx.Response":
         """The answer of the process there. Raises httpx.TransportError."""
         client = self._clients.get(place)
         if client is None:
+            # 50 ms of a start, which nobody pays who serves alone.
+            import httpx
+
             transport = httpx.AsyncHTTPTransport(uds=str(place))
             client = httpx.AsyncClient(transport=transport, timeout=_PATIENCE)
             self._clients[place] = client

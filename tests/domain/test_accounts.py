@@ -22,7 +22,7 @@ from domain.accounts import (
     Session,
     Sessions,
 )
-from domain.accounts.passwords import Passwords, require_good
+from domain.accounts.passwords import NOBODYS, Passwords, require_good
 from domain.database import Cluster, Database, Limits
 from domain.errors import (
     ConflictError,
@@ -122,6 +122,8 @@ async def test_an_unknown_address_takes_the_time_of_a_known_one(
         await accounts.login("nobody@campus.example", "of nobody", PHONE)
     assert verified == ["of nobody"]
     await accounts.login(STUDENT, "of a student", PHONE)
+    # As much work as a hash that is made today.
+    assert not PasswordHash.recommended().current_hasher.check_needs_rehash(NOBODYS)
 
 
 async def test_so_many_passwords_are_looked_at_at_once_so_many_wait_and_no_more(
