@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import parse_qs
@@ -92,9 +92,9 @@ class Engine:
         self._addresses: Counter[str] = Counter()
         self._is_leaving = False
         # Each waits as long, so the first to be due is always in front.
-        self._pings = Queue(self.limits.ping_interval, self._ping)
-        self._pongs = Queue(self.limits.ping_timeout, self._missed)
-        self._silent = Queue(self.limits.connect_timeout, self._unheard)
+        self._pings = Queue(self.sessions, self.limits.ping_interval, self._ping)
+        self._pongs = Queue(self.sessions, self.limits.ping_timeout, self._missed)
+        self._silent = Queue(self.sessions, self.limits.connect_timeout, self._unheard)
 
     def asked(
         self, method: str, query: str, peer: str, headers: Headers, *, is_websocket: bool
@@ -238,18 +238,24 @@ class Engine:
 
 
 class Queue:
-    """Sessions in the order in which something is due for them, with one timer for all."""
+    """Sessions in the order in which something is due for them, with one timer for all.
 
-    def __init__(self, seconds: float, act: Callable[[Session], None]) -> None:
+    It knows them by their ids: whoever comes and goes is not kept in memory until then.
+    """
+
+    def __init__(
+        self, sessions: Mapping[str, Session], seconds: float, act: Callable[[Session], None]
+    ) -> None:
+        self._sessions = sessions
         self._seconds = seconds
         self._act = act
-        self._due: deque[tuple[float, Session]] = deque()
+        self._due: deque[tuple[float, str]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, session: Session) -> None:
         """`act` on it in so many seconds."""
         loop = asyncio.get_running_loop()
-        self._due.append((loop.time() + self._seconds, session))
+        self._due.append((loop.time() + self._seconds, session.id))
         if self._timer is None:
             self._timer = loop.call_at(self._due[0][0], self._turn)
 
@@ -263,9 +269,9 @@ class Queue:
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while self._due and (self._due[0][0] <= now or self._due[0][1].is_closed):
-            _, session = self._due.popleft()
-            if not session.is_closed:
+        while self._due and (self._due[0][0] <= now or self._due[0][1] not in self._sessions):
+            session = self._sessions.get(self._due.popleft()[1])
+            if session is not None:
                 self._act(session)
         # uvloop counts whole milliseconds.
         self._timer = (

@@ -124,6 +124,21 @@ class Polling:
             poll.set_result(body)
 
 
+class Nowhere:
+    """The carrier of a session that is over: nothing is sent any more."""
+
+    __slots__ = ()
+
+    def send(self, messages: Sequence[Message]) -> None:
+        pass
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        pass
+
+
+_NOWHERE: Final = Nowhere()
+
+
 class Session:
     """A client from its handshake on; `upper` is given its messages."""
 
@@ -169,11 +184,16 @@ class Session:
         if self.is_closed:
             return
         self.is_closed = True
-        self.carrier.close(code, reason)
-        if self._probe is not None:
-            self._probe.close(code, reason)
+        carrier, probe, upper = self.carrier, self._probe, self.upper
+        # Each of them knows the session: it goes when the last of them does, and no look for
+        # cycles is needed for that.
+        self.carrier, self._polling, self._probe = _NOWHERE, None, None
+        del self.upper
+        carrier.close(code, reason)
+        if probe is not None:
+            probe.close(code, reason)
         self._owner.ended(self, reason)
-        self.upper.closed(reason)
+        upper.closed(reason)
 
     # Over a WebSocket
 
@@ -194,7 +214,7 @@ class Session:
     def binary_over(self, carrier: Carrier, data: bytes) -> None:
         """A message of bytes has come over a WebSocket."""
         if carrier is self.carrier:
-            self._taken(self.upper.binary, data)
+            self._taken(self._binary, data)
         else:
             carrier.close(CloseCode.PROTOCOL_ERROR)
 
@@ -255,7 +275,7 @@ class Session:
             self._polling.is_posted_to = False
         for packet in packets:
             is_right = (
-                self._taken(self.upper.binary, packet)
+                self._taken(self._binary, packet)
                 if isinstance(packet, bytes)
                 else self._taken(self._packet, packet)
             )
@@ -275,6 +295,9 @@ class Session:
                 pass
             case _:
                 raise PacketError("It has no type that a client sends.")
+
+    def _binary(self, data: bytes) -> None:
+        self.upper.binary(data)
 
     def _left(self) -> None:
         """The client closes; the poll that it may still have open ends with nothing to do."""
