@@ -12,6 +12,7 @@ from typing import Final
 import click
 import uvicorn
 from litestar import Litestar
+from uvicorn.supervisors import multiprocess
 
 from bff.app import create_app
 from bff.operations import logs
@@ -84,7 +85,17 @@ def application() -> Litestar:
     return app
 
 
+class _Process(multiprocess.Process):
+    """One whose end is seen also while its sign of life is waited for."""
+
+    def start(self) -> None:
+        super().start()
+        # Of the pipe's other end nobody else has a copy then, so it breaks with the process.
+        self.child_conn.close()
+
+
 def _run(host: str, port: int, workers: int, sockets: Sockets) -> None:
+    multiprocess.Process = _Process  # type: ignore[misc]
     uvicorn.run(
         "bff.serve:application",
         factory=True,
