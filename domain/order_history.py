@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from sqlalchemy import (
     ARRAY,
     CTE,
@@ -14,13 +14,11 @@ from sqlalchemy import (
     DateTime,
     FromClause,
     Integer,
-    Row,
     Select,
     Text,
     and_,
     any_,
     bindparam,
-    cast,
     func,
     literal_column,
     select,
@@ -32,17 +30,16 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from domain import model
 from domain.accounts import Principal
-from domain.database import Database, Reader
+from domain.database import Database
 from domain.database import Role as Node
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
-from domain.model.nested import Columns, decimal, instant, json_object
+from domain.model.nested import Columns, decimal, instant, json_list, json_text
 from domain.model.orders import TRANSITIONS
 from domain.model.paging import MOST_COUNTED, Following, Position, Stretch, Window
 from domain.model.selection import Chosen, Selection
 from domain.orders import COLUMNS, OF_THE_COUNTER, UNDER_WAY, parties, visible
 
-Found: TypeAlias = Row[*tuple[Any, ...]]
 Part: TypeAlias = Window | Following[Position]
 _LIMIT: Final = bindparam("limit", type_=Integer)
 _OFFSET: Final = bindparam("offset", type_=Integer)
@@ -77,6 +74,12 @@ _CUSTOMER: Final[Columns] = {
     "id": model.User.id.expression,
     "name": model.User.name.expression,
     "email": model.User.email.expression,
+}
+# Of an order itself, what is not sent as it is kept.
+_WRITTEN: Final[dict[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]]] = {
+    "total_minor": decimal,
+    "created_at": instant,
+    "updated_at": instant,
 }
 _FILTERS: Final[dict[str, ColumnElement[bool]]] = {
     "statuses": type_coerce(model.Order.status, Text)
@@ -136,9 +139,9 @@ class OrderHistory:
 
     async def listed(
         self, caller: Principal, selection: Selection, part: Part, wanted: Wanted = ANY
-    ) -> Stretch[Sequence[Any], Position]:
-        """By the time that they were placed, each a row of what is selected and no more: columns of
-        COLUMNS; and "items", "cafeteria" or "customer", each as the text of its JSON.
+    ) -> Stretch[Raw, Position]:
+        """By the time that they were placed, each as the JSON of what is selected and no more:
+        columns of COLUMNS; and "items", "cafeteria" or "customer".
 
         A counter's for its staff, all for an administrator, unless they want `mine`, which is all
         that a customer has. They are counted for a window only.
@@ -155,42 +158,31 @@ class OrderHistory:
         # One more, which tells that there are more.
         parameters = parties(caller) | {"limit": part.limit + 1} | _from(part)
         parameters |= {name: getattr(wanted, name) for name in filters}
+        (found,) = await self._database.rows(Node.MENU, statement, parameters, of=caller.id)
+        texts = found.orders or []
+        last = Position(found.at, found.id) if len(texts) > part.limit else None
+        return Stretch([Raw(text) for text in texts[: part.limit]], last, found.total)
 
-        async def read(database: Reader) -> Sequence[Found]:
-            return (await database.execute(statement, parameters)).all()
-
-        found = await self._database.read(Node.MENU, read, of=caller.id)
-        total = found[0][0] if shape.is_counted else None
-        # The empty list, too, has one row: its total.
-        rows = [row for row in found if row[1] is not None]
-        last = Position(*rows[part.limit - 1][1:3]) if len(rows) > part.limit else None
-        return Stretch([row[3:] for row in rows[: part.limit]], last, total)
-
-    async def detail(self, caller: Principal, order_id: int, selection: Selection) -> Sequence[Any]:
+    async def detail(self, caller: Principal, order_id: int, selection: Selection) -> Raw:
         """What is selected of one order, as of those of a list; somebody else's is not found rather
         than forbidden, so ids tell nothing."""
         statement = _one(tuple(selection), caller.role)
         parameters = parties(caller) | {"id": order_id}
-
-        async def read(database: Reader) -> Found | None:
-            return (await database.execute(statement, parameters)).one_or_none()
-
-        row = await self._database.read(Node.MENU, read, of=caller.id)
-        if row is None:
+        rows = await self._database.rows(Node.MENU, statement, parameters, of=caller.id)
+        if not rows:
             raise NotFoundError("order", order_id)
-        return row
+        return Raw(rows[0].shown)
 
 
 @lru_cache(maxsize=256)
 def _list(selection: tuple[Chosen, ...], shape: _Shape) -> Select[*tuple[Any, ...]]:
-    """Built once, for building takes longer than running: the total, the position, the rest."""
+    """Built once, for building takes longer than running: one row with the total, the orders, and
+    the position of the last that was wanted."""
     key = model.Order.created_at, model.Order.id
-    order = [column.asc() if shape.oldest_first else column.desc() for column in key]
     page = (
         select(*key, *_needed(selection))
         .where(_listed(shape))
-        # The id settles ties, or a page could show an order twice.
-        .order_by(*order)
+        .order_by(*_by_time(shape, *(each.expression for each in key)))
         .limit(_LIMIT)
     )
     if shape.is_counted:
@@ -199,22 +191,37 @@ def _list(selection: tuple[Chosen, ...], shape: _Shape) -> Select[*tuple[Any, ..
         # By comparison of rows: an index does not begin in the middle of an OR.
         there, after = tuple_(*key), tuple_(_AT, _ID)
         page = page.where(there > after if shape.oldest_first else there < after)
-    rows = page.cte("page")
-    total = _total(shape) if shape.is_counted else select(_NOTHING.label("total")).subquery()
-    source, chosen = _joined(total.outerjoin(rows, true()), rows, selection)
-    place = (rows.c.created_at, rows.c.id)
-    return (
-        select(total.c.total, *place, *chosen)
+    rows = page.cte("page", nesting=True)
+    source, text = _shown(rows, selection)
+    by_time = _by_time(shape, rows.c.created_at, rows.c.id)
+    last = _LIMIT - 1
+
+    def of_each(column: ColumnElement[Any], kind: Any) -> ColumnElement[Any]:
+        return func.array_agg(aggregate_order_by(column, *by_time), type_=ARRAY(kind))
+
+    shown = (
+        select(
+            of_each(text, Text).label("orders"),
+            of_each(rows.c.created_at, DateTime(timezone=True))[last].label("at"),
+            of_each(rows.c.id, BigInteger)[last].label("id"),
+        )
         .select_from(source)
-        .order_by(*(each.asc() if shape.oldest_first else each.desc() for each in place))
+        .subquery("shown")
     )
+    total = _total(shape) if shape.is_counted else select(_NOTHING.label("total")).subquery()
+    return select(total.c.total, *shown.c).select_from(total.join(shown, true()))
 
 
 @lru_cache(maxsize=256)
 def _one(selection: tuple[Chosen, ...], role: Role) -> Select[*tuple[Any, ...]]:
-    found = select(*_needed(selection)).where(model.Order.id == _ID, visible(role)).cte("page")
-    source, chosen = _joined(found, found, selection)
-    return select(*chosen).select_from(source)
+    found = select(*_needed(selection)).where(model.Order.id == _ID, visible(role))
+    source, text = _shown(found.cte("page", nesting=True), selection)
+    return select(text.label("shown")).select_from(source)
+
+
+def _by_time(shape: _Shape, *key: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """The id settles ties, or a page could show an order twice."""
+    return [each.asc() if shape.oldest_first else each.desc() for each in key]
 
 
 def _needed(selection: tuple[Chosen, ...]) -> list[ColumnElement[Any]]:
@@ -223,19 +230,18 @@ def _needed(selection: tuple[Chosen, ...]) -> list[ColumnElement[Any]]:
     return [COLUMNS[name].label(f"of_{name}") for name in dict.fromkeys(names)]
 
 
-def _joined(
-    source: FromClause, orders: CTE, selection: tuple[Chosen, ...]
-) -> tuple[FromClause, list[ColumnElement[Any]]]:
-    """Orders with what belongs to them, and what is chosen of both."""
-    chosen: list[ColumnElement[Any]] = []
+def _shown(orders: CTE, selection: tuple[Chosen, ...]) -> tuple[FromClause, ColumnElement[str]]:
+    """Orders with what belongs to them, and what is chosen of both, as it is sent."""
+    source: FromClause = orders
+    columns: dict[str, ColumnElement[Any]] = {}
     for each in selection:
-        column: ColumnElement[Any] = orders.c[
-            f"of_{_LINKS[each.column] if each.of else each.column}"
-        ]
         if each.of:
-            source, column = _RELATED[each.column](source, orders, each.of)
-        chosen.append(column)
-    return source, chosen
+            source, columns[each.column] = _RELATED[each.column](source, orders, each.of)
+        else:
+            column = orders.c[f"of_{each.column}"]
+            written = _WRITTEN.get(each.column)
+            columns[each.column] = column if written is None else written(column)
+    return source, json_text(selection, columns)
 
 
 def _total(shape: _Shape) -> FromClause:
@@ -258,12 +264,12 @@ def _with_items(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joine
 
 def _with_cafeteria(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
     joined = source.outerjoin(model.Cafeteria, model.Cafeteria.id == orders.c.of_cafeteria_id)
-    return joined, cast(json_object(of, _CAFETERIA), Text)
+    return joined, json_text(of, _CAFETERIA)
 
 
 def _with_customer(source: FromClause, orders: CTE, of: Sequence[Chosen]) -> _Joined:
     joined = source.outerjoin(model.User, model.User.id == orders.c.of_user_id)
-    return joined, cast(json_object(of, _CUSTOMER), Text)
+    return joined, json_text(of, _CUSTOMER)
 
 
 _RELATED: Final[dict[str, Callable[[FromClause, CTE, Sequence[Chosen]], _Joined]]] = {
@@ -280,10 +286,13 @@ def _items_of(orders: CTE, of: Sequence[Chosen]) -> FromClause:
 
     Of all of them at once: order by order, a small menu would be read whole for each.
     """
-    products = {each.column: json_object(each.of, _PRODUCT) for each in of if each.of}
-    in_order = aggregate_order_by(json_object(of, _ITEM | products), model.OrderItem.product_id)
+    products = {each.column: json_text(each.of, _PRODUCT) for each in of if each.of}
+    line = json_text(of, _ITEM | products)
     return (
-        select(model.OrderItem.order_id, cast(func.json_agg(in_order), Text).label("lines"))
+        select(
+            model.OrderItem.order_id,
+            json_list(line, model.OrderItem.product_id.expression).label("lines"),
+        )
         .join(orders, orders.c.of_id == model.OrderItem.order_id)
         .join(model.Product, model.Product.id == model.OrderItem.product_id)
         .group_by(model.OrderItem.order_id)

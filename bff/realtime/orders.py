@@ -381,10 +381,9 @@ class Orders:
         chosen = views.ORDERS[principal.role].select(views.WHOLE_ORDER)
         token = horizon.set(Horizon(self._bus.fence))
         try:
-            row = await self._history.detail(principal, order_id, chosen.selection)
+            return await self._history.detail(principal, order_id, chosen.selection)
         finally:
             horizon.reset(token)
-        return chosen.rows([row])[0]
 
     def _must_have_room_for(self, socket: Socket, rooms: set[str]) -> None:
         if len(socket.rooms | rooms) > MOST_ROOMS:

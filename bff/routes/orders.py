@@ -264,7 +264,7 @@ async def list_orders(
     )
     part = cursors.asked(of, Position, page=page, limit=limit, cursor=cursor)
     found = await order_history.listed(principal, chosen.selection, part.part, wanted)
-    shown = part.shown(chosen.rows(found.rows), found)
+    shown = part.shown(found.rows, found)
     return Answer(shown.page, headers=shown.headers)
 
 
@@ -314,5 +314,4 @@ async def show_order(
     """One order, with its items if not said otherwise; 404 for one that is not the caller's to
     see."""
     chosen = views.ORDERS[principal.role].select(views.WHOLE_ORDER if fields is None else fields)
-    row = await order_history.detail(principal, order_id, chosen.selection)
-    return Answer(chosen.rows([row])[0])
+    return Answer(await order_history.detail(principal, order_id, chosen.selection))

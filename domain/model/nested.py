@@ -1,4 +1,4 @@
-"""What belongs to a row, as JSON made by PostgreSQL: the same text as msgspec makes of the row."""
+"""Rows, and what belongs to them, as JSON of PostgreSQL: the same text as msgspec makes of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +12,7 @@ from sqlalchemy import (
     func,
     literal_column,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from domain.model.money import MINOR_DIGITS
 from domain.model.selection import Chosen
@@ -20,6 +21,7 @@ Columns = Mapping[str, ColumnElement[Any]]
 _UTC: Final[ColumnElement[Any]] = literal_column("'UTC'")
 _SECOND: Final[ColumnElement[Any]] = literal_column("'second'")
 _Z: Final[ColumnElement[Any]] = literal_column("'Z'")
+_NULL: Final[ColumnElement[Any]] = literal_column("'null'")
 _SECONDS: Final[ColumnElement[Any]] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS'""")
 _FRACTION: Final[ColumnElement[Any]] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US'""")
 
@@ -46,3 +48,22 @@ def json_object(chosen: Sequence[Chosen], columns: Columns) -> ColumnElement[Any
         # Names are of an allow-list; as parameters they would be sent with each question.
         pairs += literal_column(f"'{each.name}'"), columns[each.column]
     return func.json_build_object(*pairs)
+
+
+def json_text(chosen: Sequence[Chosen], columns: Columns) -> ColumnElement[str]:
+    """The same as it is sent, without blanks; what belongs to the thing is such a text already."""
+    parts: list[ColumnElement[Any]] = []
+    for each in chosen:
+        before = "," if parts else "{"
+        column = columns[each.column]
+        parts += (
+            literal_column(f"""'{before}"{each.name}":'"""),
+            column if each.of else func.coalesce(cast(func.to_json(column), Text), _NULL),
+        )
+    return func.concat(*parts, literal_column("'}'"), type_=Text)
+
+
+def json_list(text: ColumnElement[str], by: ColumnElement[Any]) -> ColumnElement[str]:
+    """All of a group, in an order."""
+    joined = func.string_agg(text, aggregate_order_by(literal_column("','"), by))
+    return func.concat(literal_column("'['"), joined, literal_column("']'"), type_=Text)

@@ -1,7 +1,9 @@
 """Lists of orders: every row once and in order, by page or by cursor, with what was asked for."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -27,6 +29,15 @@ EXPECTED = (
 )
 
 
+def told(shown: Iterable[msgspec.Raw]) -> list[dict[str, Any]]:
+    """What is sent, read again."""
+    return [msgspec.json.decode(each) for each in shown]
+
+
+def ids(shown: Iterable[msgspec.Raw]) -> list[int]:
+    return [each["id"] for each in told(shown)]
+
+
 async def whole(campus: Database, order_id: int) -> Order:
     """An order as those see it who change it."""
     return await campus.read(Node.MENU, lambda reader: order_of(reader, order_id))
@@ -41,14 +52,14 @@ async def test_by_cursor_each_order_comes_once_though_many_came_at_once_and_more
     history = OrderHistory(campus)
     found = await history.listed(caller, columns("id"), Window(7))
     assert found.total == len(expected)
-    walked = [row[0] for row in found.rows]
+    walked = ids(found.rows)
     await connection.execute(
         "INSERT INTO orders (user_id, cafeteria_id, total_minor) SELECT min(id), 1, 0 FROM users"
     )
     while found.last is not None:
         found = await history.listed(caller, columns("id"), Following(7, found.last))
         assert found.total is None
-        walked += [row[0] for row in found.rows]
+        walked += ids(found.rows)
     assert walked == expected
 
 
@@ -57,23 +68,27 @@ async def test_a_list_comes_with_items_as_its_orders_are_shown(
 ) -> None:
     await connection.execute("UPDATE products SET name = E'A \"na\\\\me\"\\n ñ' || id")
     history = OrderHistory(campus)
-    page = await history.listed(ADMIN, (*columns(*COLUMNS), ITEMS), Window(50, 20))
+    chosen = (*(Chosen(name, name) for name in COLUMNS), ITEMS)
+    page = await history.listed(ADMIN, chosen, Window(50, 20))
     assert len(page.rows) == 50
-    for row in page.rows:
-        order = await whole(campus, row[0])
-        assert tuple(row[:-1]) == tuple(getattr(order, name) for name in COLUMNS)
-        assert msgspec.json.decode(row[-1]) == [
+    for shown, row in zip(page.rows, told(page.rows), strict=True):
+        order = await whole(campus, row["id"])
+        # By msgspec, as other answers are.
+        head = {name: getattr(order, name) for name in COLUMNS}
+        items = [
             {"name": item.product_name, "paid": to_decimal(item.unit_price_minor)}
             for item in order.items
         ]
+        head |= {"total_minor": to_decimal(order.total_minor), "items": items}
+        assert bytes(shown) == msgspec.json.encode(head)
         assert order.items
         assert all(a.product_id < b.product_id for a, b in pairwise(order.items))
     counted = await connection.fetchval(
-        "SELECT count(*) FROM order_items WHERE order_id = $1", row[0]
+        "SELECT count(*) FROM order_items WHERE order_id = $1", row["id"]
     )
     assert len(order.items) == counted
     alone = await history.listed(ADMIN, [ITEMS], Window(1, 69))
-    assert [tuple(each) for each in alone.rows] == [(row[-1],)]
+    assert told(alone.rows) == [{"items": row["items"]}]
     name = await connection.fetchval(
         "SELECT name FROM products WHERE id = $1", order.items[0].product_id
     )
@@ -92,7 +107,7 @@ async def test_an_order_without_items_and_a_list_without_orders_are_shown_empty(
         "INSERT INTO orders (user_id, cafeteria_id, total_minor)"
         " SELECT min(id), 1, 0 FROM users RETURNING id"
     )
-    assert (await history.detail(ADMIN, key, [ITEMS]))[0] == "[]"
+    assert bytes(await history.detail(ADMIN, key, [ITEMS])) == b'{"items":[]}'
     beyond = await history.listed(ADMIN, columns("id"), Window(20, 9_000))
     assert (beyond.rows, beyond.last, beyond.total) == ([], None, 301)
 
@@ -124,7 +139,7 @@ WHOLE = (
 )
 
 
-async def test_what_belongs_to_an_order_is_written_as_the_order_itself_is(
+async def test_moments_and_amounts_are_written_as_everywhere_else(
     campus: Database, connection: asyncpg.Connection
 ) -> None:
     moments = ["2026-11-24T09:30:00Z", "2026-11-24T09:30:00.1Z", "1999-12-31T23:59:59.999999Z"]
@@ -133,31 +148,37 @@ async def test_what_belongs_to_an_order_is_written_as_the_order_itself_is(
         for minor in (0, 5, 1205, 99_999):
             await connection.execute("UPDATE products SET price_minor = $1", minor)
             await connection.execute("UPDATE products SET updated_at = $1", when)
-            await connection.execute("UPDATE orders SET created_at = $1", when)
-            (row,) = (await OrderHistory(campus).listed(ADMIN, WHOLE, Window(1))).rows
-            (first, *_) = msgspec.json.decode(row[4])
-            assert first["product"]["updated_at"].encode() == msgspec.json.encode(row[1])[1:-1]
-            assert first["product"]["price_minor"] == to_decimal(minor)
+            await connection.execute(
+                "UPDATE orders SET created_at = $1, total_minor = $2", when, minor
+            )
+            chosen = (*WHOLE, *columns("total_minor"))
+            page = await OrderHistory(campus).listed(ADMIN, chosen, Window(1))
+            (row,) = told(page.rows)
+            written = msgspec.json.decode(msgspec.json.encode(when))
+            product = row["items"][0]["product"]
+            assert (row["created_at"], row["total_minor"]) == (written, to_decimal(minor))
+            assert (product["updated_at"], product["price_minor"]) == (written, to_decimal(minor))
 
 
 async def test_what_belongs_to_an_order_is_its_own(
     campus: Database, connection: asyncpg.Connection
 ) -> None:
     page = await OrderHistory(campus).listed(ADMIN, WHOLE, Window(20))
-    for row in page.rows:
-        assert tuple(await OrderHistory(campus).detail(ADMIN, row[0], WHOLE)) == tuple(row)
-        place, by, items = (msgspec.json.decode(text) for text in row[2:])
-        order = await whole(campus, row[0])
+    for shown, row in zip(page.rows, told(page.rows), strict=True):
+        assert bytes(await OrderHistory(campus).detail(ADMIN, row["id"], WHOLE)) == bytes(shown)
+        order = await whole(campus, row["id"])
         known = await connection.fetchrow(
             "SELECT c.id, c.name, c.time_zone, u.name AS person, u.email FROM orders o"
             " JOIN cafeterias c ON c.id = o.cafeteria_id JOIN users u ON u.id = o.user_id"
             " WHERE o.id = $1",
-            row[0],
+            row["id"],
         )
-        assert place == {"id": known["id"], "name": known["name"], "time_zone": known["time_zone"]}
-        assert by == {"name": known["person"], "email": known["email"]}
+        place = {"id": known["id"], "name": known["name"], "time_zone": known["time_zone"]}
+        assert row["place"] == place
+        assert row["by"] == {"name": known["person"], "email": known["email"]}
         assert [
-            (each["product"]["name"], each["quantity"], each["unit_price_minor"]) for each in items
+            (each["product"]["name"], each["quantity"], each["unit_price_minor"])
+            for each in row["items"]
         ] == [
             (each.product_name, each.quantity, to_decimal(each.unit_price_minor))
             for each in order.items
@@ -204,8 +225,8 @@ async def test_filters_leave_what_they_say_by_page_and_by_cursor(
     found = await history.listed(ADMIN, columns("id"), Window(7), wanted)
     assert found.total == len(expected)
     assert 0 < len(expected) < 300
-    walked = [row[0] for row in found.rows]
+    walked = ids(found.rows)
     while found.last is not None:
         found = await history.listed(ADMIN, columns("id"), Following(40, found.last), wanted)
-        walked += [row[0] for row in found.rows]
+        walked += ids(found.rows)
     assert walked == [row["id"] for row in expected]
