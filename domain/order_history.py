@@ -14,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     FromClause,
     Integer,
+    Row,
     Select,
     Text,
     and_,
@@ -40,11 +41,15 @@ from domain.model.paging import MOST_COUNTED, Following, Position, Stretch, Wind
 from domain.model.selection import Chosen, Selection
 from domain.orders import COLUMNS, OF_THE_COUNTER, UNDER_WAY, parties, visible
 
+Found: TypeAlias = Row[*tuple[Any, ...]]
 Part: TypeAlias = Window | Following[Position]
 _LIMIT: Final = bindparam("limit", type_=Integer)
 _OFFSET: Final = bindparam("offset", type_=Integer)
 _AT: Final = bindparam("at", type_=DateTime(timezone=True))
 _ID: Final = bindparam("id", type_=BigInteger)
+# Of the values of a list of one person's orders, those that no other person's has.
+_OWN: Final = ("caller",)
+_OWN_BEHIND: Final = ("caller", "at", "id")
 _NOTHING: Final[ColumnElement[Any]] = literal_column("NULL")
 
 # What may be chosen of what belongs to an order, as it is sent.
@@ -158,7 +163,7 @@ class OrderHistory:
         # One more, which tells that there are more.
         parameters = parties(caller) | {"limit": part.limit + 1} | _from(part)
         parameters |= {name: getattr(wanted, name) for name in filters}
-        (found,) = await self._database.rows(Node.MENU, statement, parameters, of=caller.id)
+        found = await self._row(shape, statement, parameters, caller)
         texts = found.orders or []
         last = Position(found.at, found.id) if len(texts) > part.limit else None
         return Stretch([Raw(text) for text in texts[: part.limit]], last, found.total)
@@ -168,10 +173,26 @@ class OrderHistory:
         than forbidden, so ids tell nothing."""
         statement = _one(tuple(selection), caller.role)
         parameters = parties(caller) | {"id": order_id}
-        rows = await self._database.rows(Node.MENU, statement, parameters, of=caller.id)
-        if not rows:
+        own = tuple(parameters)
+        found = await self._database.row(Node.MENU, statement, parameters, of=caller.id, own=own)
+        if found is None:
             raise NotFoundError("order", order_id)
-        return Raw(rows[0].shown)
+        return Raw(found.shown)
+
+    async def _row(
+        self,
+        shape: _Shape,
+        statement: Select[*tuple[Any, ...]],
+        parameters: dict[str, Any],
+        caller: Principal,
+    ) -> Found:
+        if shape.role is not Role.CUSTOMER:
+            # It may take long, and nobody else is to wait for that.
+            return (await self._database.rows(Node.MENU, statement, parameters, of=caller.id))[0]
+        own = _OWN if shape.is_counted else _OWN_BEHIND
+        found = await self._database.row(Node.MENU, statement, parameters, of=caller.id, own=own)
+        assert found is not None
+        return found
 
 
 @lru_cache(maxsize=256)

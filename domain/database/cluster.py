@@ -17,6 +17,7 @@ from domain.database.fences import UNKNOWN, Fence
 from domain.database.node import DRIVER_ERRORS, LaterError, LostError, Node, PassedError
 from domain.database.pools import ConnectionKind, Connections, Limits
 from domain.database.sessions import Reader, Writer
+from domain.database.together import Found, Question, Together
 from domain.durations import Durations
 from domain.errors import UnavailableError
 
@@ -87,6 +88,7 @@ class Cluster:
         """Reads by role and node, since the start,"""
         self.statements = Durations(_BOUNDS)
         """and how long statements took that were waited for, reads and writes."""
+        self._together = {node: Together(node.reading, self.statements) for node in self._nodes}
 
     def start(self) -> None:
         """Watch the nodes from now on, and open their first connections."""
@@ -104,20 +106,39 @@ class Cluster:
         self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence = 0
     ) -> tuple[T, Fence]:
         """What `work` reads, as `read` does, and the position of which it has seen everything."""
+
+        async def on(node: Node) -> T:
+            async with node.reading() as connection:
+                return await work(Reader(connection, self.statements))
+
+        return await self._found(role, on, fence)
+
+    async def row(self, role: Role, question: Question, fence: Fence = 0) -> Found | None:
+        """The row that a question is about, if there is one, read as by `read`; together with
+        others' who ask alike at the same moment."""
+
+        async def on(node: Node) -> Found | None:
+            return await self._together[node].row(question)
+
+        return (await self._found(role, on, fence))[0]
+
+    async def _found(
+        self, role: Role, on: Callable[[Node], Awaitable[T]], fence: Fence
+    ) -> tuple[T, Fence]:
         for node in self._chain(role):
             if self._may_serve(node) and await _has_come(node, fence):
-                found = await self._tried(node, role, work, fence)
+                found = await self._tried(node, role, on, fence)
                 if found is not None:
                     return found
-        found = await self._tried(self._primary, role, work, fence)
+        found = await self._tried(self._primary, role, on, fence)
         if found is not None:
             return found
         # It may have been one connection only; or it is dead, and what it sent last has arrived.
         await self._primary.look()
         if self._primary.up:
-            found = await self._tried(self._primary, role, work, fence)
+            found = await self._tried(self._primary, role, on, fence)
         else:
-            found = await self._tried_until_late(role, work, fence)
+            found = await self._tried_until_late(role, on, fence)
         if found is None:
             raise UnavailableError("The database does not answer.")
         return found
@@ -229,17 +250,16 @@ class Cluster:
         return [self._primary, *self._replicas]
 
     async def _tried(
-        self, node: Node, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence
+        self, node: Node, role: Role, on: Callable[[Node], Awaitable[T]], fence: Fence
     ) -> tuple[T, Fence] | None:
-        """What `work` reads from a node, and of which position; None if that is no more to be
+        """What is read `on` a node, and of which position; None if that is no more to be
         had there."""
         asof = node.position
         if node is self._primary and fence < UNKNOWN:
             # It has been there, or there would be no such fence.
             asof = max(asof, fence)
         try:
-            async with node.reading() as connection:
-                result = await work(Reader(connection, self.statements))
+            result = await on(node)
         except (LostError, PassedError) as error:
             log.info("a read of %s goes on from %s: %s", role, node.name, error)
             return None
@@ -249,14 +269,14 @@ class Cluster:
         return result, asof
 
     async def _tried_until_late(
-        self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence
+        self, role: Role, on: Callable[[Node], Awaitable[T]], fence: Fence
     ) -> tuple[T, Fence] | None:
         """What a replica has that is there without a primary, though it may lag."""
         deadline = time.monotonic() + _LAST
         while left := [node for node in self._chain(role) if node.up]:
             for node in left:
                 if await _has_come(node, fence):
-                    found = await self._tried(node, role, work, fence)
+                    found = await self._tried(node, role, on, fence)
                     if found is not None:
                         return found
             if fence == UNKNOWN or time.monotonic() >= deadline:

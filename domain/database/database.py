@@ -1,7 +1,7 @@
 """What services read and write through: the cluster, and whose writes must be seen by whom."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Row, Select
 
@@ -9,6 +9,7 @@ from domain.database.cluster import Cluster, Role
 from domain.database.fences import Fence, Fences, horizon
 from domain.database.sessions import Reader, Writer
 from domain.database.statements import Ts, Values
+from domain.database.together import Found, Question
 
 T = TypeVar("T")
 Voided = Callable[[Collection[str], Fence, int], None]
@@ -44,14 +45,7 @@ class Database:
     ) -> tuple[T, Fence]:
         """What `work` reads, as `read` does, of a moment not before `fence`; and the position that
         it has seen everything of."""
-        seen = horizon.get()
-        if seen is not None:
-            fence = max(fence, seen.fence)
-        if of is not None and self._fences is not None:
-            known = seen.own if seen is not None else None
-            own = known[1] if known and known[0] == of else await self._fences.of(of)
-            fence = max(fence, own)
-        return await self._cluster.snapshot(role, work, fence)
+        return await self._cluster.snapshot(role, work, await self._fence(fence, of))
 
     async def rows(
         self,
@@ -67,6 +61,32 @@ class Database:
             return (await reader.execute(statement, values)).all()
 
         return await self.read(role, work, of=of)
+
+    async def row(
+        self,
+        role: Role,
+        statement: Select[*tuple[Any, ...]],
+        values: Values,
+        *,
+        of: int,
+        own: tuple[str, ...],
+    ) -> Found | None:
+        """The row of a statement that finds one at most, read as `read` does. `own` are the names
+        of values that lead to what is the asker's; with all others alike it is read in one
+        statement for all who ask at the same moment."""
+        fence = await self._fence(0, of)
+        return await self._cluster.row(role, Question(statement, values, own), fence)
+
+    async def _fence(self, fence: Fence, of: int | None) -> Fence:
+        """How far the present request has to see, and the person whom it reads for."""
+        seen = horizon.get()
+        if seen is not None:
+            fence = max(fence, seen.fence)
+        if of is not None and self._fences is not None:
+            known = seen.own if seen is not None else None
+            own = known[1] if known and known[0] == of else await self._fences.of(of)
+            fence = max(fence, own)
+        return fence
 
     async def write(
         self,
