@@ -52,7 +52,7 @@ COSTS: Final = "costs"
 CROWD: Final = "crowd"
 PARTS: Final = (COSTS, CROWD)
 CONNECTIONS: Final = 32
-# What answers in microseconds is asked so much oftener, or the kernel's clock ticks would show.
+# What answers in microseconds is asked so much oftener, or what begins and ends a round would show.
 _OFTENER: Final = 15
 _EXPECTED: Final = {
     PLACE: {HTTPStatus.CREATED},
@@ -91,7 +91,7 @@ def main() -> None:
         parser.error("--write wants all of it")
     parts = PARTS if given.only is None else (given.only,)
     effort = (
-        Effort(20_000, 3, 400, crowd.Crowd(seconds=15))
+        Effort(60_000, 3, 1000, crowd.Crowd(seconds=15))
         if given.quick
         else Effort(100_000, 7, 1000, crowd.Crowd())
     )
