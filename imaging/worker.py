@@ -1,7 +1,6 @@
 """One worker process, as the server sees it: a socket to write to, and an end to watch for."""
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -17,8 +16,6 @@ from imaging.picture import PictureError
 from imaging.wire import Job
 
 R = TypeVar("R")
-
-log = logging.getLogger(__name__)
 
 _MALLOC: Final = {
     # What is given back to the kernel after each job has to be faulted in again for the next,
@@ -49,7 +46,11 @@ class WorkerMemoryError(WorkerCrashedError):
 
 
 class JobFailedError(WorkerError):
-    """The job raised what it should not have: a bug, whose traceback is in the log."""
+    """The job raised what it should not have: a bug, of which `trace` is the traceback."""
+
+    def __init__(self, name: str, trace: str) -> None:
+        super().__init__(f"{name} failed: {trace.splitlines()[-1]}")
+        self.trace = trace
 
 
 class StartError(Exception):
@@ -179,8 +180,7 @@ class Worker:
             case wire.Refused(kind, words):
                 raise PictureError(kind, words)
             case wire.Failed(trace):
-                log.error("%s failed in its process:\n%s", job.name, trace)
-                raise JobFailedError(f"{job.name} failed: {trace.splitlines()[-1]}")
+                raise JobFailedError(job.name, trace)
             case _:
                 self.spent = True
                 raise WorkerCrashedError(f"{job.name} was answered out of turn.")

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, fields, replace
 from math import ceil
 from typing import Any, Final, TypeVar
@@ -151,6 +152,8 @@ class _Ticket:
     )
     since: float = field(default_factory=time.monotonic)
     """When it came into the line, and then when it came to a process."""
+    context: Context = field(default_factory=copy_context)
+    """Of whoever asked, who may be gone by the end."""
 
     def succeed(self, result: object) -> None:
         if not self.answer.done():
@@ -159,6 +162,10 @@ class _Ticket:
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def log(self, level: int, words: str) -> None:
+        """As a line of whoever asked."""
+        self.context.run(log.log, level, "%s", words)
 
 
 class Workers:
@@ -379,8 +386,12 @@ class Workers:
         except Exception as error:  # a bug of ours, too, is for the caller and not for the seat
             self._count(error)
             ticket.fail(error)
+            if isinstance(error, JobFailedError):
+                ticket.log(
+                    logging.ERROR, f"{ticket.job.name} failed in its process:\n{error.trace}"
+                )
             if worker.spent:
-                log.warning("a process for pictures is replaced: %s", error)
+                ticket.log(logging.WARNING, f"a process for pictures is replaced: {error}")
         else:
             self._counts.done += 1
             ticket.succeed(result)

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,21 @@ async def test_a_refusal_is_the_callers_and_costs_no_process(pool: Workers) -> N
 async def test_a_bug_is_named_and_logged_and_costs_no_process(
     pool: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+    logged = []
+
+    def note(_: object) -> bool:
+        logged.append(whose.get())
+        return True
+
+    caplog.handler.addFilter(note)
     before = await pool.run(Job(jobs.pid), 1)
+    whose.set("the caller's")
     with pytest.raises(JobFailedError, match="KeyError: 'nobody thought of this'"):
         await pool.run(Job(jobs.blunder), 1)
     assert "in blunder" in caplog.text
+    # It carries the id of the request, and not of the one that had the process started.
+    assert logged == ["the caller's"]
     assert await pool.run(Job(jobs.pid), 1) == before
 
 
