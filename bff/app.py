@@ -103,9 +103,8 @@ from imaging.placeholder import Placeholder, PlaceholderError
 from imaging.preparation import Preparation
 from imaging.ready import Shortcut
 from imaging.routes import canonical_picture, product_picture
-from imaging.shelves import Shelves, Store
+from imaging.shelves import Store
 from imaging.workers import Limits as WorkerLimits
-from imaging.workers import Workers
 
 MOST_BODY_BYTES = 64 * 1024
 
@@ -131,17 +130,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
         [],
         Limits(connections=1, statement_timeout=300.0, pgbouncer=settings.database_pgbouncer),
     )
-    product_sales = ProductSales(Database(chores))
+    product_sales = ProductSales(Database(chores), traces.span)
     fences = Fences(nodes)
     cache = Cache(cluster, nodes)
     database = Database(cluster, fences, cache.void)
     shared = Shared(cache)
-    shelves = Shelves(store(settings))
+    shelves = traces.shelves(store(settings))
     catalogue = Catalogue(database)
     dishes = Menu(database, cache)
     tokens = AccessTokens(settings.token_secret)
     sessions = Sessions(database, tokens)
-    workers = Workers(_worker_limits(settings))
+    workers = traces.workers(_worker_limits(settings))
     origin = Origin(
         catalogue,
         shelves,
@@ -170,16 +169,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
         origins=settings.cors_origins,
         clients=clients,
         directory=_directory(settings.metrics_directory),
+        traces=traces,
     )
     cache.changes.listeners.append(live.orders.invalidated)
     payments = Payments(database, outbox, SimulatedProvider(settings.payment_decline_rate))
-    sweeper = Sweeper(database, [idempotency.KEPT, events.KEPT])
+    sweeper = Sweeper(database, [idempotency.KEPT, events.KEPT], traces.span)
     pusher = _pusher(settings)
     # Each on its own: a crowd of pictures, or a Google that does not answer, holds up no payment.
     relays = [
-        Relay(outbox, {PICTURE_CHANGED: picture_changed}),
-        Relay(outbox, {STARTED: payments.see_to}),
-        Relay(outbox, {CREATED: Pushes(database, pusher).see_to}),
+        Relay(outbox, {PICTURE_CHANGED: picture_changed}, traces.span),
+        Relay(outbox, {STARTED: payments.see_to}, traces.span),
+        Relay(outbox, {CREATED: Pushes(database, pusher).see_to}, traces.span),
     ]
     policies = Policies.of(
         general=settings.limit_general,
@@ -329,6 +329,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         finish=Finish(settings.hsts_seconds),
         drain=drain,
         watch=[figures.note, access.note, *traces.watches],
+        meet=traces.meets,
     )
     figures.counters += [
         lambda: sources.of_limits(limiter),
@@ -348,10 +349,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_dependencies(probes),
         lambda: sources.of_surroundings(around),
     ]
-    app.asgi_handler = Sockets(traces.around(edge), live.engine)
-    app.state[EXPRESS] = Express(edge, limited, traces.untold([shared.way, origin.answers.way]))
-    called = Direct(app, edge, fenced, limited, routes, MOST_BODY_BYTES)
-    app.state[DIRECT] = next(iter(traces.untold([called])), None)
+    app.asgi_handler = Sockets(edge, live.engine)
+    app.state[EXPRESS] = Express(edge, limited, [shared.way, origin.answers.way])
+    app.state[DIRECT] = Direct(app, edge, fenced, limited, routes, MOST_BODY_BYTES)
     return app
 
 

@@ -17,6 +17,7 @@ from domain.errors import UnavailableError
 from domain.model import OutboxEvent
 from domain.redis import AwayError
 from domain.sweeper import Kept
+from domain.trace import Spans, untold
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ _UNTOLD: Final = (
         OutboxEvent.payload,
         OutboxEvent.created_at,
         literal_column("(pg_current_wal_insert_lsn() - '0/0')::bigint", BigInteger),
+        OutboxEvent.traceparent,
     )
     .where(
         OutboxEvent.kind == func.any(bindparam("kinds", type_=ARRAY(Text))),
@@ -64,12 +66,14 @@ _UNTOLD: Final = (
 
 
 class Event(Struct, frozen=True):
-    """A change that others must hear of; `attempt` counts from 1."""
+    """A change that others must hear of; `attempt` counts from 1, and `traceparent` is that of what
+    made it, where that was traced."""
 
     id: int
     kind: str
     payload: dict[str, Any]
     attempt: int
+    traceparent: str | None = None
 
 
 class Told(Struct, frozen=True):
@@ -80,6 +84,7 @@ class Told(Struct, frozen=True):
     payload: dict[str, Any]
     at: datetime
     fence: Fence
+    traceparent: str | None = None
 
 
 Tell = Callable[[Sequence[Told]], Awaitable[None]]
@@ -129,7 +134,13 @@ class Outbox:
                 attempts=OutboxEvent.attempts + 1,
                 due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
             )
-            .returning(OutboxEvent.id, OutboxEvent.kind, OutboxEvent.payload, OutboxEvent.attempts)
+            .returning(
+                OutboxEvent.id,
+                OutboxEvent.kind,
+                OutboxEvent.payload,
+                OutboxEvent.attempts,
+                OutboxEvent.traceparent,
+            )
         )
 
         async def take(database: Writer) -> list[Event]:
@@ -206,9 +217,12 @@ class Relay(Background):
     """Hands every due event to the handler of its kind, until one comes through; what is in hand
     when it is closed is due again after its pause."""
 
-    def __init__(self, outbox: Outbox, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self, outbox: Outbox, handlers: Mapping[str, Handler], spans: Spans = untold
+    ) -> None:
         self._outbox = outbox
         self._handlers = handlers
+        self._spans = spans
 
     async def round(self) -> int:
         """See to one batch; how many those were. Raises UnavailableError."""
@@ -228,19 +242,22 @@ class Relay(Background):
             await asyncio.sleep(POLL)
 
     async def _see_to(self, event: Event) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._handlers[event.kind](event)
-        except NotYetError as error:
-            log.info("event %d, attempt %d: %s", event.id, event.attempt, error)
-            await self._outbox.postpone(event.id, error.seconds)
-        except Exception as error:
-            # Whatever it is, it is due again; what never comes through is to be looked at.
-            level = logging.WARNING if event.attempt <= MOST_DOUBLINGS else logging.ERROR
-            told = event.id, event.kind, event.attempt
-            log.log(level, "event %d, %s, attempt %d", *told, exc_info=error)
-        else:
-            await self._outbox.delivered(event.id)
+        with self._spans(event.kind, event.traceparent) as span:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._handlers[event.kind](event)
+            except NotYetError as error:
+                span.failed(error)
+                log.info("event %d, attempt %d: %s", event.id, event.attempt, error)
+                await self._outbox.postpone(event.id, error.seconds)
+            except Exception as error:
+                span.failed(error)
+                # Whatever it is, it is due again; what never comes through is to be looked at.
+                level = logging.WARNING if event.attempt <= MOST_DOUBLINGS else logging.ERROR
+                told = event.id, event.kind, event.attempt
+                log.log(level, "event %d, %s, attempt %d", *told, exc_info=error)
+            else:
+                await self._outbox.delivered(event.id)
 
 
 class Feed(Background):

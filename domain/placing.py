@@ -39,6 +39,7 @@ from domain.model.nested import instant, json_object
 from domain.model.selection import columns
 from domain.orders import COLUMNS, CREATED, TOLD, UNDER_WAY, Order
 from domain.people import ACTIVE
+from domain.trace import traceparent
 
 _PERSON: Final = bindparam("person", type_=BigInteger)
 _COUNTER: Final = bindparam("counter", type_=BigInteger)
@@ -74,6 +75,7 @@ async def placed(writer: Writer, request: Once, wish: Wish) -> Order:
         "lines": len(wish.quantities),
         "expected": wish.expected_minor,
         "codes": wish.codes,
+        "traceparent": traceparent.get(),
     }
     row = (await writer.change(_PLACE, given)).one_or_none()
     if row is None:
@@ -164,8 +166,12 @@ def _place() -> Select[bytes, int]:
     event = (
         insert(model.OutboxEvent)
         .from_select(
-            ["kind", "payload"],
-            select(literal(CREATED, Text), json_object(columns(*told), told)).select_from(order),
+            ["kind", "payload", "traceparent"],
+            select(
+                literal(CREATED, Text),
+                json_object(columns(*told), told),
+                bindparam("traceparent", type_=Text),
+            ).select_from(order),
         )
         .returning(model.OutboxEvent.transaction)
         .cte("event")

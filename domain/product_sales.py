@@ -13,6 +13,7 @@ from domain.background import Background
 from domain.database import Database, Writer
 from domain.errors import UnavailableError
 from domain.model import Configuration
+from domain.trace import Spans, untold
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,9 @@ class ProductSales(Background):
     `database` is one whose statements may take minutes.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, spans: Spans = untold) -> None:
         self._database = database
+        self._spans = spans
 
     async def refresh(self, *, older_than: timedelta = PERIOD) -> bool:
         """Make it anew where it is older; whether this process did. Raises UnavailableError."""
@@ -64,9 +66,10 @@ class ProductSales(Background):
                 return False
             if await writer.scalar(fresh) is not None:
                 return False
-            await writer.change(_PATIENCE)
-            await writer.change(_REFRESH)
-            await writer.change(noted)
+            with self._spans(f"refresh {SALES.name}", None):
+                await writer.change(_PATIENCE)
+                await writer.change(_REFRESH)
+                await writer.change(noted)
             return True
 
         return await self._database.write(work)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.background import Background
 from domain.database import Database, Writer
+from domain.trace import Spans, untold
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +33,25 @@ class Kept(Struct, frozen=True):
 class Sweeper(Background):
     """Sweeps every hour or so, in every process; together they sweep no row twice."""
 
-    def __init__(self, database: Database, kept: Sequence[Kept]) -> None:
+    def __init__(self, database: Database, kept: Sequence[Kept], spans: Spans = untold) -> None:
         self._database = database
         self._kept = kept
+        self._spans = spans
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(PAUSE * random.uniform(0.8, 1.2))
             for kept in self._kept:
-                try:
-                    await sweep(self._database, kept)
-                except Exception:
-                    log.exception("%s were not swept", kept.since.class_.__tablename__)
+                await self._sweep(kept)
+
+    async def _sweep(self, kept: Kept) -> None:
+        table = kept.since.class_.__tablename__
+        with self._spans(f"sweep {table}", None) as span:
+            try:
+                await sweep(self._database, kept)
+            except Exception as error:
+                span.failed(error)
+                log.exception("%s were not swept", table)
 
 
 async def sweep(database: Database, kept: Kept) -> int:

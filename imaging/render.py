@@ -16,8 +16,10 @@ from imaging.pyramid import in_level
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """Where the time went, in nanoseconds."""
+    """Where the time went, in nanoseconds; it began at so many of the machine's monotonic clock,
+    which all of its processes read alike."""
 
+    began: int
     decode: int
     transform: int
     encode: int
@@ -65,6 +67,7 @@ def _rendered(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe, began: i
     transformed_at = perf_counter_ns()
     variant = encoded(outcome, recipe.format, recipe.quality)
     timings = Timings(
+        began=began,
         decode=decoded_at - began,
         transform=transformed_at - decoded_at,
         encode=perf_counter_ns() - transformed_at,
@@ -82,6 +85,7 @@ def _moving(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe) -> Rendere
     transformed_at = perf_counter_ns()
     variant = animated_webp(pictures, durations, parsed.header.plays, recipe.quality)
     timings = Timings(
+        began=began,
         # Frames are decoded and transformed by turns.
         decode=transformed_at - began,
         transform=0,

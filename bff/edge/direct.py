@@ -13,7 +13,7 @@ from bff.edge import fences, problems
 from bff.edge.answers import told
 from bff.edge.calls import Call
 from bff.edge.edge import GONE, Edge
-from bff.edge.exchange import Exchange, current
+from bff.edge.exchange import Exchange
 from bff.edge.express import Heads, lines
 from bff.edge.fences import Fenced
 from bff.edge.limits.layer import Limited, policies
@@ -100,7 +100,7 @@ class Direct:
         if caller is None or self._limited.is_full or self._edge.is_leaving:
             return False
         exchange = self._edge.exchange(scope, asked.headers)
-        current.set(exchange)
+        self._edge.begin(exchange)
         seen = Horizon()
         horizon.set(seen)
         self._edge.in_flight += 1

@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
 from typing import Final, NamedTuple
 
 from litestar.enums import ScopeType
@@ -21,6 +22,8 @@ from bff.operations.drain import Drain
 
 log = logging.getLogger(__name__)
 
+Meet = Callable[[Exchange], None]
+"""Is told of each request that begins to be answered, in the context in which it is."""
 Watch = Callable[[Exchange, float], None]
 """Is told of each request that was answered, and of the seconds that it took."""
 
@@ -57,6 +60,7 @@ class Edge:
         finish: Finish,
         drain: Drain,
         watch: Sequence[Watch],
+        meet: Sequence[Meet] = (),
     ) -> None:
         self._application = application
         self._clients = clients
@@ -66,6 +70,7 @@ class Edge:
         self._finish = finish
         self._drain = drain
         self._watch = watch
+        self._meet = meet
         self.in_flight = 0
         """Requests that are being answered,"""
         self.refusals: Counter[str] = Counter()
@@ -78,7 +83,7 @@ class Edge:
             return
         exchange = self.exchange(scope)
         answer = _Answer(self, exchange, send)
-        token = current.set(exchange)
+        token = self.begin(exchange)
         self.in_flight += 1
         try:
             await self._serve(exchange, scope, receive, answer.send)
@@ -117,6 +122,13 @@ class Edge:
         if self._robots.are_refused(headers.get(b"user-agent", b"")):
             return _ROBOT
         return None
+
+    def begin(self, exchange: Exchange) -> Token[Exchange | None]:
+        """Have it be the current one of this context; answers that are ready have none."""
+        token = current.set(exchange)
+        for meet in self._meet:
+            meet(exchange)
+        return token
 
     def lasting(self, exchange: Exchange, headers: Headers) -> Headers:
         """What is sent to every such request in the end,"""

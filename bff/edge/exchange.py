@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from litestar.types import HTTPScope
 
 from domain.idempotency import Once
+from domain.trace import trace_id
 
 if TYPE_CHECKING:
     from bff.edge.limits.policies import Decision
@@ -37,6 +38,7 @@ class Exchange:
         "parent",
         "refusal",
         "scope",
+        "span",
         "status",
         "user",
     )
@@ -47,6 +49,8 @@ class Exchange:
         # Of a header that came twice, the last one.
         self.headers: dict[bytes, bytes] = dict(scope["headers"]) if headers is None else headers
         self.id, self.parent = _trace(self.headers.get(b"traceparent", b""))
+        self.span: object = None
+        """Of the trace, where this is traced."""
         self.client = ""
         """The address of whoever asks, as far as that can be known."""
         self.is_secure = False
@@ -71,11 +75,24 @@ class Exchange:
     @property
     def instance(self) -> str:
         """What a problem is quoted by (RFC 9457 3.1.5)."""
-        return f"urn:comanda:request:{self.id}"
+        return _quoted(self.id)
 
 
 current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 """Of the request that is being answered."""
+
+
+def instance() -> str:
+    """Of whatever is being answered; what a socket asks has no id but its trace's."""
+    exchange = current.get()
+    if exchange is not None:
+        return exchange.instance
+    traced = trace_id()
+    return "" if traced is None else _quoted(traced)
+
+
+def _quoted(name: str) -> str:
+    return f"urn:comanda:request:{name}"
 
 
 def _trace(given: bytes) -> tuple[str, str | None]:

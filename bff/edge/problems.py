@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 
 from bff.edge import kinds
-from bff.edge.exchange import Exchange, current
+from bff.edge.exchange import Exchange, instance
 from bff.edge.kinds import Kind
 from bff.edge.limits.policies import LimitedError
 from cdn import freshness
@@ -68,10 +68,9 @@ def details(
     exchange: Exchange | None = None,
 ) -> bytes:
     """A problem as JSON, of the request that is being answered if no other is named."""
-    exchange = exchange or current.get()
-    instance = exchange.instance if exchange is not None else ""
+    of = instance() if exchange is None else exchange.instance
     return msgspec.json.encode(
-        Problem(kind.type, kind.title, kind.status, detail, instance, errors or [], present)
+        Problem(kind.type, kind.title, kind.status, detail, of, errors or [], present)
     )
 
 

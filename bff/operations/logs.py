@@ -13,6 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from bff.edge.exchange import Exchange, current
+from domain.trace import trace_id
 
 # A line is lost for a tenth of a second at most when the process is killed.
 _FLUSH_SECONDS: Final = 0.1
@@ -41,7 +42,8 @@ class LogFormat(StrEnum):
 def configure(form: LogFormat, level: int = logging.INFO) -> None:
     """Have everything that is logged in this process go to standard error, as `form` says.
 
-    What libraries say goes the same way; of a request its id and its person are added.
+    What libraries say goes the same way; of a request its id, which is its trace's, and its person
+    are added, and of what goes on behind requests the id of the trace that it is of.
     """
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -168,6 +170,8 @@ def _of_request(_: Any, __: str, event: EventDict) -> EventDict:
         event["request_id"] = exchange.id
         if exchange.user is not None:
             event["user"] = exchange.user
+    elif (traced := trace_id()) is not None:
+        event["trace_id"] = traced
     return event
 
 

@@ -3,42 +3,49 @@ or pays for them."""
 
 import asyncio
 import os
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from contextvars import Token
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
-import asyncpg
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from opentelemetry import trace
+from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from redis.asyncio.connection import AbstractConnection
 
 from bff.edge.exchange import Exchange
-from domain.redis.wire import Wire, Word
-
-T = TypeVar("T")
+from bff.operations import spans
+from bff.realtime.bus import Heard, Notice
+from bff.realtime.engine import RefusedError
+from bff.realtime.rooms import Rooms
+from bff.realtime.sockets import Namespace, Socket
+from domain.events import Tell, Told
+from domain.redis.wire import Wire
+from domain.trace import Span as Seen
+from domain.trace import traceparent
+from imaging.shelves import Shelves, Store
+from imaging.workers import Limits, Workers
 
 _W3C: Final = TraceContextTextMapPropagator()
-_TRACEPARENT: Final = b"traceparent"
-_STEP: Final = re.compile(rb"(\w+);dur=([0-9.]+)")
-# What of a picture's steps is its rendering: they follow each other, just before the answer.
-_RENDERING: Final = ("decode", "transform", "encode")
+_ALONE: Final = Context()
 _FAULT: Final = 500
+# What was asked for may be as long as the head of a request.
+_MOST_PATH: Final = 200
 # Seconds that what is left may take to be sent when the process ends.
 LEAVE: Final = 2.0
 
 
 class Traces:
-    """A span for each request, by its route, in the trace that its `traceparent` names; below it
-    one for each statement, each command of Redis and each rendering that it waits for.
+    """A span for each request, by its route, in the trace that its `traceparent` names, for each
+    event of a socket, and for what is done behind them; below it what it waits for.
 
     Where to, how many, and as whom is for the variables of OpenTelemetry to say (OTEL_*). They are
     sent by a thread, in batches; what cannot be is lost, and holds nobody up.
@@ -46,28 +53,37 @@ class Traces:
 
     def __init__(self) -> None:
         name = os.environ.get("OTEL_SERVICE_NAME", "comanda")
-        self._provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
+        self._ids = _Ids()
+        self._provider = TracerProvider(
+            resource=Resource.create({SERVICE_NAME: name}), id_generator=self._ids
+        )
         self._exporter = OTLPSpanExporter()
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
-        self.tracer = self._provider.get_tracer("comanda")
+        self._tracer = self._provider.get_tracer("comanda")
+        self.meets = [self.meet]
         self.watches = [self.note]
+        self.connection = spans.connection(self._tracer)
 
-        class Connection(_TracedConnection):
-            tracer = self.tracer
+    # Requests
 
-        self.connection = Connection
+    def meet(self, exchange: Exchange) -> None:
+        """A request begins: what it waits for from here on is told below it."""
+        span = self._begun(exchange, None)
+        exchange.span = _Met(span, *_entered(span)) if span.is_recording() else _UNTOLD
 
-    def around(self, application: ASGIApp) -> ASGIApp:
-        """The application, each of its requests in a span."""
-        return _Traced(application, self.tracer)
-
-    def untold(self, _: Sequence[T]) -> Sequence[T]:
-        """None: what is answered without the application would have no span."""
-        return ()
-
-    def note(self, exchange: Exchange, _: float) -> None:
+    def note(self, exchange: Exchange, seconds: float) -> None:
         """A request was answered: its span is told how."""
-        span = trace.get_current_span()
+        met = exchange.span
+        if met is _UNTOLD:
+            return
+        if isinstance(met, _Met):
+            span = met.span
+            _left(met)
+        else:
+            # It was ready, and waited for nothing.
+            span = self._begun(exchange, time.time_ns() - int(seconds * 1e9))
+            if not span.is_recording():
+                return
         method, route = exchange.scope["method"], exchange.scope.get("path_template")
         if route:
             span.update_name(f"{method} {route}")
@@ -77,11 +93,101 @@ class Traces:
         if exchange.user is not None:
             span.set_attribute("user.id", exchange.user)
         if exchange.status >= _FAULT:
-            span.set_status(Status(StatusCode.ERROR))
+            spans.fail(span)
+        span.end()
+
+    def _begun(self, exchange: Exchange, at: int | None) -> Span:
+        """In the trace of its id, whoever began that; to be ended by whoever has it."""
+        name, number, parent = exchange.scope["method"], int(exchange.id, 16), _parent(exchange)
+        # A span costs four times as much, though it be told to nobody.
+        asked = self._provider.sampler.should_sample(parent, number, name, SpanKind.SERVER)
+        if not asked.decision.is_recording():  # type: ignore[no-untyped-call]
+            return trace.INVALID_SPAN
+        if parent is _ALONE:
+            self._ids.next_trace = number
+        path = exchange.scope["path"][:_MOST_PATH]
+        return self._tracer.start_span(
+            name,
+            context=parent,
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": name, "url.path": path},
+            start_time=at,
+        )
+
+    # What they wait for
 
     def wire(self, connection: AbstractConnection) -> Wire:
         """A connection to Redis whose commands are told of."""
-        return _TracedWire(connection, self.tracer)
+        return spans.TracedWire(connection, self._tracer)
+
+    def shelves(self, store: Store) -> Shelves:
+        """Shelves whose requests are told of."""
+        return spans.TracedShelves(store, self._tracer)
+
+    def workers(self, limits: Limits) -> Workers:
+        """Workers whose jobs are told of."""
+        return spans.TracedWorkers(limits, self._tracer)
+
+    # What goes on behind them
+
+    @contextmanager
+    def span(self, name: str, parent: str | None) -> Iterator[Seen]:
+        """What is done within is told, in the trace of `parent` or in one of its own."""
+        span = self._tracer.start_span(name, context=_of(parent))
+        entered = _entered(span)
+        try:
+            with spans.failing(span):
+                yield _Seen(span)
+        finally:
+            _left(_Met(span, *entered))
+            span.end()
+
+    def tell(self, tell: Tell) -> Tell:
+        """Tells of events, and of each that it was told, in the trace of what made it."""
+
+        async def told(events: Sequence[Told]) -> None:
+            began = time.time_ns()
+            await tell(events)
+            now = datetime.now(UTC)
+            for each in events:
+                if each.traceparent is not None:
+                    waited = round((now - each.at).total_seconds() * 1000)
+                    self._told(f"outbox {each.kind}", each, SpanKind.PRODUCER, began, waited=waited)
+
+        return told
+
+    def listener(
+        self, hear: Callable[[Sequence[Heard]], None], rooms: Rooms
+    ) -> Callable[[Sequence[Heard]], None]:
+        """Hears notices, and tells of each for which there was somebody in the rooms."""
+
+        def heard(batch: Sequence[Heard]) -> None:
+            began = time.time_ns()
+            hear(batch)
+            for each in batch:
+                notice = each.notice
+                if notice.traceparent is not None and (there := rooms.members(notice.rooms)):
+                    name = notice.body.split(b'"', 2)[1].decode()
+                    self._told(
+                        f"frame {name}", notice, SpanKind.CONSUMER, began, sockets=len(there)
+                    )
+
+        return heard
+
+    def namespace(self, namespace: Namespace, events: Collection[str]) -> Namespace:
+        """What is behind a name, each of the events that it knows told by theirs."""
+        return _TracedNamespace(namespace, events, self._tracer)
+
+    def _told(
+        self, name: str, of: Told | Notice, kind: SpanKind, began: int, **attributes: int
+    ) -> None:
+        self._tracer.start_span(
+            name,
+            context=_of(of.traceparent),
+            kind=kind,
+            attributes=attributes,
+            start_time=began,
+        ).end()
 
     async def close(self) -> None:
         """Send what is left, as far as that can be done soon."""
@@ -93,123 +199,107 @@ class Traces:
         await ending
 
 
-class _Traced:
-    """An ASGI application in whose place another one has spans."""
+class _Ids(RandomIdGenerator):
+    """A trace that begins here has the id that its request has already."""
 
-    def __init__(self, application: ASGIApp, tracer: trace.Tracer) -> None:
-        self._application = application
+    next_trace: int | None = None
+
+    def generate_trace_id(self) -> int:
+        given, self.next_trace = self.next_trace, None
+        return super().generate_trace_id() if given is None else given
+
+
+class _Met(NamedTuple):
+    """A span that is the current one, and what was so before it."""
+
+    span: Span
+    context: Token[Context]
+    traceparent: Token[str | None]
+
+
+_UNTOLD: Final = object()
+"""In place of that, for a request that is told to nobody."""
+
+
+class _Seen(Seen):
+    """A span as the domain knows it."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def failed(self, error: Exception) -> None:
+        spans.fail(self._span, error)
+
+
+class _TracedNamespace:
+    """Each event in a span, and in a trace of its own."""
+
+    def __init__(self, namespace: Namespace, events: Collection[str], tracer: trace.Tracer) -> None:
+        self.rooms = namespace.rooms
+        self.left = namespace.left
+        self._namespace = namespace
+        self._events = events
         self._tracer = tracer
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request (ASGI)."""
-        if scope["type"] != ScopeType.HTTP:
-            await self._application(scope, receive, send)
-            return
-        told = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        with self._tracer.start_as_current_span(
-            scope["method"],
-            context=_W3C.extract(told),
-            kind=SpanKind.SERVER,
-            attributes={"http.request.method": scope["method"], "url.path": scope["path"]},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            # The id of the exchange is that of the trace, whoever began it.
-            context = span.get_span_context()
-            ours = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-            others = [each for each in scope["headers"] if each[0] != _TRACEPARENT]
-            headers = [*others, (_TRACEPARENT, ours.encode())]
+    async def connect(self, socket: Socket, auth: dict[str, Any]) -> None:
+        with self._span(f"connect {socket.name}", socket):
+            await self._namespace.connect(socket, auth)
 
-            async def send_watched(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    self._render(dict(message["headers"]).get(b"server-timing", b""))
-                await send(message)
-
-            await self._application({**scope, "headers": headers}, receive, send_watched)
-
-    def _render(self, timing: bytes) -> None:
-        """A picture's answer tells how long each step took; rendering is three of them."""
-        steps = {name.decode(): float(ms) for name, ms in _STEP.findall(timing)}
-        if "encode" not in steps:
-            return
-        taken = sum(steps.get(step, 0.0) for step in _RENDERING)
-        now = time.time_ns()
-        self._tracer.start_span(
-            "render",
-            start_time=now - int((taken + steps.get("store", 0.0)) * 1_000_000),
-            attributes={f"render.{name}_ms": ms for name, ms in steps.items()},
-        ).end(now - int(steps.get("store", 0.0) * 1_000_000))
-
-
-class _TracedConnection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection whose statements, as far as a request waits for them, have spans."""
-
-    tracer: trace.Tracer
-
-    async def execute(self, query: str, *args: Any, **how: Any) -> str:
-        with self._span(query):
-            status: str = await super().execute(query, *args, **how)
-            return status
-
-    async def executemany(self, command: str, args: Any, **how: Any) -> None:
-        with self._span(command):
-            await super().executemany(command, args, **how)
-
-    async def fetch(self, query: str, *args: Any, **how: Any) -> list[Any]:
-        with self._span(query):
-            records: list[Any] = await super().fetch(query, *args, **how)
-            return records
-
-    async def fetchval(self, query: str, *args: Any, **how: Any) -> Any:
-        with self._span(query):
-            return await super().fetchval(query, *args, **how)
+    async def event(self, socket: Socket, name: str, arguments: list[Any]) -> Any:
+        # Strangers may send any.
+        with self._span(name if name in self._events else "unknown event", socket):
+            return await self._namespace.event(socket, name, arguments)
 
     @contextmanager
-    def _span(self, query: str) -> Iterator[None]:
-        if not _is_awaited():
-            yield
-            return
-        with self.tracer.start_as_current_span(
-            query.lstrip().partition(" ")[0].upper().rstrip(";"),
-            kind=SpanKind.CLIENT,
-            # Values go beside it, and are told to nobody; but a server's words may hold some.
-            attributes={"db.system.name": "postgresql", "db.query.text": query},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+    def _span(self, name: str, socket: Socket) -> Iterator[None]:
+        span = self._tracer.start_span(name, context=_ALONE, kind=SpanKind.SERVER)
+        # The task is this socket's: what is then said of the event is said in its trace, too.
+        traceparent.set(_written(span))
+        with trace.use_span(
+            span, end_on_exit=True, record_exception=False, set_status_on_exception=False
+        ):
             try:
                 yield
-            except Exception as error:
-                span.set_status(Status(StatusCode.ERROR, type(error).__name__))
+            except RefusedError as error:
+                span.set_attribute("error.type", error.kind.name)
                 raise
+            except Exception as error:
+                spans.fail(span, error)
+                raise
+            finally:
+                if socket.data is not None:
+                    span.set_attribute("user.id", socket.data.principal.id)
 
 
-class _TracedWire(Wire):
-    """A wire whose commands, as far as a request waits for them, have spans."""
-
-    def __init__(self, connection: AbstractConnection, tracer: trace.Tracer) -> None:
-        super().__init__(connection)
-        self._tracer = tracer
-
-    def call(self, *command: Word) -> asyncio.Future[Any]:
-        reply = super().call(*command)
-        if _is_awaited():
-            name = str(command[0])
-            span = self._tracer.start_span(
-                name,
-                kind=SpanKind.CLIENT,
-                attributes={"db.system.name": "redis", "db.operation.name": name},
-            )
-
-            def came(reply: asyncio.Future[Any]) -> None:
-                if reply.cancelled() or reply.exception() is not None:
-                    span.set_status(Status(StatusCode.ERROR))
-                span.end()
-
-            reply.add_done_callback(came)
-        return reply
+def _entered(span: Span) -> tuple[Token[Context], Token[str | None]]:
+    """It is the current one from here on."""
+    return (
+        context.attach(trace.set_span_in_context(span)),
+        traceparent.set(_written(span)),
+    )
 
 
-def _is_awaited() -> bool:
-    """Whether it is for a request, and not for the process itself."""
-    return trace.get_current_span().is_recording()
+def _left(met: _Met) -> None:
+    traceparent.reset(met.traceparent)
+    context.detach(met.context)
+
+
+def _written(span: Span) -> str | None:
+    """Its traceparent, if it is told."""
+    if not span.is_recording():
+        return None
+    of = span.get_span_context()
+    return f"00-{of.trace_id:032x}-{of.span_id:016x}-{of.trace_flags:02x}"
+
+
+def _parent(exchange: Exchange) -> Context:
+    """The caller's span."""
+    if exchange.parent is None:
+        return _ALONE
+    names = "traceparent", "tracestate"
+    given = {name: exchange.headers.get(name.encode(), b"").decode("latin-1") for name in names}
+    return _W3C.extract(given, _ALONE)
+
+
+def _of(parent: str | None) -> Context:
+    return _ALONE if parent is None else _W3C.extract({"traceparent": parent}, _ALONE)

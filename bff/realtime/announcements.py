@@ -97,7 +97,7 @@ def notice(event: Told) -> Notice:
             ALL_ORDERS,
         )
         body = _order(event, told)
-    return Notice(rooms, body, event.at.timestamp(), event.fence)
+    return Notice(rooms, body, event.at.timestamp(), event.fence, event.traceparent)
 
 
 def hexadecimal(fence: Fence) -> str:

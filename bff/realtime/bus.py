@@ -54,12 +54,13 @@ _NOTHING: Final = b"0-0"
 
 class Notice(Struct, frozen=True, array_like=True, gc=False):
     """An event for some rooms: its arguments as JSON, when what it tells of was changed (seconds
-    since 1970), and a fence behind that."""
+    since 1970), a fence behind that, and where that is traced its `traceparent`."""
 
     rooms: tuple[str, ...]
     body: bytes
     at: float
     fence: Fence
+    traceparent: str | None = None
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

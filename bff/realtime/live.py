@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bff.edge.clients import Clients
 from bff.realtime.announcements import KINDS, Announcer
@@ -20,6 +21,10 @@ from domain.order_changes import OrderChanges
 from domain.order_history import OrderHistory
 from domain.redis import Nodes
 
+if TYPE_CHECKING:
+    from bff.operations.traces import Traces
+    from bff.operations.tracing import Untraced
+
 
 class Live:
     """The sockets of this process, and what they are told."""
@@ -35,18 +40,20 @@ class Live:
         origins: Collection[str],
         clients: Clients,
         directory: Path | None,
+        traces: "Traces | Untraced",
     ) -> None:
         """Processes that share a port know each other by a `directory`."""
         self.figures = Figures()
         self._bus = Bus(nodes)
         self.orders = Orders(self._bus, tokens, history, changes, States(nodes), self.figures)
-        self._server = SocketServer({NAME: self.orders}, self.figures)
+        namespace = traces.namespace(self.orders, self.orders.events)
+        self._server = SocketServer({NAME: namespace}, self.figures)
         self._siblings = Siblings(directory)
         self.engine = Engine(
             self._server.speak, self.figures, None, origins, clients, self._siblings
         )
-        self.feed = Feed(outbox, KINDS, Announcer(self._bus).tell)
-        self._bus.listeners.append(self.orders.heard)
+        self.feed = Feed(outbox, KINDS, traces.tell(Announcer(self._bus).tell))
+        self._bus.listeners.append(traces.listener(self.orders.heard, self.orders.rooms))
         self._bus.doubters.append(self.feed.again)
         self._bus.laggards.append(self.engine.begin_anew)
 

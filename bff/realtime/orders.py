@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
 
@@ -138,6 +138,11 @@ class Orders:
             "cache:unsubscribe": self._unsubscribe_tags,
             "auth:renew": self._renew,
         }
+
+    @property
+    def events(self) -> Collection[str]:
+        """The names of what clients may ask."""
+        return self._events.keys()
 
     # What comes from clients
 

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from bff.edge import kinds, problems
+from bff.edge.exchange import instance
 from bff.edge.kinds import Kind as Problem
 from bff.realtime import packets
 from bff.realtime.codec import Message, PacketError
@@ -323,4 +324,4 @@ class SocketServer:
 
 def problem_of(kind: Problem, detail: str) -> problems.Problem:
     """A problem (RFC 9457) as part of a message."""
-    return problems.Problem(kind.type, kind.title, kind.status, detail)
+    return problems.Problem(kind.type, kind.title, kind.status, detail, instance())

@@ -12,6 +12,7 @@ from sqlalchemy.sql.selectable import CompoundSelect, TextualSelect
 from domain.database.statements import Rows, Ts, Values, run, run_many
 from domain.durations import Durations
 from domain.model import OutboxEvent
+from domain.trace import traceparent
 
 T = TypeVar("T")
 
@@ -98,7 +99,8 @@ class Writer(Reader):
         A record has nobody to see to it: it is for whoever asks afterwards who did what.
         """
         announced = _ANNOUNCED_AT_ONCE if at_once else _RECORDED if is_record else _ANNOUNCED
-        written = await self.change(announced, {"kind": kind, "payload": payload})
+        values = {"kind": kind, "payload": payload, "traceparent": traceparent.get()}
+        written = await self.change(announced, values)
         event: int
         event, self.transaction = written.one()
         return event

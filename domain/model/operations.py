@@ -41,6 +41,8 @@ class OutboxEvent(Base):
     transaction: Mapped[int | None] = mapped_column(
         BigInteger, server_default=text("pg_current_xact_id()::text::bigint")
     )
+    # Of what made the change, where that is traced (W3C).
+    traceparent: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         Index("ix_outbox_transaction", "transaction", postgresql_where=text("cache_tags <> '{}'")),

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -20,16 +19,6 @@ from tests.bff.edge.test_limits import Serve
 from tests.bff.test_orders import bearer
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-
-
-@pytest.fixture
-def root() -> Iterator[logging.Logger]:
-    """The root logger, which is afterwards as it was."""
-    logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
-    yield logger
-    logger.handlers = handlers
-    logger.setLevel(level)
 
 
 async def test_a_line_tells_what_was_asked_and_nothing_that_is_secret(
