@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import io
+import os
 import platform
 import tempfile
 import time
@@ -23,7 +24,7 @@ from benchmarks import page
 from benchmarks.servers import Beside, data_directory
 from bff.edge.clients import Clients, Networks, ProxyHeader
 from bff.edge.cors import Cors
-from bff.edge.edge import Edge, Watch
+from bff.edge.edge import Edge, Meet, Watch
 from bff.edge.headers import Finish
 from bff.edge.limits.layer import Limited
 from bff.edge.limits.limiter import Limiter
@@ -34,6 +35,7 @@ from bff.edge.routing import Route
 from bff.operations.drain import Drain
 from bff.operations.figures import Figures
 from bff.operations.logs import AccessLog, LogFormat
+from bff.operations.traces import Traces
 from domain.accounts import AccessTokens, Principal
 from domain.database import Fences
 from domain.model import Role
@@ -104,7 +106,7 @@ def requests(tokens: AccessTokens, count: int) -> list[Any]:
     ]
 
 
-def edge(application: ASGIApp, *watch: Watch) -> Edge:
+def edge(application: ASGIApp, *watch: Watch, meet: Sequence[Meet] = ()) -> Edge:
     """As `bff.app` makes it with its defaults."""
     return Edge(
         application,
@@ -115,7 +117,14 @@ def edge(application: ASGIApp, *watch: Watch) -> Edge:
         finish=Finish(31_536_000),
         drain=Drain(),
         watch=watch,
+        meet=meet,
     )
+
+
+def untold() -> Traces:
+    """Traces of which nobody is told one."""
+    os.environ["OTEL_TRACES_SAMPLER"] = "parentbased_always_off"
+    return Traces()
 
 
 def limited(limiter: Limiter, tokens: AccessTokens, room: int) -> Limited:
@@ -149,6 +158,8 @@ async def measured(redis_url: str, rounds: int, count: int, beside: Beside) -> l
         figures, access = Figures(None), AccessLog(1.0, LogFormat.JSON, io.StringIO())
         watch = (figures.note, access.note)
         alone = Limiter(away, Fences(away))
+        traces = untold()
+        running.push_async_callback(traces.close)
         ways: dict[str, ASGIApp] = {
             FLOOR: bare,
             "id, client, headers": edge(bare),
@@ -157,6 +168,12 @@ async def measured(redis_url: str, rounds: int, count: int, beside: Beside) -> l
             "and who asks, and the route": edge(limited(alone, tokens, 0), *watch),
             "all, limits in the process": edge(limited(alone, tokens, ROOM), *watch),
             WHOLE: edge(limited(Limiter(nodes, fences), tokens, ROOM), *watch),
+            "and traces, of which this is none": edge(
+                limited(Limiter(nodes, fences), tokens, ROOM),
+                *watch,
+                *traces.watches,
+                meet=traces.meets,
+            ),
         }
         subjects = [Subject(name, serve, [], []) for name, serve in ways.items()]
         for number in range(rounds + 1):
