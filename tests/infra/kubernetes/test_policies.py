@@ -1,7 +1,13 @@
 """The manifests as they are rendered: what an operator would ask of them, and that it is asked."""
 
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 
+from bff.operations.tracing import COLLECTORS
+from infra.kubernetes import render
 from tests.infra.kubernetes.manifests import Manifests, manifests, rendered
 from tests.infra.kubernetes.policies import POLICIES, Policy
 
@@ -60,6 +66,23 @@ def test_a_change_for_the_worse_is_found(said: str, instead: str, policy: str) -
     worse = Manifests(text.replace(said, instead))
     (judge,) = [each for each in POLICIES if each.__name__.startswith(policy)]
     assert _found_by(judge, worse)
+
+
+def test_an_overlay_has_traces_by_naming_their_component(tmp_path: Path) -> None:
+    infra = os.path.relpath(render.OVERLAYS.parent, tmp_path.resolve())
+    lines = [
+        f"resources: [{infra}/overlays/production]",
+        f"components: [{infra}/components/traces]",
+    ]
+    (tmp_path / "kustomization.yaml").write_text("\n".join(lines), encoding="utf-8")
+    made, before = Manifests(rendered(str(tmp_path.resolve()))), manifests("production")
+    told = dict(made.settings().items() - before.settings().items())
+    assert made.settings().items() >= before.settings().items()
+    assert told.keys() == {COLLECTORS[0], "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+    spec = made.one("NetworkPolicy", "comanda-traces")["spec"]
+    ports = {port["port"] for rule in spec["egress"] for port in rule["ports"]}
+    assert ports == {urlsplit(told[COLLECTORS[0]]).port}
+    assert spec["podSelector"] == made.one("NetworkPolicy")["spec"]["podSelector"]
 
 
 def _found_by(policy: Policy, made: Manifests) -> bool:
