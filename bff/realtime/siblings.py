@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from asyncio import BaseTransport, Transport
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -93,20 +94,22 @@ class Siblings:
 
 
 class Through(asyncio.Protocol):
-    """The far end of a WebSocket that another process has: bytes go through as they are."""
+    """The far end of a WebSocket that another process has: bytes go through as they are, and the
+    near end is to `leave` when nothing more will come."""
 
-    def __init__(self, near: Transport, head: bytes) -> None:
+    def __init__(self, near: Transport, leave: Callable[[], None], head: bytes) -> None:
         self._near = near
+        self._leave = leave
         self._unsent = [head]
         self._far: Transport | None = None
 
     @classmethod
     async def open(cls, place: Path, through: "Through") -> None:
-        """Connect; the near end is closed where that fails."""
+        """Connect; the near end leaves where that fails."""
         try:
             await asyncio.get_running_loop().create_unix_connection(lambda: through, str(place))
         except OSError:
-            through.near_lost()
+            through.connection_lost(None)
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._far = cast("Transport", transport)
@@ -116,7 +119,7 @@ class Through(asyncio.Protocol):
         self._near.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._near.close()
+        self._leave()
 
     def near_received(self, data: bytes) -> None:
         """The client has sent something."""
@@ -126,8 +129,7 @@ class Through(asyncio.Protocol):
             self._far.write(data)
 
     def near_lost(self) -> None:
-        """The client is gone."""
-        self._near.close()
+        """The client is gone, or told that it is to be."""
         if self._far is not None:
             self._far.close()
 

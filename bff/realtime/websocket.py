@@ -84,11 +84,7 @@ class WebSocket(asyncio.Protocol):
         self._connections.discard(self)
         if self._linger is not None:
             self._linger.cancel()
-        if self._through is not None:
-            self._through.near_lost()
-        if self._session is not None:
-            self._session.lost(self)
-            self._session = None
+        self._let_go()
 
     def eof_received(self) -> bool | None:
         return None
@@ -126,7 +122,7 @@ class WebSocket(asyncio.Protocol):
         if self._session is not None:
             self._session.close(GOING_AWAY, CloseCode.GOING_AWAY)
         else:
-            self._transport.close()
+            self._leave()
 
     # Of the session
 
@@ -147,11 +143,32 @@ class WebSocket(asyncio.Protocol):
             return
         if self._waiting is not None:
             self._transport.write(b"".join([each.frame for each in self._waiting.take()]))
-        self._is_closed = True
         self._transport.write(closing(code, reason))
-        self._transport.close()
-        # It waits, with its buffer, for a client that reads no more.
+        self._leave()
+
+    def _leave(self) -> None:
+        """Say no more, and have the client close, who may still be sending: if that were left
+        unread, TCP would reset the connection, and with it what the client was told last
+        (RFC 6455 7.1.1)."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._transport.write_eof()
+        except (NotImplementedError, OSError):
+            # It is TLS, which has an end of its own, or the client is gone.
+            self._transport.close()
         self._linger = self._loop.call_later(LINGER_SECONDS, self._transport.abort)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nobody hears of it any more."""
+        through, self._through = self._through, None
+        if through is not None:
+            through.near_lost()
+        session, self._session = self._session, None
+        if session is not None:
+            session.lost(self)
 
     def _received(self, opcode: Opcode, payload: bytes) -> None:
         session = self._session
@@ -159,6 +176,8 @@ class WebSocket(asyncio.Protocol):
             return
         if opcode is Opcode.CLOSE:
             self.close(CloseCode.NORMAL)
+            # Both have said so.
+            self._transport.close()
         elif opcode is Opcode.PING:
             # Who sends many and reads none has them all answered by one, at the end.
             if self._waiting is None:
@@ -194,7 +213,7 @@ class WebSocket(asyncio.Protocol):
             place = engine.elsewhere(asked)
             if place is not None:
                 engine.must_be_trusted(asked)
-                self._through = Through(self._transport, data)
+                self._through = Through(self._transport, self._leave, data)
                 self._opening = self._loop.create_task(Through.open(place, self._through))
                 return
             session = engine.session(asked)
@@ -223,8 +242,7 @@ class WebSocket(asyncio.Protocol):
             b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b"
             % (kind.status, phrase, problems.MEDIA_TYPE.encode(), len(body), body)
         )
-        self._is_closed = True
-        self._transport.close()
+        self._leave()
 
 
 def engine_of(config: Config) -> Engine | None:

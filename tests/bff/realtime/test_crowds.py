@@ -3,20 +3,25 @@
 import asyncio
 import json
 import signal
+from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
+from bff.realtime.asgi import Sockets
 from bff.realtime.codec import Message
 from bff.realtime.engine import Engine, Limits
 from bff.realtime.figures import Figures
-from bff.realtime.frames import CloseCode
+from bff.realtime.frames import CloseCode, Opcode
 from bff.realtime.session import MOST_WAITING
-from bff.settings import Settings, Sockets
+from bff.realtime.siblings import Siblings
+from bff.realtime.websocket import WebSocket
+from bff.settings import Settings
+from bff.settings import Sockets as Carried
 from imaging.shelves import Shelves
 from tests.bff.operations.test_serving import served
-from tests.bff.realtime.peer import ADAPTERS, OPEN, Peer, serving, until
+from tests.bff.realtime.peer import ADAPTERS, OPEN, Peer, masked, nothing, serving, until
 from tests.bff.realtime.test_engine import Echo
 
 LARGE: Final = Message(b"4" + b"x" * 32_000)
@@ -61,7 +66,7 @@ async def test_who_does_not_poll_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-async def test_nobody_waits_for_ever_for_who_reads_nothing(
+async def test_nobody_waits_for_ever_for_who_reads_nothing_or_does_not_close(
     adapter: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bff.realtime.websocket.LINGER_SECONDS", 0.1)
@@ -74,8 +79,54 @@ async def test_nobody_waits_for_ever_for_who_reads_nothing(
         while not session.is_closed:
             session.send(LARGE)
             await asyncio.sleep(0)
+        stubborn, _ = await place.opened()
+        stubborn.write("nonsense")
+        assert await stubborn.until_closed() == CloseCode.NORMAL
         # With its connection or, where that is uvicorn's to abort, with all that is ours.
         await until(lambda: not (place.connections if adapter == "ours" else place.tasks))
+
+
+async def sent_unread(peer: Peer, first: bytes) -> None:
+    """Send that, and more than the server has read by then; read nothing meanwhile."""
+    peer.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    peer.writer.write(first + masked(LARGE.packet, Opcode.TEXT) * MUCH)
+    await peer.writer.drain()
+    peer.reader._transport.resume_reading()  # type: ignore[attr-defined]
+
+
+# What uvicorn itself finds wrong over ASGI, it closes in its own way.
+@pytest.mark.parametrize(
+    ("adapter", "wrong", "code"),
+    [
+        ("ours", b"\x83\x82mask4x", CloseCode.PROTOCOL_ERROR),
+        *((adapter, masked(b"nonsense", Opcode.TEXT), CloseCode.NORMAL) for adapter in ADAPTERS),
+    ],
+)
+async def test_who_is_cut_off_while_they_send_finds_out_why(
+    adapter: str, wrong: bytes, code: CloseCode
+) -> None:
+    engine = Engine(Echo, Figures())
+    async with serving(engine, adapter) as place:
+        peer, _ = await place.opened()
+        await sent_unread(peer, wrong)
+        assert await peer.until_closed() == code
+        peer.writer.close()
+        await until(lambda: not place.connections)
+
+
+async def test_who_is_cut_off_by_another_process_finds_out_why(tmp_path: Path) -> None:
+    near, far = (Engine(Echo, Figures(), siblings=Siblings(tmp_path)) for _ in range(2))
+    theirs = type("Theirs", (WebSocket,), {"engine": far, "__slots__": ()})
+    await far.siblings.start(Sockets(nothing, far), theirs)
+    session = far.open("127.0.0.1")
+    async with serving(near, "ours") as place:
+        peer = await place.websocket(f"&sid={session.id}")
+        await sent_unread(peer, masked(b"nonsense", Opcode.TEXT))
+        assert await peer.until_closed() == CloseCode.PROTOCOL_ERROR
+        peer.writer.close()
+        await until(lambda: not place.connections)
+    await far.siblings.close()
+    far.close()
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -104,14 +155,14 @@ async def test_a_server_that_stops_sends_everybody_away_one_by_one_and_lets_nobo
         assert engine.figures.closed == {"server shutting down": 21}
 
 
-@pytest.mark.parametrize("carried", Sockets)
+@pytest.mark.parametrize("carried", Carried)
 async def test_a_sigterm_sends_sockets_away_and_answers_polls_before_the_process_ends(
-    settings: Settings, shelves: Shelves, carried: Sockets
+    settings: Settings, shelves: Shelves, carried: Carried
 ) -> None:
     async with served(settings, COMANDA_SOCKETS=carried.value) as (process, url):
         port = int(url.rpartition(":")[2])
         stranger, status = await Peer.connect(port, "/elsewhere")
-        assert status == (404 if carried is Sockets.OWN else 403)
+        assert status == (404 if carried is Carried.OWN else 403)
         async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
             greeting = await client.get(f"{OPEN}polling")
         sid = json.loads(greeting.text[1:])["sid"]
@@ -125,7 +176,7 @@ async def test_a_sigterm_sends_sockets_away_and_answers_polls_before_the_process
         assert set(codes) == {CloseCode.GOING_AWAY}
         assert (await poll.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         assert await poll.read() == b"1"
-        assert process.wait(30) in (0, -signal.SIGTERM)
         for writer in (asking, *(peer.writer for peer in (stranger, *peers))):
             writer.close()
             await writer.wait_closed()
+        assert process.wait(30) in (0, -signal.SIGTERM)
