@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console load
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -96,6 +96,9 @@ bench-realtime: ready ## sockets beside Node's socket.io with Redis (ARGS="--qui
 bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of it (ARGS=--screens)
 	$(bin)/python -m benchmarks.console $(ARGS)
 
+load: ready ## 5,000 people at lunch for three minutes (ARGS="--minutes 30 --users 2000")
+	$(bin)/python -m benchmarks.load $(ARGS)
+
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
 extra = $(bin)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
@@ -114,6 +117,7 @@ lock: ready ## pin again what pyproject.toml allows (ARGS=--upgrade for the newe
 	$(compile) $(ARGS) --extra otel pyproject.toml -o requirements/image.lock
 	$(compile) $(ARGS) --extra local --extra otel --group dev pyproject.toml -o requirements/test.lock
 	$(compile) $(ARGS) --group infra -o requirements/infra.lock
+	$(compile) $(ARGS) --group load -o requirements/load.lock
 	$(compile) $(ARGS) --group terraform -o requirements/terraform.lock
 	$(compile) $(ARGS) --group terraform-itself -o requirements/terraform-itself.lock
 	$(compile) $(ARGS) --no-deps --group terraform-schema -o requirements/terraform-schema.lock

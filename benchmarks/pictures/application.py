@@ -62,12 +62,20 @@ async def hang(
     given: Mapping[str, str], photographs: list[bytes], products: int, *, pyramid: bool
 ) -> list[Hung]:
     """So many new products with the photographs in turn."""
+    made = await _products(given["COMANDA_DATABASE_URL"], products)
+    return await hang_on(given, photographs, made, pyramid=pyramid)
+
+
+async def hang_on(
+    given: Mapping[str, str], photographs: list[bytes], products: Iterable[int], *, pyramid: bool
+) -> list[Hung]:
+    """These products with the photographs in turn."""
     shelves = Shelves(store(from_environment(given)))
     cluster = Cluster(given["COMANDA_DATABASE_URL"], [])
     database = Database(cluster)
     judged = [(body, facts(body), levels(body) if pyramid else []) for body in photographs]
     hung = []
-    for number, product in enumerate(await _products(given["COMANDA_DATABASE_URL"], products)):
+    for number, product in enumerate(products):
         body, found, made = judged[number % len(judged)]
         picture = await shelve(shelves, product, body, found, made)
         change = await Catalogue(database).hang(product, picture)

@@ -1,0 +1,1 @@
+"""A lunch of thousands, against everything that `comanda up` starts."""
