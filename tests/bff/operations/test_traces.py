@@ -1,14 +1,17 @@
 """Traces, as a collector receives them over OTLP (HTTP, protobuf)."""
 
+import asyncio
 import json
 import logging
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 import msgspec
 import pytest
@@ -19,8 +22,10 @@ from bff.operations import traces
 from bff.operations.logs import LogFormat, configure
 from bff.operations.tracing import COLLECTORS, Untraced, tracing
 from bff.settings import Settings, SettingsError
+from domain import sweeper
 from domain.database import Database, Writer
-from domain.events import Event, Outbox, Relay
+from domain.events import KEPT, Event, Outbox, Relay
+from domain.product_sales import ProductSales
 from domain.trace import trace_id
 from imaging.shelves import Shelves
 from tests.bff.realtime.conftest import Person, inside
@@ -268,6 +273,29 @@ async def test_what_is_done_behind_a_request_is_told_and_logged_in_its_trace(
     assert line["trace_id"] == first.trace_id.hex()
     # And nothing else is.
     assert trace_id() is None
+
+
+async def test_chores_are_told_where_there_was_something_to_do(
+    campus: Database,
+    connection: asyncpg.Connection,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told_of = traces.Traces()
+    sales = ProductSales(campus, told_of.span)
+    assert await sales.refresh(older_than=timedelta(seconds=-1))
+    assert not await sales.refresh()
+    old = "INSERT INTO outbox (kind, payload, delivered_at) VALUES ('old', '{}', 'epoch')"
+    await connection.execute(old)
+    monkeypatch.setattr(sweeper, "PAUSE", 0.0)
+    chores = sweeper.Sweeper(campus, [KEPT], told_of.span)
+    chores.start()
+    while await connection.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE kind = 'old')"):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await chores.close()
+    await told_of.close()
+    assert len(collector.named("refresh product_sales_daily")) == 1
+    assert collector.named("sweep outbox")
 
 
 async def test_of_requests_that_nobody_decided_about_a_share_is_told_by_their_ids(
