@@ -8,25 +8,32 @@ from typing import Final
 from bff.edge.limits.policies import Decision, Standing, Windows
 
 # Requests that are taken at once at most.
-MOST: Final = 256
+MOST: Final = 512
+# Of so many or more, others are asked for as soon as half of them are used, so that nobody of a
+# crowd has to wait.
+_CROWD: Final = 32
 # Subjects of whom something is known; the one that was first known is forgotten first.
 _MOST_SUBJECTS: Final = 4096
 _MICROSECONDS: Final = 1_000_000
 
 GiveBack = Callable[[Windows, int, int], None]
 """Of what was counted in windows at a moment, so many were not used."""
+AskAhead = Callable[[Windows], None]
+"""More is to be taken in windows, while there is some left."""
 
 
 class _Lease:
     """What was taken in one grain: until when it is good (monotonic clock), how many requests are
-    left of it and how many have used it, and how the window stood with all of them."""
+    left of it and how many have used it, and how the window stood with all of them; and with how
+    many left it is time to ask for more."""
 
-    __slots__ = ("is_watched", "left", "mark", "moment", "standing", "until", "used")
+    __slots__ = ("few", "is_watched", "left", "mark", "moment", "standing", "until", "used")
 
     def __init__(self, mark: int) -> None:
         self.mark = mark
         self.until = 0.0
         self.left = self.used = self.moment = 0
+        self.few = -1
         self.standing = Standing(0, 0.0)
         self.is_watched = False
 
@@ -40,8 +47,14 @@ class Leases:
     there is room for, so that nobody is refused for what another process does not use.
     """
 
-    def __init__(self, give_back: GiveBack, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        give_back: GiveBack,
+        ask_ahead: AskAhead,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._give_back = give_back
+        self._ask_ahead = ask_ahead
         self._clock = clock
         self._leases: dict[bytes, _Lease] = {}
         self._asking: set[bytes] = set()
@@ -52,6 +65,8 @@ class Leases:
         if lease is None or not lease.left or self._clock() >= lease.until:
             return None
         lease.left -= 1
+        if lease.left == lease.few:
+            self._ask_ahead(windows)
         return _used(windows, lease)
 
     def ask(self, windows: Windows) -> int:
@@ -79,6 +94,13 @@ class Leases:
     def begin(self, windows: Windows, decision: Decision, taken: int, asked_at: float) -> Decision:
         """Keep what Redis has counted beyond the request that asked, at `asked_at` by our clock;
         what was decided of that."""
+        lease = self.keep(windows, decision, taken - 1, asked_at)
+        return decision if lease is None else _used(windows, lease)
+
+    def keep(
+        self, windows: Windows, decision: Decision, spare: int, asked_at: float
+    ) -> _Lease | None:
+        """Keep so many that nobody has used yet, or give them back."""
         moment, grain = decision.moment, windows[0].policy.grain
         mark = -(-moment // grain) * grain
         lease = self._leases.get(windows.keys[0])
@@ -87,14 +109,16 @@ class Leases:
             if len(self._leases) > _MOST_SUBJECTS:
                 del self._leases[next(iter(self._leases))]
         elif lease.mark > mark:
-            if taken > 1:
-                self._give_back(windows, moment, taken - 1)
-            return decision
+            if spare:
+                self._give_back(windows, moment, spare)
+            return None
         lease.moment, (lease.standing,) = moment, decision.standings
         lease.until = max(lease.until, asked_at + (mark - moment) / _MICROSECONDS)
-        lease.left += taken - 1
+        lease.left += spare
+        if spare >= _CROWD:
+            lease.few = lease.left // 2
         self._watch(windows, lease)
-        return _used(windows, lease)
+        return lease
 
     def give_back(self, windows: Windows, moment: int) -> bool:
         """Somebody else may use what was counted at that moment; whether there is time for that."""

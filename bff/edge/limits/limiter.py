@@ -29,7 +29,7 @@ class Limiter:
     def __init__(self, nodes: Nodes, fences: Fences) -> None:
         self._shared = Shared(nodes, fences)
         self._alone = Alone()
-        self._leases = Leases(self.hand_back)
+        self._leases = Leases(self.hand_back, self._ask_ahead)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_away = False
         self.decisions: Counter[tuple[str, str, str]] = Counter()
@@ -68,6 +68,23 @@ class Limiter:
             decision, taken = several(windows, reply.result())
             is_allowed = decision.refused_by is None
             tell(self._counted(windows, decision, taken, began) if is_allowed else None)
+
+        self._shared.ask(windows, many).add_done_callback(told)
+
+    def _ask_ahead(self, windows: Windows) -> None:
+        """Have more counted before it comes, if nobody does so already."""
+        many, began = self._wanted(windows), time.monotonic()
+        if many == 1:
+            return
+
+        def told(reply: asyncio.Future[Any]) -> None:
+            self._leases.answered(windows, many)
+            if reply.cancelled() or reply.exception() is not None:
+                # Whoever comes then will see.
+                return
+            decision, taken = several(windows, reply.result())
+            if decision.refused_by is None:
+                self._leases.keep(windows, decision, taken, began)
 
         self._shared.ask(windows, many).add_done_callback(told)
 

@@ -320,7 +320,11 @@ async def test_never_more_than_the_limit_where_several_are_taken_at_once(
 
 async def test_what_was_taken_is_good_until_its_grain_ends_and_the_rest_given_back() -> None:
     now, given = 100.0, list[tuple[int, int]]()
-    leases = Leases(lambda _, moment, many: given.append((moment, many)), clock=lambda: now)
+    leases = Leases(
+        lambda _, moment, many: given.append((moment, many)),
+        lambda _: pytest.fail("so few are no crowd"),
+        clock=lambda: now,
+    )
     windows = Windows([Window(CROWDED, b"one")])
     grain = CROWDED.grain / A_SECOND
     assert leases.take(windows) is None
@@ -348,6 +352,29 @@ async def test_what_was_taken_is_good_until_its_grain_ends_and_the_rest_given_ba
     assert leases.take(windows) is None
     now += grain
     assert leases.ask(windows) == 1
+
+
+async def test_a_crowd_asks_for_more_while_it_has_some() -> None:
+    given, asked = list[tuple[int, int]](), list[Windows]()
+    leases = Leases(
+        lambda _, moment, many: given.append((moment, many)), asked.append, clock=lambda: 100.0
+    )
+    windows = Windows([Window(CROWDED, b"one")])
+    moment = 1000 * CROWDED.grain + 1
+    leases.begin(windows, Decision(windows, [Standing(50, 0.3)], None, moment), 41, asked_at=100.0)
+    assert all(leases.take(windows) for _ in range(19))
+    assert asked == []
+    assert all(leases.take(windows) for _ in range(2))
+    assert asked == [windows]
+    decision = Decision(windows, [Standing(91, 0.3)], None, moment + 1)
+    leases.keep(windows, decision, 41, 100.0)
+    # All that Redis has counted, but what is left.
+    last = leases.take(windows)
+    assert last is not None
+    assert last.standings[0].used == 91 - 59
+    before = Decision(windows, [Standing(99, 0.3)], None, moment - CROWDED.grain)
+    leases.keep(windows, before, 8, 100.0)
+    assert given == [(moment - CROWDED.grain, 8)]
 
 
 async def test_of_what_is_left_nobody_takes_much_at_once_and_all_can_be_given_back(
