@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console load
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -92,6 +92,9 @@ bench-api: ready ## the API beside NestJS, Node by hand and nginx (ARGS="--quick
 
 bench-realtime: ready ## sockets beside Node's socket.io with Redis (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.realtime $(ARGS)
+
+bench-start: ready ## how fast a process begins, and what it weighs (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.start $(ARGS)
 
 bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of it (ARGS=--screens)
 	$(bin)/python -m benchmarks.console $(ARGS)

@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks import goals, page
 
-ALL: Final = ("pictures", "database", "cache", "api", "edge", "realtime")
+ALL: Final = ("pictures", "database", "cache", "api", "edge", "realtime", "start")
 
 
 def main() -> None:

@@ -174,7 +174,13 @@ def _data() -> Iterator[Goal]:
     yield Goal(page, "selectinload", _LEAST, 10.0, "x", _times("database", page, "selectinload"))
 
 
-GOALS: Final = (*_pictures(), *_api(), *_realtime(), *_data())
+def _start() -> Iterator[Goal]:
+    for directory, bound in (("in an empty directory", 5.0), ("in the same one, once more", 1.5)):
+        found = _of("and a page of dishes s", "start", directory)
+        yield Goal("`comanda up` to the first page", directory, _MOST, bound, " s", found)
+
+
+GOALS: Final = (*_pictures(), *_api(), *_realtime(), *_data(), *_start())
 
 
 def _rows(text: str) -> Iterator[tuple[tuple[str, ...], Mapping[str, str]]]:

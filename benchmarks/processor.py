@@ -36,13 +36,14 @@ def _clock(process: int) -> int:
     return ~process << 3 | 2
 
 
-def children_named(part: str) -> list[int]:
-    """Our own child processes that have `part` in their command line."""
+def children_named(part: str, parent: int | None = None) -> list[int]:
+    """The child processes of `parent`, or our own, that have `part` in their command line."""
     found = []
+    parent = parent or os.getpid()
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) == os.getpid() and part in (directory / "cmdline").read_text():
+            if int(fields[1]) == parent and part in (directory / "cmdline").read_text():
                 found.append(int(directory.name))
         except OSError:
             continue
