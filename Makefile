@@ -96,6 +96,9 @@ bench-realtime: ready ## sockets beside Node's socket.io with Redis (ARGS="--qui
 bench-start: ready ## how fast a process begins, and what it weighs (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.start $(ARGS)
 
+bench-profile: ready ## where the CPU of the hot paths goes, into docs/profiles.md (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.profile $(ARGS)
+
 bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of it (ARGS=--screens)
 	$(bin)/python -m benchmarks.console $(ARGS)
 

@@ -80,6 +80,11 @@ class Server:
         self._process.stdin.flush()
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def cpu(self) -> float:
         """Seconds so far."""
         return cpu_seconds(self._process.pid)
