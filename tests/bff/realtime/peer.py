@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx
 import uvicorn
 from litestar.types import Receive, Scope, Send
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from bff.edge.protocol import BoundedProtocol
 from bff.realtime.asgi import Sockets
@@ -175,14 +176,17 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def serving(engine: Engine, adapter: str) -> AsyncIterator[Place]:
-    """The engine behind a server of its own, by either adapter."""
+async def serving(
+    engine: Engine, adapter: str, over: Callable[[type[Any]], type[Any]] = lambda given: given
+) -> AsyncIterator[Place]:
+    """The engine behind a server of its own, by either adapter; `over` may put something around
+    its protocol."""
     port = free_port()
     ours = type("Ours", (WebSocket,), {"engine": engine, "__slots__": ()})
     config = uvicorn.Config(
         Sockets(nothing, engine),
         port=port,
-        ws=ours if adapter == "ours" else "wsproto",
+        ws=over(ours if adapter == "ours" else WSProtocol),
         http=BoundedProtocol,
         lifespan="off",
         log_level="critical",
