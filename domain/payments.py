@@ -267,6 +267,7 @@ async def _settled(database: Writer, payment: Payment) -> Payment:
     await database.announce(
         SETTLED,
         {"paymentId": payment.id, "userId": payment.user_id, "status": payment.status.value},
+        is_record=True,
     )
     return payment
 

@@ -107,8 +107,11 @@ async def test_a_declined_card_is_an_answer_with_its_reason_and_moves_no_money(
     assert (declined.status, declined.decline_reason) == ("declined", "expired-card")
     assert await payments(campus, Bank()).top_up(customer, 1500, asked(customer, 1500)) == declined
     assert await connection.fetch(LEDGER) == []
-    events = "SELECT payload ->> 'status' FROM outbox WHERE kind = 'payment:settled'"
-    assert await connection.fetchval(events) == "declined"
+    events = "SELECT payload ->> 'status', delivered_at FROM outbox WHERE kind = 'payment:settled'"
+    status, delivered_at = await connection.fetchrow(events)
+    # For the record: it waits for nobody, or it would be told as stuck, and never be swept.
+    assert status == "declined"
+    assert delivered_at is not None
 
 
 async def test_what_the_provider_did_before_a_crash_is_finished_by_the_outbox(
