@@ -102,7 +102,7 @@ bench-profile: ready ## where the CPU of the hot paths goes, into docs/profiles.
 bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of it (ARGS=--screens)
 	$(bin)/python -m benchmarks.console $(ARGS)
 
-load: ready ## 5,000 people at lunch for three minutes (ARGS="--minutes 30 --users 2000")
+load: ready ## 5,000 people at lunch for three minutes (ARGS="--minutes 30 --write", --find, --soak)
 	$(bin)/python -m benchmarks.load $(ARGS)
 
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \

@@ -3,59 +3,95 @@
 import argparse
 import sys
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 from typing import Final
 
 from benchmarks import page
 from benchmarks.api.crowd import allow_many
-from benchmarks.load import campus, generator
-from benchmarks.load.conductor import Conductor
+from benchmarks.load import campus, climb, generator, soak
+from benchmarks.load.conductor import Conductor, Window
 from benchmarks.load.report import Report
 
 USERS: Final = 5_000
 MINUTES: Final = 3.0
+SOAK_MINUTES: Final = 60.0
 PAGE: Final = page.PAGE.with_name("load.md")
 OUT: Final = Path(".comanda/load")
+LUNCH, CLIMB, SOAK = "load", "climb", "soak"
 
 
 def main() -> None:
     """Run it; exit code 1 where what people were told is not what is held."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--users", type=int, default=USERS, help="phones (%(default)s)")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="(%(default)s)")
-    parser.add_argument("--cold", action="store_true", help="no variants from yesterday")
-    parser.add_argument("--out", type=Path, default=OUT, help="for the report (%(default)s)")
-    parser.add_argument("--write", action="store_true", help="into docs/load.md, too")
-    given = parser.parse_args()
+    given = _given()
     python = generator.install()
     allow_many()
     size = campus.Size(phones=given.users, has_shelf=not given.cold)
     with (
         tempfile.TemporaryDirectory(prefix="comanda-load-") as directory,
         campus.running(_reachable(Path(directory)), size, _say) as place,
-        generator.Generator(python, place.directory, place.url, size.counters) as crowd,
+        generator.Generator(
+            python, place.directory, place.url, size.counters, pace=given.pace
+        ) as crowd,
     ):
         conductor = Conductor(place, crowd, _say)
-        conductor.gather(given.users)
-        window = conductor.measure(60 * given.minutes)
+        window, table = _led(conductor, given)
         verdict = conductor.close()
         report = Report(
-            _command(),
-            window,
-            verdict,
-            conductor.samples,
-            crowd.seconds,
-            size.workers,
+            _command(), window, verdict, conductor.samples, crowd.seconds, size.workers, table
         )
     text = report.markdown()
     print(text)
     given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "load.html").write_text(report.html(), "utf-8")
-    (given.out / "load.md").write_text(text, "utf-8")
-    _say(f"{given.out / 'load.html'} has how it went")
+    (given.out / f"{given.kind}.md").write_text(text, "utf-8")
+    course = given.out / f"{given.kind}.html"
+    course.write_text(report.html(), "utf-8")
+    _say(f"{course} has how it went")
     if given.write:
-        page.write("load", text, PAGE)
+        page.write(given.kind, text, PAGE)
     raise SystemExit(1 if verdict.differences else 0)
+
+
+def _led(conductor: Conductor, given: Namespace) -> tuple[Window, str]:
+    """What is measured, and the table that only this kind of run has."""
+    if given.kind == CLIMB:
+        steps = climb.climb(conductor, given.users, _say)
+        met = [step.window for step in steps if step.is_met_at_client]
+        return (met or [steps[0].window])[-1], climb.table(steps)
+    conductor.gather(given.users)
+    window = conductor.measure(60 * given.minutes)
+    if given.kind == SOAK:
+        return window, soak.table(soak.trends(window.samples))
+    return window, ""
+
+
+def _given() -> Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("--users", type=int, help=f"phones ({USERS}; half of them to soak)")
+    parser.add_argument(
+        "--minutes", type=float, help=f"({MINUTES:.0f}; {SOAK_MINUTES:.0f} to soak)"
+    )
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--find",
+        dest="kind",
+        action="store_const",
+        const=CLIMB,
+        help="how many people the goals hold for, --users at most",
+    )
+    kinds.add_argument(
+        "--soak", dest="kind", action="store_const", const=SOAK, help="whether anything grows"
+    )
+    parser.add_argument("--cold", action="store_true", help="no variants from yesterday")
+    parser.add_argument("--pace", type=float, default=1.0, help="of all pauses (%(default)s)")
+    parser.add_argument("--out", type=Path, default=OUT, help="for the report (%(default)s)")
+    parser.add_argument("--write", action="store_true", help="into docs/load.md, too")
+    parser.set_defaults(kind=LUNCH)
+    given = parser.parse_args()
+    soaks = given.kind == SOAK
+    given.users = given.users or (USERS // 2 if soaks else USERS)
+    given.minutes = given.minutes or (SOAK_MINUTES if soaks else MINUTES)
+    return given
 
 
 def _reachable(directory: Path) -> Path:

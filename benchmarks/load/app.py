@@ -57,6 +57,8 @@ class Lunch:
 
     directory: Path
     journal: Journal
+    pace: float
+    """Of all pauses: so much of what people take."""
     is_closing: bool = False
     """Whether nobody orders any more, and the counters hurry."""
     _people: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -232,7 +234,7 @@ class App(FastHttpUser):
 
     def rest(self, seconds: float) -> None:
         """Two seconds at least, and so many on average."""
-        gevent.sleep(2 + random.expovariate(1 / max(0.1, seconds - 2)))
+        gevent.sleep(self.lunch.pace * (2 + random.expovariate(1 / max(0.1, seconds - 2))))
 
 
 def chance_of(*facts: Any) -> float:

@@ -27,7 +27,7 @@ _LOOK: Final = 0.2
 # What the first orders of a crowd cost, connections and statements, is no part of what is measured.
 SETTLE: Final = 10.0
 # For the orders that are under way when nobody orders any more.
-_LAST_ORDERS: Final = 180.0
+_LAST_ORDERS: Final = 120.0
 _RAMP: Final = 90.0
 _FASTEST: Final = 100.0
 
@@ -135,7 +135,7 @@ class Conductor:
         deadline = time.monotonic() + _LAST_ORDERS
         while left := asyncio.run(truth.under_way(self._place)):
             if time.monotonic() > deadline:
-                self._say(f"{left:,} orders or events are under way still")
+                self._say(f"Still under way: {left}")
                 break
             self.pass_time(1.0)
         # Phones look again some time after it is over.

@@ -39,10 +39,17 @@ def install() -> Path:
 
 class Generator:
     """A crowd of phones, and `counters` people behind counters; `directory` has who they are
-    (campus), and gets what they were told (journal)."""
+    (campus), and gets what they were told (journal). With a `pace` below 1 they are in a hurry."""
 
     def __init__(
-        self, python: Path, directory: Path, url: str, counters: int, processes: int = PROCESSES
+        self,
+        python: Path,
+        directory: Path,
+        url: str,
+        counters: int,
+        *,
+        processes: int = PROCESSES,
+        pace: float = 1.0,
     ) -> None:
         self._counters = counters
         self.seconds: list[Second] = []
@@ -54,7 +61,7 @@ class Generator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        follow = [*swarm, "follow", port, str(directory), url]
+        follow = [*swarm, "follow", port, str(directory), url, str(pace)]
         self._followers = [self._started(follow) for _ in range(processes)]
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
@@ -72,6 +79,10 @@ class Generator:
             if process.poll() is None:
                 process.kill()
             process.wait()
+        self._reading.join(_END_SECONDS)
+        for pipe in (self._lead.stdin, self._lead.stdout):
+            if pipe is not None:
+                pipe.close()
 
     @property
     def pids(self) -> Sequence[int]:

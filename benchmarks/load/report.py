@@ -80,12 +80,15 @@ class Report:
     samples: Sequence[Sample]
     seconds: Sequence[Second]
     workers: int
+    table: str = ""
+    """What only this kind of run has."""
 
     def markdown(self) -> str:
         """All tables."""
         return "\n".join(
             (
                 self._setting(),
+                *([self.table] if self.table else []),
                 self._times(),
                 self._specification(),
                 self._business(),
@@ -218,7 +221,7 @@ class Report:
             cores = (after.cpu - before.cpu) / elapsed
             rows.append(
                 f"| {part} | {after.processes} | {cores:.2f} | {cores / CORES:.0%} "
-                f"| {after.memory / 1e6:,.0f} | {after.files:,} | {_waited(before, after):.0%} |"
+                f"| {after.memory / 1e6:,.0f} | {after.files:,} | {waited(before, after):.0%} |"
             )
         busy = (last.busy - first.busy) / elapsed
         rows.append(f"| the machine | | {busy:.2f} | {busy / CORES:.0%} | | | |")
@@ -349,7 +352,8 @@ def _share(share: float | None) -> str:
     return _NOTHING if share is None else f"{share:.1%}"
 
 
-def _waited(before: Usage, after: Usage) -> float:
+def waited(before: Usage, after: Usage) -> float:
+    """The share of the time in which threads could have run and had no core."""
     delay, cpu = after.delay - before.delay, after.cpu - before.cpu
     return delay / (delay + cpu) if delay + cpu else 0.0
 

@@ -1,7 +1,7 @@
 """A process of Locust: one that leads, and others in which people are.
 
     python -m benchmarks.load.swarm lead PORT PROCESSES COUNTERS
-    python -m benchmarks.load.swarm follow PORT DIRECTORY URL
+    python -m benchmarks.load.swarm follow PORT DIRECTORY URL PACE
 
 The leading one is told what to do by lines on its standard input (`people 500 20`: so many, so
 many more a second; `closing`; `quit`), and writes what happened since the last line, as JSON, once
@@ -102,9 +102,9 @@ def lead(port: int, processes: int, counters: int) -> None:
         print(told.line(runner.user_count, exceptions), flush=True)
 
 
-def follow(port: int, directory: Path, url: str) -> None:
+def follow(port: int, directory: Path, url: str, pace: float) -> None:
     """Until the one that leads says so."""
-    lunch = Lunch(directory, Journal(directory, str(os.getpid())))
+    lunch = Lunch(directory, Journal(directory, str(os.getpid())), pace)
     App.lunch, App.host = lunch, url
     environment = Environment(user_classes=[Phone, Counter])
     runner = environment.create_worker_runner("127.0.0.1", port)
@@ -125,8 +125,8 @@ def main(role: str, port: str, *more: str) -> None:
         processes, counters = map(int, more)
         lead(int(port), processes, counters)
     else:
-        directory, url = more
-        follow(int(port), Path(directory), url)
+        directory, url, pace = more
+        follow(int(port), Path(directory), url, float(pace))
 
 
 if __name__ == "__main__":

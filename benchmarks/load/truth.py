@@ -178,18 +178,17 @@ def compare(told: Told, held: Held) -> Verdict:
     return Verdict(compared, differences, accepted)
 
 
-async def under_way(place: Campus) -> int:
-    """Orders that somebody still waits for, and events that were not seen to yet."""
+async def under_way(place: Campus) -> dict[str, int]:
+    """What somebody still waits for: orders by their state, and events by their kind."""
     connection = await asyncpg.connect(dsn(place.database_url))
     try:
-        return int(
-            await connection.fetchval(
-                "SELECT (SELECT count(*) FROM orders WHERE id > $1"
-                "  AND status IN ('created', 'accepted', 'preparing', 'ready'))"
-                " + (SELECT count(*) FROM outbox WHERE delivered_at IS NULL)",
-                place.before.last_order,
-            )
+        rows = await connection.fetch(
+            "SELECT status::text, count(*) FROM orders WHERE id > $1"
+            " AND status IN ('created', 'accepted', 'preparing', 'ready') GROUP BY 1"
+            " UNION ALL SELECT kind, count(*) FROM outbox WHERE delivered_at IS NULL GROUP BY 1",
+            place.before.last_order,
         )
+        return dict(map(tuple, rows))
     finally:
         await connection.close()
 

@@ -153,7 +153,7 @@ class Phone(Watching):
         if chance_of("socket", self.person["id"]) < SOCKETS:
             self.watch()
         # All came in a minute, and nobody in step with anybody.
-        gevent.sleep(random.uniform(0, THINK))
+        gevent.sleep(self.lunch.pace * random.uniform(0, THINK))
 
     @task
     def visit(self) -> None:
@@ -397,7 +397,7 @@ class Counter(Watching):
             self.known.pop(order, None)
             return
         self.known[order] = version
-        seconds = random.expovariate(1 / COOKING[status]) + 0.2
+        seconds = self.lunch.pace * random.expovariate(1 / COOKING[status]) + 0.2
         due = time.monotonic() + seconds * (HURRY if self.lunch.is_closing else 1.0)
         heapq.heappush(self.due, (due, order, version, status))
 
