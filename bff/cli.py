@@ -267,6 +267,38 @@ def recovery_drill(seconds: float, every: int) -> None:
     raise SystemExit(0 if outcome.keeps_its_word else 1)
 
 
+@recovery.command("verify")
+@DATA
+@explained
+def recovery_verify(data: Path) -> None:
+    """Tell as JSON what is in the database that COMANDA_DATABASE_URL names, once it was restored:
+    exit code 1 if the ledger does not explain every balance, or there is no order."""
+    from infra.recovery.contents import contents
+
+    found = asyncio.run(contents(database_url(_environment(data))))
+    say(_told(found))
+    raise SystemExit(0 if found.is_sound and found.orders else 1)
+
+
+@recovery.command("rehearse")
+@explained
+def recovery_rehearse() -> None:
+    """Have RDS restore the newest of COMANDA_DATABASE_URL's instance beside it, verify that, and
+    delete it; the last line is JSON. Exit code 1 if more is lost, or it takes longer, than was
+    promised."""
+    from infra.recovery.rehearsal import rehearse
+
+    # What was made is deleted in any case; by itself a container's first process would not hear.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    rehearsed = rehearse(database_url(os.environ), say)
+    say(_told(rehearsed))
+    raise SystemExit(0 if rehearsed.keeps_its_word else 1)
+
+
+def _told(found: msgspec.Struct) -> str:
+    return msgspec.json.encode(found).decode()
+
+
 @main.group()
 def cache() -> None:
     """What is cached."""

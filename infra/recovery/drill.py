@@ -18,8 +18,6 @@ from typing import Final
 import httpx
 from redis import Redis
 
-from domain import wallet
-from domain.database import Cluster, Database, Limits
 from infra.demo import loader
 from infra.demo.campus import DOMAIN, PASSWORD
 from infra.local.addresses import Addresses, Given
@@ -29,6 +27,7 @@ from infra.local.postgres import DATABASE
 from infra.local.process import Child, Command
 from infra.local.stack import Stack
 from infra.recovery.archive import Archive, Shipper
+from infra.recovery.contents import contents
 from infra.recovery.customers import Acknowledged, Customers
 from infra.recovery.server import Server
 from migrations.runner import migrate
@@ -102,7 +101,7 @@ def run(drill: Drill, say: Say) -> Outcome:
         stack.callback(application.end)
         acknowledged, lost, rpo, rto = _disaster(drill, server, kept, application, addresses, say)
         rewound = _rewind(server, kept, home / "before", say)
-        is_sound = asyncio.run(_is_sound(server.url))
+        is_sound = asyncio.run(contents(server.url)).is_sound
         say("The ledger explains every balance." if is_sound else "THE LEDGER IS NOT SOUND.")
         return Outcome(acknowledged, lost, rpo, rto, rewound, is_sound)
 
@@ -195,14 +194,6 @@ def _wait_for_archive(server: Server) -> None:
         if time.monotonic() > deadline:
             raise StackError("WAL is not archived.", "Look at the server's log.")
         time.sleep(0.05)
-
-
-async def _is_sound(url: str) -> bool:
-    cluster = Cluster(url, [], Limits(connections=1, statement_timeout=600))
-    try:
-        return (await wallet.audit(Database(cluster))).is_sound
-    finally:
-        await cluster.close()
 
 
 class _Application:
