@@ -34,6 +34,9 @@ OTHERS = {
     "node_filesystem_avail_bytes",
     "node_filesystem_size_bytes",
     "node_cpu_seconds_total",
+    # Of kube-state-metrics, where there is a cluster.
+    "kube_cronjob_created",
+    "kube_cronjob_status_last_successful_time",
 }
 
 
@@ -269,6 +272,17 @@ OF_PARTS: dict[str, Case] = {
         [at("pg_stat_archiver_last_archive_age", "0+60x20")],
         "15m",
         [at("pg_stat_archiver_last_archive_age", "60x20")],
+    ),
+    "DrillOverdue": (
+        # At the beginning of time, and seventeen days before.
+        [at("kube_cronjob_status_last_successful_time", "-1468800x90", cronjob="comanda-drill")],
+        "70m",
+        # It was made long ago, and one has succeeded since; another's are none of ours.
+        [
+            at("kube_cronjob_created", "-9999999x90", cronjob="comanda-drill"),
+            at("kube_cronjob_status_last_successful_time", "-9x90", cronjob="comanda-drill"),
+            at("kube_cronjob_created", "-9999999x90", cronjob="comanda-ledger"),
+        ],
     ),
     "OutboxStuck": (
         [at("comanda_outbox_oldest_seconds", "0+60x20")],

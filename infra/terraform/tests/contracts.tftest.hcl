@@ -131,6 +131,7 @@ run "kubernetes_is_not_everybodys" {
     bucket_arns        = ["arn:aws:s3:::a"]
     distribution_arn   = "arn:aws:cloudfront::123456789012:distribution/A"
     secret_arns        = ["arn:aws:secretsmanager:eu-south-2:123456789012:secret:a"]
+    database           = { arn = "arn:aws:rds:eu-south-2:123456789012:db:a-primary", group_arns = [] }
   }
 
   expect_failures = [var.kubernetes_version, var.api_cidrs, var.administrators, var.node_groups]

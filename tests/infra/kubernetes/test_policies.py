@@ -38,6 +38,9 @@ MUTATIONS = (
     ("{{ .redisPassword }}", "{{ .redisWord }}", "secrets_are_what"),
     ('name: COMANDA_CHORES\n          value: "true"', 'name: X\n          value: ""', "each_pool"),
     ("- migrate\n", "- upgrade\n", "each_pool_has_its_work"),
+    ("- rehearse\n", "- pretend\n", "each_pool_has_its_work"),
+    ("serviceAccountName: comanda-drill", "serviceAccountName: comanda", "pods_may_do"),
+    ("0 4 1,15,29 * *", "0 4 1,15 * *", "the_drill_takes_place"),
     (
         "  - name: http\n    port: 80\n    targetPort: http",
         "  - port: 80\n    targetPort: web",

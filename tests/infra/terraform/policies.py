@@ -13,6 +13,7 @@ import msgspec
 from bff.settings import PREFIX, SettingsError, described, from_environment
 from cdn import freshness
 from cdn.edge.build import FUNCTION
+from infra.recovery.rehearsal import SUFFIX
 from tests.infra.terraform.workbench import ROOT, SECRETS, Breach, State, Values
 
 Check = Callable[[State], Iterator[str]]
@@ -484,6 +485,39 @@ def the_application_may_what_it_does(state: State) -> Iterator[str]:
 
 @_broken_by(
     "modules/cluster/main.tf",
+    """    actions   = ["rds:DeleteDBInstance"]
+    resources = [local.drill]""",
+    """    actions   = ["rds:DeleteDBInstance"]
+    resources = [var.database.arn]""",
+)
+def the_drill_may_delete_what_it_made_and_nothing_else(state: State) -> Iterator[str]:
+    """What infra/recovery/rehearsal.py calls; what it makes is beside the primary."""
+    primary = state.of("aws_db_instance", "module.database.aws_db_instance.primary")[0]
+    (policy,) = [
+        p for p in state.of("aws_iam_role_policy", "module.cluster") if p["name"] == "drill"
+    ]
+    given: dict[str, list[str]] = {}
+    for each in _statements(policy["policy"]):
+        given |= dict.fromkeys(each["Action"], each["Resource"])
+    if given.keys() != {
+        "rds:DescribeDBInstances",
+        "rds:RestoreDBInstanceToPointInTime",
+        "rds:DeleteDBInstance",
+        "kms:CreateGrant",
+        "kms:DescribeKey",
+    }:
+        yield f"it may do {sorted(given)}"
+    names = [arn.rpartition(":")[2] for arn in given["rds:DeleteDBInstance"]]
+    if names != [primary["identifier"] + SUFFIX]:
+        yield f"it may delete {names}"
+    restored = [arn.partition(":rds:")[2] for arn in given["rds:RestoreDBInstanceToPointInTime"]]
+    wanted = [f":db:{primary['identifier']}", f":subgrp:{primary['db_subnet_group_name']}"]
+    if not all(any(arn.endswith(each) for arn in restored) for each in wanted):
+        yield f"it may not restore what there is: {restored}"
+
+
+@_broken_by(
+    "modules/cluster/main.tf",
     'variable = "aws:ResourceTag/k8s.io/cluster-autoscaler/${var.name}"',
     'variable = "aws:RequestedRegion"',
 )
@@ -512,7 +546,8 @@ def a_role_is_taken_by_one_service_account_only(state: State) -> Iterator[str]:
             subjects.add(subject.removeprefix("system:serviceaccount:"))
             if not any(key.endswith(":aud") for key in found):
                 yield f"{role['name']} is taken with a token that is for somebody else"
-    if "comanda:comanda" not in subjects or any("*" in each for each in subjects):
+    ours = {"comanda:comanda", "comanda:comanda-drill"}
+    if not ours <= subjects or any("*" in each for each in subjects):
         yield f"roles are taken by {subjects}"
 
 
@@ -636,9 +671,10 @@ def kubernetes_has_what_terraform_says(state: State) -> Iterator[str]:
         line = f"{name}={value}".replace("123456789012", "000000000000")
         if line not in env and name != "COMANDA_CLOUDFRONT_DISTRIBUTION":
             yield f"{line} is not in settings.env"
-    role = _of("ServiceAccount", overlay)["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
-    if role.rpartition("/")[2] not in {r["name"] for r in state.of("aws_iam_role")}:
-        yield f"there is no {role}"
+    for account in (each for each in overlay if each["kind"] == "ServiceAccount"):
+        role = account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+        if role.rpartition("/")[2] not in {r["name"] for r in state.of("aws_iam_role")}:
+            yield f"there is no {role}"
     prefix = _of("SecretStore", overlay)["spec"]["provider"]["aws"]["prefix"]
     secrets = _of("ExternalSecret", _manifests("base/settings.yaml"))["spec"]["data"]
     read = {prefix + each["remoteRef"]["key"] for each in secrets}

@@ -245,6 +245,10 @@ locals {
       subject = "comanda:comanda"
       policy  = data.aws_iam_policy_document.application.json
     }
+    drill = {
+      subject = "comanda:comanda-drill"
+      policy  = data.aws_iam_policy_document.drill.json
+    }
     load-balancer-controller = {
       subject = "kube-system:aws-load-balancer-controller"
       policy  = data.aws_iam_policy_document.load_balancer_controller.json
@@ -334,6 +338,46 @@ data "aws_iam_policy_document" "application" {
       values   = [for service in ["s3", "secretsmanager"] : "${service}.${data.aws_region.current.region}.amazonaws.com"]
     }
   }
+}
+
+# What infra/recovery/rehearsal.py calls: one instance may be made, beside the primary and of its log, and
+# that one may be deleted, and no other.
+data "aws_iam_policy_document" "drill" {
+  statement {
+    sid       = "Look"
+    actions   = ["rds:DescribeDBInstances"]
+    resources = [var.database.arn, local.drill]
+  }
+
+  statement {
+    sid     = "Restore"
+    actions = ["rds:RestoreDBInstanceToPointInTime"]
+    resources = concat([var.database.arn, local.drill], var.database.group_arns, [
+      "arn:aws:rds:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}:og:default:*",
+    ])
+  }
+
+  statement {
+    sid       = "Delete"
+    actions   = ["rds:DeleteDBInstance"]
+    resources = [local.drill]
+  }
+
+  statement {
+    sid       = "Key"
+    actions   = ["kms:CreateGrant", "kms:DescribeKey"]
+    resources = [var.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["rds.${data.aws_region.current.region}.amazonaws.com"]
+    }
+  }
+}
+
+locals {
+  drill = "${var.database.arn}-drill"
 }
 
 # The load balancer is Terraform's; its listeners, rules and target groups are the Ingress's.

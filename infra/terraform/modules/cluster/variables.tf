@@ -85,6 +85,14 @@ variable "distribution_arn" {
   type        = string
 }
 
+variable "database" {
+  description = "The primary, and the groups that an instance restored beside it is in."
+  type = object({
+    arn        = string
+    group_arns = list(string)
+  })
+}
+
 variable "secret_arns" {
   description = "Secrets that become the application's settings."
   type        = list(string)

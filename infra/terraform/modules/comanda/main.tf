@@ -13,7 +13,16 @@ locals {
   edge         = "us-east-1" # where CloudFront looks for certificates
   repository   = "${path.module}/../../../.."
   clients      = { pods = module.cluster.security_group_id }
+  rds          = "arn:aws:rds:${local.region}:${local.account}"
   bucket_names = { for what in ["originals", "variants", "logs"] : what => "${local.name}-${what}-${local.account}" }
+}
+
+locals {
+  # By names, for the database knows the cluster already; those of groups of parameters AWS completes.
+  database = {
+    arn        = "${local.rds}:db:${local.name}-primary"
+    group_arns = ["${local.rds}:subgrp:${local.name}", "${local.rds}:pg:${local.name}-*"]
+  }
 }
 
 module "network" {
@@ -194,6 +203,7 @@ module "cluster" {
   bucket_arns        = [module.originals.arn, module.variants.arn]
   distribution_arn   = module.cdn.distribution_arn
   secret_arns        = [for secret in local.secrets : secret.arn]
+  database           = local.database
 }
 
 module "database" {
