@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Text, Update, bindparam, func, literal_column, select, update
+from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.background import Background
@@ -62,6 +62,12 @@ _UNTOLD: Final = (
     )
     .order_by(OutboxEvent.id)
     .limit(MOST_TOLD)
+)
+# As one list: an IN is another statement for each length of it, to build here and to plan there.
+_TOLD: Final = (
+    update(OutboxEvent)
+    .where(OutboxEvent.id == func.any(bindparam("ids", type_=ARRAY(BigInteger))))
+    .values(delivered_at=func.now())
 )
 
 
@@ -163,7 +169,7 @@ class Outbox:
             events = [Told(*row) for row in rows]
             if events:
                 await tell([each for each in events if each.at > _now() - NEWS])
-                await database.change(_told([each.id for each in events]))
+                await database.change(_TOLD, {"ids": [each.id for each in events]})
             return len(events)
 
         return await self._database.write(work)
@@ -316,7 +322,3 @@ def _now() -> datetime:
 
 def _unforeseen(error: Exception) -> Exception | None:
     return None if isinstance(error, UnavailableError | AwayError) else error
-
-
-def _told(ids: Sequence[int]) -> Update:
-    return update(OutboxEvent).where(OutboxEvent.id.in_(ids)).values(delivered_at=func.now())
