@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
+.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console bench-start bench-profile bench-scale
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
@@ -98,6 +99,9 @@ bench-start: ready ## how fast a process begins, and what it weighs (ARGS="--qui
 
 bench-profile: ready ## where the CPU of the hot paths goes, into docs/profiles.md (ARGS="--quick --write")
 	$(bin)/python -m benchmarks.profile $(ARGS)
+
+bench-scale: ready ## what 2,000 to 50,000 people take, and does the model hold (ARGS="--quick --write")
+	$(bin)/python -m benchmarks.scale $(ARGS)
 
 bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of it (ARGS=--screens)
 	$(bin)/python -m benchmarks.console $(ARGS)

@@ -1,0 +1,1 @@
+"""What so many people take, by a model, and how the model stands up to a server."""
