@@ -40,15 +40,17 @@ class Asked:
     products: Sequence[int]
 
 
-async def asked(database_url: str) -> Asked:
-    """Choose people with more than a page of orders, and see that all can pay for more."""
+async def asked(database_url: str, least: int = 21) -> Asked:
+    """Choose people with at least so many orders, by default more than a page, and see that all
+    can pay for more."""
     connection = await asyncpg.connect(dsn(database_url))
     try:
         orders = await connection.fetch(
             "SELECT user_id, max(orders.id) FROM orders JOIN users ON users.id = user_id"
-            " WHERE role = 'customer' GROUP BY user_id HAVING count(*) > 20"
+            " WHERE role = 'customer' GROUP BY user_id HAVING count(*) >= $2"
             " ORDER BY user_id LIMIT $1",
             PEOPLE,
+            least,
         )
         cafeteria = await connection.fetchval("SELECT min(id) FROM cafeterias")
         products = await connection.fetch(

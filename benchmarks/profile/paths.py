@@ -36,7 +36,8 @@ COLD: Final = "cold picture"
 FRAMES: Final = "a frame of 5,000"
 QUESTIONS: Final = (CATALOGUE, UNCHANGED, LIST, DETAIL, PLACE, STORED)
 NAMES: Final = (*QUESTIONS, COLD, FRAMES)
-ORDERS: Final = 20_000
+# Enough that many people have a page of their own.
+ORDERS: Final = 60_000
 CONNECTIONS: Final = 32
 CLIENTS: Final = 5_000
 EVENTS: Final = 10

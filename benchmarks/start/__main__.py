@@ -35,7 +35,8 @@ from tests.serving import UNLIMITED, free_port
 OURS: Final = "Comanda"
 NEST: Final = "NestJS on Fastify"
 PHOTOGRAPHS: Final = 12
-ORDERS: Final = 20_000
+# Enough that many people have a page of their own.
+ORDERS: Final = 60_000
 # Of each question, and as often each picture is asked for, before memory is looked at.
 WARM: Final = 400
 # Packages that take less of an import are told together.
