@@ -43,6 +43,8 @@ _AT_ONCE: Final = 8
 _WARM_SECONDS: Final = 600.0
 _PLACES: Final = len(campus.PLACES)
 _PIXELS: Final = (2400, 1800)
+# Of the 200 that a node of the embedded stack takes, those that are the application's.
+_CONNECTIONS: Final = 180
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def running(data: Path, size: Size, say: Say) -> Iterator[Campus]:
             # The generator says for whom it asks, as a load balancer does.
             "COMANDA_TRUSTED_PROXIES": "127.0.0.0/8",
             "COMANDA_PAYMENT_DECLINE_RATE": str(DECLINES),
+            "COMANDA_DATABASE_CONNECTIONS": str(_CONNECTIONS // size.workers),
             "COMANDA_ACCESS_LOG": "0",
         }
         asyncio.run(prepare(environment))
