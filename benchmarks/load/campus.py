@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 import httpx
@@ -73,6 +73,22 @@ class Before:
     stock: dict[int, int]
 
 
+class Visited(Protocol):
+    """A campus, for whoever compares what people were told there with what it holds."""
+
+    @property
+    def directory(self) -> Path:
+        """For the crowd: who they are, and what they were told."""
+
+    @property
+    def before(self) -> Before:
+        """How it was."""
+
+    @property
+    def database_url(self) -> str:
+        """Of the primary."""
+
+
 @dataclass(frozen=True)
 class Campus:
     """A running one."""
@@ -126,9 +142,9 @@ def running(data: Path, size: Size, say: Say) -> Iterator[Campus]:
         database = environment["COMANDA_DATABASE_URL"]
         asyncio.run(loader.load(database, size.orders, say))
         directory.mkdir(exist_ok=True)
-        before = asyncio.run(_fill(database, size, directory))
+        before = asyncio.run(fill(database, size, directory))
         say(f"{size.phones:,} phones, {size.counters} counters")
-        asyncio.run(_hang(environment))
+        asyncio.run(hang(environment))
         stack.wait_for_replicas()
         port = Ports(directory / "ports.json").take("application")
         serve = [sys.executable, "-m", "bff.serve", "--port", str(port)]
@@ -138,11 +154,12 @@ def running(data: Path, size: Size, say: Say) -> Iterator[Campus]:
         _wait(stack, "the application", lambda: _is_ready(url))
         place = Campus(stack, data, directory, url, environment, size, before)
         if size.has_shelf:
-            asyncio.run(_warm(place, say))
+            asyncio.run(warm(url, say))
         yield place
 
 
-async def _fill(database_url: str, size: Size, directory: Path) -> Before:
+async def fill(database_url: str, size: Size, directory: Path) -> Before:
+    """Open everything, and make accounts, of which the crowd is told in `directory`."""
     connection = await asyncpg.connect(dsn(database_url))
     try:
         async with connection.transaction():
@@ -230,7 +247,7 @@ def _write(path: Path, people: list[dict[str, Any]]) -> None:
     path.write_text("".join(f"{json.dumps(each)}\n" for each in people), "utf-8")
 
 
-async def _hang(environment: Mapping[str, str]) -> None:
+async def hang(environment: Mapping[str, str]) -> None:
     """A dish of each section is drawn, and all others of it look like it."""
     connection = await asyncpg.connect(dsn(environment["COMANDA_DATABASE_URL"]))
     try:
@@ -265,11 +282,11 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-async def _warm(place: Campus, say: Say) -> None:
+async def warm(url: str, say: Say) -> None:
     """Have every variant on the shelf that phones of yesterday had asked for."""
     began = time.monotonic()
     gate = asyncio.Semaphore(_AT_ONCE)
-    async with httpx.AsyncClient(base_url=place.url, timeout=60, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
         dishes: list[dict[str, Any]] = []
         for page in range(1, 100):
             told = (await client.get("/api/products", params={"limit": 100, "page": page})).json()
@@ -277,15 +294,15 @@ async def _warm(place: Campus, say: Say) -> None:
             if page >= told["pagination"]["totalPages"]:
                 break
 
-        async def ask(url: str, accept: str) -> None:
+        async def ask(path: str, accept: str) -> None:
             wanted = accept.partition(",")[0]
             async with gate:
                 while True:
-                    answer = await client.get(url, headers={"accept": accept})
+                    answer = await client.get(path, headers={"accept": accept})
                     if answer.headers.get("content-type") == wanted:
                         return
                     if time.monotonic() > began + _WARM_SECONDS:
-                        raise TimeoutError(f"{url} does not come as {wanted}")
+                        raise TimeoutError(f"{path} does not come as {wanted}")
                     # AVIF is made behind whoever waits, and other formats are answered meanwhile.
                     await asyncio.sleep(0.2)
 

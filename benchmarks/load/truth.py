@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.load import journal
-from benchmarks.load.campus import Before, Campus
+from benchmarks.load.campus import Before, Visited
 from domain import wallet
 from domain.database import Cluster, Database, Limits, dsn
 
@@ -146,7 +146,7 @@ class Verdict:
     """The share of top-ups that the provider charged; None of none."""
 
 
-async def check(place: Campus) -> Verdict:
+async def check(place: Visited) -> Verdict:
     """After all have left."""
     told = Told.of(place.directory)
     held = await _held(place.database_url, place.before)
@@ -178,7 +178,7 @@ def compare(told: Told, held: Held) -> Verdict:
     return Verdict(compared, differences, accepted)
 
 
-async def under_way(place: Campus) -> dict[str, int]:
+async def under_way(place: Visited) -> dict[str, int]:
     """What somebody still waits for: orders by their state, and events by their kind."""
     connection = await asyncpg.connect(dsn(place.database_url))
     try:
