@@ -99,6 +99,7 @@ class Conductor:
         self._began = time.monotonic()
         self._told = self._began
         self._telling = 0
+        self._sampled = self._began
         self.samples: list[Sample] = []
         self.people = 0
 
@@ -117,14 +118,11 @@ class Conductor:
 
     def measure(self, seconds: float) -> Window:
         """What happens in that time."""
-        self.sample()
-        samples, first = [self.samples[-1]], len(self._crowd.seconds)
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self.pass_time(min(SAMPLE, left))
-            self.sample()
-            samples.append(self.samples[-1])
-        told = Window(self.people, samples, self._crowd.seconds[first:])
+        first, of_samples = len(self._crowd.seconds), len(self.samples)
+        self._sample()
+        self.pass_time(seconds)
+        self._sample()
+        told = Window(self.people, self.samples[of_samples:], self._crowd.seconds[first:])
         told.metrics = self._metrics()
         return told
 
@@ -154,10 +152,13 @@ class Conductor:
             if now >= self._told + _TELL:
                 self._told = now
                 self._tell(now)
+            if now >= self._sampled + SAMPLE:
+                self._sample()
             time.sleep(min(_LOOK, max(0.0, until - now)))
 
-    def sample(self) -> None:
+    def _sample(self) -> None:
         """Note how everything is."""
+        self._sampled = time.monotonic()
         self.samples.append(
             Sample(
                 time.time(),

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from benchmarks import page
-from benchmarks.load.conductor import SAMPLE, Sample, Window
+from benchmarks.load.conductor import Sample, Window
 from benchmarks.load.figures import Entry, Histogram, Scraped, Second, Taken
 from benchmarks.load.machine import APPLICATION, CORES, GENERATOR, PARTS, Usage
 from benchmarks.load.truth import Verdict
@@ -278,27 +278,20 @@ class Report:
         ]
         yield Graph("Latency at the client", "s", _WIDTH, _HEIGHT), times
         servers = [
-            (after.at, Server.between(before.scraped, after.scraped))
+            (after.at, after.at - before.at, Server.between(before.scraped, after.scraped))
             for before, after in pairwise(self.samples)
         ]
         yield (
             Graph("Latency of the API at the server", "s", _WIDTH, _HEIGHT),
             [
-                Series(f"p{n}", [(at, server.api.quantile(n / 100)) for at, server in servers])
+                Series(f"p{n}", [(at, server.api.quantile(n / 100)) for at, _, server in servers])
                 for n in (50, 95, 99)
             ],
         )
         errors = [(at, each.failures / _BUCKET) for at, each in taken]
         yield Graph("Errors", "ops", _WIDTH, _HEIGHT), [Series("errors", errors)]
-        yield (
-            Graph("Statements", "ops", _WIDTH, _HEIGHT),
-            [
-                Series(
-                    "statements",
-                    [(at, server.statements / SAMPLE) for at, server in servers],
-                )
-            ],
-        )
+        statements = [(at, server.statements / seconds) for at, seconds, server in servers]
+        yield Graph("Statements", "ops", _WIDTH, _HEIGHT), [Series("statements", statements)]
         yield Graph("CPU, cores", "", _WIDTH, _HEIGHT), [self._cpu(part) for part in PARTS]
         memory = [
             Series(part, [(each.at, float(each.usage[part].memory)) for each in self.samples])
