@@ -267,7 +267,8 @@ class Node:
             raise self._judged(error, pool, None) from error
         try:
             yield connection
-        except DRIVER_ERRORS as error:
+        except (*DRIVER_ERRORS, AttributeError) as error:
+            # The last: asyncpg's, of a connection that was ended between two steps of a statement.
             judged = self._judged(error, pool, connection)
             if isinstance(error, TimeoutError):
                 # Its answer may still come, and would be taken for that of the next statement.

@@ -276,6 +276,24 @@ async def test_a_read_on_a_connection_that_is_let_go_meanwhile_goes_on_elsewhere
     await cluster.close()
 
 
+async def test_a_read_whose_node_is_given_up_under_it_goes_on_elsewhere(database: str) -> None:
+    given_up = iter([True])
+
+    class GivenUp(asyncpg.Connection):  # type: ignore[misc]
+        """Ended, as all connections to a lost node are, between two steps of a statement."""
+
+        async def _get_statement(self, *arguments: Any, **named: Any) -> Any:
+            prepared = await super()._get_statement(*arguments, **named)
+            if next(given_up, False):
+                self.terminate()
+            return prepared
+
+    cluster = Cluster(database, [database], QUICK, kind=GivenUp)
+    assert await cluster.read(Role.MENU, one) == 1
+    assert cluster.served == {(Role.MENU, "primary"): 1}
+    await cluster.close()
+
+
 async def test_a_transaction_that_another_one_undid_is_done_over(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:
