@@ -27,6 +27,7 @@ OTHERS = {
     "pg_stat_database_xact_rollback",
     "pg_stat_database_blks_hit",
     "pg_stat_database_blks_read",
+    "redis_up",
     "redis_memory_used_bytes",
     "redis_memory_max_bytes",
     "redis_commands_processed_total",
@@ -288,6 +289,12 @@ OF_PARTS: dict[str, Case] = {
         [at("comanda_outbox_oldest_seconds", "0+60x20")],
         "15m",
         [at("comanda_outbox_oldest_seconds", "0 30 0 60x20")],
+    ),
+    "RedisNodeDown": (
+        [at("redis_up", "1x5 0x20", instance="node-2")],
+        "15m",
+        # It was started again.
+        [at("redis_up", "1x5 0 0 1x20", instance="node-2")],
     ),
     "RedisFull": (
         [at("redis_memory_used_bytes", "95x30"), at("redis_memory_max_bytes", "100x30")],
