@@ -52,8 +52,8 @@ async def until_healthy(url: str) -> None:
 
 
 class Proxy:
-    """A TCP proxy in front of a server, which a test can take down and bring back, or freeze by
-    clearing `thaw`."""
+    """A TCP proxy in front of a server, which a test can take down and bring back, freeze by
+    clearing `thaw`, or put far away: of each answer every part then takes so many seconds."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -62,6 +62,7 @@ class Proxy:
         self._pipes: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.thaw = asyncio.Event()
         self.thaw.set()
+        self.seconds = 0.0
 
     async def up(self) -> None:
         """Take connections."""
@@ -87,20 +88,24 @@ class Proxy:
             writer.close()
             back.close()
             return
-        for source, sink in ((reader, back), (there, writer)):
-            pipe = asyncio.create_task(pump(source, sink, self.thaw))
+        for source, sink, seconds in ((reader, back, 0.0), (there, writer, self.seconds)):
+            pipe = asyncio.create_task(pump(source, sink, self.thaw, seconds))
             self._pipes[pipe] = sink
             pipe.add_done_callback(self._pipes.pop)
 
 
 async def pump(
-    source: asyncio.StreamReader, sink: asyncio.StreamWriter, thaw: asyncio.Event | None = None
+    source: asyncio.StreamReader,
+    sink: asyncio.StreamWriter,
+    thaw: asyncio.Event | None = None,
+    seconds: float = 0.0,
 ) -> None:
-    """Hand on what comes until it ends, while `thaw` is set."""
+    """Hand on what comes, each part after so many seconds, until it ends, while `thaw` is set."""
     try:
         while chunk := await source.read(65_536):
             if thaw is not None:
                 await thaw.wait()
+            await asyncio.sleep(seconds)
             sink.write(chunk)
             await sink.drain()
     except OSError:

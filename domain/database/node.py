@@ -29,12 +29,17 @@ DRIVER_ERRORS: Final = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-# Seconds that a server has to say where it is.
+# Seconds that a server which is used has to say where it is, and to let us in; one that is far away
+# has so many times what it took to say it last. That is two ways to it and back, and five.
 PROBE_PATIENCE: Final = 0.3
 CONNECT_PATIENCE: Final = 0.5
+_PROBE_WAYS: Final = 3
+_CONNECT_WAYS: Final = 5
+# For one that is out nobody waits, so it has more, and the primary by and by, too.
+FAR_PATIENCE: Final = 2.0
 # How often in a row it may fail to; a busy machine makes everybody late.
 MOST_MISSED: Final = 2
-MOST_MISSED_BY_PRIMARY: Final = 8
+MOST_MISSED_BY_PRIMARY: Final = 4
 # SQLSTATEs of a server, or a connection, that goes away, or is not there yet.
 _LOST: Final = ("08", "57P01", "57P02", "57P03", "57P05")
 # Of what another server, or a second try, may do: a conflict with replay or with another
@@ -92,6 +97,9 @@ class Node:
         self._writes = Pool(url, limits, read_only=False, kind=kind) if writable else None
         self._eye: asyncpg.Connection | None = None
         self._missed = 0
+        # Seconds that it took to say where it is, and when it has to have done so this time.
+        self._took = 0.0
+        self._due = 0.0
         self._looking: asyncio.Task[None] | None = None
         self._suspecting: set[asyncio.Task[None]] = set()
 
@@ -189,11 +197,10 @@ class Node:
             await pool.close()
 
     async def _look(self) -> None:
-        began = time.monotonic()
         try:
             standby, position, now, replayed_at = await self._seen()
         except TimeoutError:
-            self._miss(time.monotonic() - began)
+            self._miss()
         except DRIVER_ERRORS as error:
             self.lose(error)
         else:
@@ -223,17 +230,27 @@ class Node:
 
     async def _asked(self) -> _Seen:
         if self._eye is None or self._eye.is_closed():
-            async with asyncio.timeout(CONNECT_PATIENCE):
+            async with self._in_time(CONNECT_PATIENCE, _CONNECT_WAYS):
                 self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=0)
-        async with asyncio.timeout(PROBE_PATIENCE):
+        began = time.monotonic()
+        async with self._in_time(PROBE_PATIENCE, _PROBE_WAYS):
             seen: _Seen = tuple(await self._eye.fetchrow(_PROBE))
-            return seen
+        self._took = time.monotonic() - began
+        return seen
 
-    def _miss(self, waited: float) -> None:
+    def _in_time(self, least: float, ways: int) -> asyncio.Timeout:
+        if self._writes is not None:
+            # Nobody can take its place, so it may just have become slow.
+            least *= 2**self._missed
+        patience = min(FAR_PATIENCE, max(least, ways * self._took)) if self.up else FAR_PATIENCE
+        self._due = time.monotonic() + patience
+        return asyncio.timeout(patience)
+
+    def _miss(self) -> None:
         """It did not answer in time, unless it was this process that had none."""
         if self._eye is not None:
             self._eye.terminate()
-        if waited > 2 * CONNECT_PATIENCE:
+        if time.monotonic() > self._due + CONNECT_PATIENCE:
             return
         self._missed += 1
         # There is none in place of the primary: what is under way there may still end well.

@@ -99,6 +99,25 @@ async def test_a_frozen_node_is_unavailable_and_not_waited_for(database: str) ->
         await proxy.down()
 
 
+async def test_nodes_that_are_far_away_are_used_all_the_same(database: str) -> None:
+    place = urlsplit(database)
+    proxy = Proxy(str(place.hostname), int(place.port or 5432))
+    proxy.seconds = 0.15
+    await proxy.up()
+    url = database.replace(f":{place.port}/", f":{proxy.port}/")
+    cluster = Cluster(url, [url])
+    try:
+        async with asyncio.timeout(30):
+            # Who is in a hurry takes them for lost at first.
+            while not all(node.up and node.position for node in cluster._nodes):
+                await asyncio.gather(*(node.look() for node in cluster._nodes))
+        assert (await cluster.write(one))[0] == await cluster.read(Role.MENU, one) == 1
+        assert cluster.served == {(Role.MENU, "replica-1"): 1}
+    finally:
+        await cluster.close()
+        await proxy.down()
+
+
 async def test_a_statement_that_takes_too_long_is_cut_off(database: str) -> None:
     cluster = Cluster(database, [], Limits(statement_timeout=0.1))
     with pytest.raises(UnavailableError):
