@@ -109,6 +109,9 @@ bench-console: ready ## what the console weighs (ARGS="--write"), or pictures of
 load: ready ## 5,000 people at lunch for three minutes (ARGS="--minutes 30 --write", --find, --soak)
 	$(bin)/python -m benchmarks.load $(ARGS)
 
+chaos: ready ## one part after the other is taken away while 500 people order (as root; ARGS="--only s3 --write")
+	$(bin)/python -m benchmarks.chaos $(ARGS)
+
 compile = $(bin)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header --python-version 3.11
 extra = $(bin)/python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \

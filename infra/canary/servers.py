@@ -55,7 +55,7 @@ class Balancer:
         command = [str(self._program), "-db", "-f", "haproxy.cfg"]
         environment = clean_environment(LD_LIBRARY_PATH=os.pathsep.join(libraries))
         log = self._home / "haproxy.log"
-        with _child(Command(command, environment, log, None, self._home), self.port):
+        with listening(Command(command, environment, log, None, self._home), self.port):
             yield
 
     async def weigh(self, weight: int) -> None:
@@ -105,7 +105,7 @@ class Watcher:
             f"--web.listen-address={LOOPBACK}:{self._port}",
         ]
         log = self._home / "prometheus.log"
-        with _child(Command(command, clean_environment(), log, None, self._home), self._port):
+        with listening(Command(command, clean_environment(), log, None, self._home), self._port):
             yield
 
     async def ask(self, query: str) -> list[float]:
@@ -133,7 +133,7 @@ def watcher() -> Path | None:
 
 
 @contextmanager
-def _child(command: Command, port: int) -> Iterator[None]:
+def listening(command: Command, port: int) -> Iterator[None]:
     """A server, from when it listens. Raises StackError."""
     name = Path(command.argv[0]).name
     child = Child(name, command)

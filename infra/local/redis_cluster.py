@@ -79,11 +79,11 @@ class RedisCluster:
     def __init__(self, directory: Path, report: Callable[[str], None] = lambda _: None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         ports = Ports(directory / "ports.json")
-        self._password = secrets.token_hex(24)
+        self.password = secrets.token_hex(24)
         self._ledger = Ledger(directory, report)
         self._supervisor = Supervisor(self._ledger, report)
         self._nodes = [
-            Node(number, directory, ports, self._password) for number in range(1, 2 * _MASTERS + 1)
+            Node(number, directory, ports, self.password) for number in range(1, 2 * _MASTERS + 1)
         ]
 
     @property
@@ -95,7 +95,7 @@ class RedisCluster:
     def url(self) -> str:
         """For applications: half of the nodes, from which they find the others."""
         seeds = ",".join(f"{LOOPBACK}:{port}" for port in self.ports[::2])
-        return f"redis://:{self._password}@{seeds}/0"
+        return f"redis://:{self.password}@{seeds}/0"
 
     def start(self) -> None:
         """Returns when every slot has its master, and every master its replica."""
@@ -140,15 +140,19 @@ class RedisCluster:
         replica = self.ask(port, "ROLE")[2][0]
         self.ask(int(replica[1]), "CLUSTER", "FAILOVER")
 
-    def mend(self) -> None:
+    def bring_back(self) -> None:
         """Start what was killed and thaw what was frozen, until all is as after `start`, but for
-        who is master of whom; and empty it."""
+        who is master of whom."""
         for node in self._nodes:
             if self._supervisor.get(node.role) is None:
-                self.restart(node.port)
+                self._supervisor.launch(node)
             else:
                 self.thaw(node.port)
         self._until(self._is_whole)
+
+    def mend(self) -> None:
+        """Bring back what is missing, and empty it."""
+        self.bring_back()
         for port in self.ports:
             if self._master(port):
                 self.ask(port, "FLUSHALL")
@@ -156,7 +160,7 @@ class RedisCluster:
     def ask(self, port: int, *command: str | int) -> Any:
         """What one node answers, of itself: it is not asked as a part of the cluster."""
         with Redis(
-            host=LOOPBACK, port=port, password=self._password, decode_responses=True
+            host=LOOPBACK, port=port, password=self.password, decode_responses=True
         ) as client:
             return client.execute_command(*command)
 

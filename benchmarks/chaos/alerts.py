@@ -1,0 +1,176 @@
+"""A real Prometheus with the rules that are committed, in which an hour takes a minute."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from infra.canary.servers import listening, watcher
+from infra.local import debian
+from infra.local.failure import StackError
+from infra.local.ports import LOOPBACK, Ports
+from infra.local.process import Command, clean_environment
+from infra.local.redis_cluster import RedisCluster
+from infra.observability import rules
+
+SCALE: Final = 60
+"""So many times shorter is all that a rule says of time. What a gauge tells stays as it is."""
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+# Numbers that are seconds: a window that a rate is counted up for, how far is looked ahead.
+_SECONDS: Final = re.compile(r"(?<=\* )\d+(?= >=)|(?<=\], )\d+(?=\))")
+# Gauges of how long something waits already, with the bound.
+_AGES: Final = ("OutboxStuck", "ArchiveBehind")
+_AGE: Final = re.compile(r"(?<=> )\d+$")
+_MACHINE: Final = "prometheus-node-exporter"
+_REDIS: Final = "prometheus-redis-exporter"
+_SCRAPE: Final = "500ms"
+_STEP: Final = 0.25
+# Always there, to show that alerts come through.
+_HEARTBEAT: Final = "Watchdog"
+
+
+def shortened(duration: str) -> str:
+    """Of Prometheus's spelling, in milliseconds."""
+    return f"{int(duration[:-1]) * _UNITS[duration[-1]] * 1000 // SCALE}ms"
+
+
+def scaled(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule in which everything happens so much sooner."""
+    expr = re.sub(r"\[(\d+[smhd])\]", lambda at: f"[{shortened(at[1])}]", rule["expr"])
+    expr = re.sub(r"offset (\d+[smhd])\b", lambda at: f"offset {shortened(at[1])}", expr)
+    expr = _SECONDS.sub(_divided, expr)
+    if rule.get("alert") in _AGES:
+        expr = _AGE.sub(_divided, expr)
+    waits = {"for": shortened(rule["for"])} if "for" in rule else {}
+    return {**rule, "expr": expr, **waits}
+
+
+def groups() -> dict[str, Any]:
+    """All rules that are committed, as scaled."""
+    return {
+        "groups": [
+            {
+                **group,
+                "interval": shortened(group["interval"]),
+                "rules": [scaled(rule) for rule in group["rules"]],
+            }
+            for group in rules.groups()["groups"]
+        ]
+    }
+
+
+class Alerts:
+    """What Prometheus has told, of the application at one port and of this machine."""
+
+    def __init__(self, home: Path, application: int, redis: RedisCluster) -> None:
+        programs = [watcher(), *(debian.program(each, each) for each in (_MACHINE, _REDIS))]
+        if None in programs:
+            raise StackError(
+                "There is no Prometheus, and no apt-get that fetches it.",
+                f"Install prometheus, {_MACHINE} and {_REDIS}.",
+            )
+        self._prometheus, self._of_machine, self._of_redis = map(str, programs)
+        self._home = home
+        home.mkdir()
+        ports = Ports(home / "ports.json")
+        self._port, self._machine = ports.take("prometheus"), ports.take("machine")
+        self._redis = ports.take("redis")
+        self._password = redis.password
+        jobs = [_job("comanda", application), _job("node", self._machine)]
+        jobs.append(self._each_of(redis))
+        # JSON is YAML.
+        (home / "rules.yml").write_text(json.dumps(groups()))
+        (home / "prometheus.yml").write_text(
+            json.dumps(
+                {
+                    "global": {
+                        "scrape_interval": _SCRAPE,
+                        "scrape_timeout": _SCRAPE,
+                        "evaluation_interval": _SCRAPE,
+                    },
+                    "rule_files": ["rules.yml"],
+                    "scrape_configs": jobs,
+                }
+            )
+        )
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """It scrapes meanwhile."""
+        machine = [
+            self._of_machine,
+            f"--web.listen-address={LOOPBACK}:{self._machine}",
+            "--collector.disable-defaults",
+            "--collector.filesystem",
+        ]
+        redis = [self._of_redis, f"-web.listen-address={LOOPBACK}:{self._redis}"]
+        prometheus = [
+            self._prometheus,
+            "--config.file=prometheus.yml",
+            "--storage.tsdb.path=data",
+            f"--web.listen-address={LOOPBACK}:{self._port}",
+        ]
+        with (
+            listening(self._command(machine, "machine.log"), self._machine),
+            listening(
+                self._command(redis, "redis.log", REDIS_PASSWORD=self._password), self._redis
+            ),
+            listening(self._command(prometheus, "prometheus.log"), self._port),
+        ):
+            yield
+
+    def fired(self, since: float, until: float) -> dict[str, float]:
+        """Alerts that began to fire between two moments, and when the first of that name did; all
+        in seconds since 1970. What fired at the first moment already did not begin. Raises
+        OSError."""
+        moments: dict[str, list[float]] = {}
+        for series in self._asked(since, until):
+            name = series["metric"]["alertname"]
+            moments.setdefault(name, []).extend(at for at, _ in series["values"])
+        first = {name: min(each) for name, each in moments.items() if name != _HEARTBEAT}
+        return {name: at for name, at in first.items() if at >= since + _STEP}
+
+    def firing(self, at: float) -> set[str]:
+        """What fires at a moment. Raises OSError."""
+        return {each["metric"]["alertname"] for each in self._asked(at, at)} - {_HEARTBEAT}
+
+    def _asked(self, since: float, until: float) -> list[dict[str, Any]]:
+        url = f"http://{LOOPBACK}:{self._port}/api/v1/query_range"
+        query = {"query": 'ALERTS{alertstate="firing"}', "step": str(_STEP)}
+        when = {"start": f"{since:.3f}", "end": f"{until:.3f}"}
+        try:
+            answer = httpx.get(url, params={**query, **when}, timeout=30, trust_env=False)
+            found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise OSError(f"Prometheus: {error!r}") from error
+        return found
+
+    def _each_of(self, redis: RedisCluster) -> dict[str, Any]:
+        """Each of its nodes, through the one exporter."""
+        labels = ("__address__", "__param_target"), ("__param_target", "instance")
+        return {
+            **_job("redis", *redis.ports),
+            "metrics_path": "/scrape",
+            "relabel_configs": [
+                *({"source_labels": [there], "target_label": here} for there, here in labels),
+                {"target_label": "__address__", "replacement": f"{LOOPBACK}:{self._redis}"},
+            ],
+        }
+
+    def _command(self, argv: list[str], log: str, **environment: str) -> Command:
+        given = clean_environment(**environment)
+        return Command(argv, given, self._home / log, None, self._home)
+
+
+def _job(name: str, *ports: int) -> dict[str, Any]:
+    targets = [f"{LOOPBACK}:{port}" for port in ports]
+    return {"job_name": name, "static_configs": [{"targets": targets}]}
+
+
+def _divided(number: re.Match[str]) -> str:
+    return f"{int(number[0]) / SCALE:g}"
