@@ -49,6 +49,8 @@ class Fault:
     after: Act = _nothing
     """and so that all is as it was before that."""
     seconds: float = 15.0
+    by_root: bool = False
+    """Whether nobody else can do it."""
 
 
 # ---- the application ------------------------------------------------------------------------
@@ -213,6 +215,7 @@ FAULTS: Final = (
         before=_on_small_disk,
         after=_off_small_disk,
         seconds=25.0,
+        by_root=True,
     ),
     Fault(
         "redis-master",
