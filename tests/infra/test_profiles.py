@@ -41,11 +41,13 @@ def test_each_look_counts_for_the_innermost_who_is_somebody_and_none_for_who_wai
 
 
 def test_the_parts_of_a_path_come_to_the_whole_of_it() -> None:
-    text = table({"a path": Profile(86e-6, shared(STACKS)), "idle": Profile(1e-6, shared("a 1"))})
+    profiles = {"a path": Profile(86e-6, shared(STACKS)), "idle": Profile(1e-6, shared("a 1"))}
+    text = table(profiles, {"a path": 35.0})
     rows = [line.strip("| ").split(" | ") for line in text.splitlines()]
     assert rows[0] == ["CPU µs", "a path", "idle"]
     assert rows[2] == ["all", "86", "1.0"]
     assert [SEND, "40", "0.0"] in rows
-    assert sum(float(row[1]) for row in rows[3:]) == 86
+    assert text.splitlines()[3] == "| the floor | 35 |  |"
+    assert sum(float(row[1]) for row in rows[4:]) == 86
     # What is little everywhere is told together.
     assert "| domain |" not in text
