@@ -1,12 +1,12 @@
 """`python -m benchmarks`: every benchmark with its peers and floors, one after the other, into
-docs/performance.md; and every goal beside what came out."""
+docs/performance.md; every goal beside what came out; and what that was before."""
 
 import argparse
 import subprocess
 import sys
 from typing import Final
 
-from benchmarks import goals, page
+from benchmarks import goals, optimized, page
 
 ALL: Final = ("pictures", "database", "cache", "api", "edge", "realtime", "start")
 
@@ -22,6 +22,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}", "--write", *how], check=True)
     text = goals.table()
     page.write("goals", text)
+    page.write("optimized", optimized.table(), optimized.OPTIMIZED)
     print(text)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import page
+from benchmarks import optimized, page
 from benchmarks.goals import GOALS, Tables, table
 
 FIGURES = """
@@ -40,4 +40,6 @@ def test_a_goal_is_reached_up_to_its_bound_and_missed_beyond_it() -> None:
 def test_every_goal_on_the_page_is_what_its_benchmark_measured() -> None:
     written = page.PAGE.read_text("utf-8")
     assert f"<!-- goals -->\n{table()}<!-- /goals -->" in written
+    told = optimized.OPTIMIZED.read_text("utf-8")
+    assert f"<!-- optimized -->\n{optimized.table()}<!-- /optimized -->" in told
     assert "not measured" not in table()
