@@ -1,5 +1,5 @@
 """`python -m benchmarks.scale`: what N people take by the model, how the model stands up to one
-server that is asked ever oftener, and what questions cost over ever more orders."""
+server that is asked ever oftener, and what questions cost over ever more orders and dishes."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ from benchmarks.api.questions import asked, of_comanda
 from benchmarks.goals import Tables
 from benchmarks.pictures import application
 from benchmarks.pictures.photographs import SIZES, drawn
-from benchmarks.scale import model, rows
+from benchmarks.scale import menu, model, rows
 from benchmarks.scale.steps import Machine, Step
 from benchmarks.servers import data_directory
 from infra.demo import loader
@@ -44,8 +44,9 @@ PICTURES: Final = 12
 # Of each question; orders are asked for once each.
 _DIFFERENT: Final = 200
 _PLACED: Final = 30_000
-MODEL, STEPS, ROWS = "model", "steps", "rows"
-PARTS: Final = (MODEL, STEPS, ROWS)
+DISHES: Final = (200, 1_000, 5_000)
+MODEL, STEPS, ROWS, MENU = "model", "steps", "rows", "menu"
+PARTS: Final = (MODEL, STEPS, ROWS, MENU)
 
 
 def main() -> None:
@@ -63,6 +64,9 @@ def main() -> None:
         elif part == STEPS:
             seconds = 5.0 if given.quick else 15.0
             text = f"{_setting(f'--only steps{quick}')}\n{_steps(_climbed(seconds))}"
+        elif part == MENU:
+            menus = {dishes: menu.measured(dishes) for dishes in DISHES}
+            text = f"{_setting('--only menu')}\n{_menu(menus)}"
         else:
             sizes = ORDERS[:2] if given.quick else ORDERS
             grown = {size: rows.measured(size, _say) for size in sizes}
@@ -193,6 +197,15 @@ def _rows(grown: Mapping[int, rows.Grown]) -> str:
         f"| {MORE:,} | {' | '.join(f'about {each}' for each in spent)} | {more:,.0f} "
         "| a model: as before, and an order takes what it took |"
     )
+    return "\n".join(lines) + "\n"
+
+
+def _menu(menus: Mapping[int, menu.Spent]) -> str:
+    heads = [f"{name}: CPU µs, and PostgreSQL's" for name in menu.QUESTIONS]
+    lines = [f"| dishes | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
+    for dishes, found in menus.items():
+        spent = [f"{ours * 1e6:,.0f}, {theirs * 1e6:,.0f}" for ours, theirs in found.values()]
+        lines.append(f"| {dishes:,} | {' | '.join(spent)} |")
     return "\n".join(lines) + "\n"
 
 
