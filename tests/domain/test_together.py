@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
@@ -21,12 +22,13 @@ from tests.domain.conftest import paused
 
 STATEMENTS = "domain.database.statements"
 CHOSEN = (*columns("id", "user_id", "created_at"), Chosen("items", "items", columns("quantity")))
-TWO = Window(2)
 MINE = bindparam("mine", type_=BigInteger)
 
 
-def asked(value: object, *columns: Any) -> Question:
-    return Question(select(*columns, MINE.label("value")), {"mine": value}, ("mine",))
+def several(values: Iterable[object], *columns: Any) -> list[Question]:
+    """Of one statement, or they would not be together."""
+    statement = select(*columns, MINE.label("value"))
+    return [Question(statement, {"mine": value}, ("mine",)) for value in values]
 
 
 def values(found: Found | None) -> list[object]:
@@ -48,7 +50,8 @@ async def test_each_is_shown_their_own_and_nobody_elses_by_few_statements(
         return bytes(await history.detail(who, row["id"], CHOSEN))
 
     async def page(row: asyncpg.Record) -> object:
-        return shown(await history.listed(Principal(row["user_id"], Person.CUSTOMER), CHOSEN, TWO))
+        who = Principal(row["user_id"], Person.CUSTOMER)
+        return shown(await history.listed(who, CHOSEN, Window(1 + row["id"] % 2)))
 
     async def rest(row: asyncpg.Record) -> object:
         who, behind = (
@@ -63,7 +66,8 @@ async def test_each_is_shown_their_own_and_nobody_elses_by_few_statements(
     assert (
         await asyncio.gather(*(ask(row) for ask in (detail, page, rest) for row in rows)) == alone
     )
-    # So many at once, and then those that are left.
+    # So many at once, and then those that are left; of pages, those who want one and those who want
+    # two.
     assert len([each for each in caplog.records if each.name == STATEMENTS]) == 3 * 2
 
 
@@ -77,8 +81,8 @@ async def test_somebody_elses_is_not_found_among_those_who_may_see_it(
     row = await connection.fetchrow("SELECT min(id) AS id, user_id FROM orders GROUP BY 2 LIMIT 1")
     owner, other = (Principal(row["user_id"] + more, Person.CUSTOMER) for more in (0, 1))
     history = OrderHistory(campus)
-    several = (history.detail(who, row["id"], CHOSEN) for who in (other, owner, other))
-    first, shown, last = await asyncio.gather(*several, return_exceptions=True)
+    asking = (history.detail(who, row["id"], CHOSEN) for who in (other, owner, other))
+    first, shown, last = await asyncio.gather(*asking, return_exceptions=True)
     assert isinstance(first, NotFoundError)
     assert isinstance(last, NotFoundError)
     assert not isinstance(shown, BaseException)
@@ -88,8 +92,8 @@ async def test_who_leaves_and_who_asks_what_cannot_be_take_nobody_with_them(
     cluster: Cluster,
 ) -> None:
     asking = [
-        asyncio.create_task(cluster.row(Role.PRIMARY, asked(value)))
-        for value in (1, 2, 2**70, 4, 5)
+        asyncio.create_task(cluster.row(Role.PRIMARY, question))
+        for question in several((1, 2, 2**70, 4, 5))
     ]
     await asyncio.sleep(0)
     asking[0].cancel()
@@ -119,20 +123,27 @@ async def test_who_has_written_is_not_shown_a_replica_with_the_others_that_lags(
         for node in cluster._nodes:
             await node.look()
         found = await asyncio.gather(
-            *(cluster.row(Role.MENU, asked(each, where), fence * (each % 2)) for each in range(4))
+            *(
+                cluster.row(Role.MENU, question, fence * (number % 2))
+                for number, question in enumerate(several(range(4), where))
+            )
         )
     assert [values(each) for each in found] == [[True, 0], [False, 1], [True, 2], [False, 3]]
     await cluster.close()
 
 
 async def test_all_who_asked_a_node_that_is_lost_are_answered_by_the_next(
-    database: str, replicas: list[str], connection: asyncpg.Connection
+    database: str, replicas: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster = Cluster(database, replicas[:1], routing=Routing({Role.MENU: (0,)}, bytes=2**60))
     ends = func.pg_is_in_recovery() & func.pg_terminate_backend(func.pg_backend_pid())
     for node in cluster._nodes:
         await node.look()
-    found = await asyncio.gather(*(cluster.row(Role.MENU, asked(each, ends)) for each in range(3)))
+    caplog.set_level(logging.DEBUG, STATEMENTS)
+    asking = (cluster.row(Role.MENU, question) for question in several(range(3), ends))
+    found = await asyncio.gather(*asking)
     assert [values(each) for each in found] == [[False, each] for each in range(3)]
     assert cluster.served == {(Role.MENU, "primary"): 3}
+    # Together there, and together here: nobody asks once more, alone, what is lost.
+    assert len([each for each in caplog.records if each.name == STATEMENTS]) == 2
     await cluster.close()
