@@ -24,6 +24,8 @@ ADMIN = Principal(2, Role.ADMIN)
 ITEMS = Chosen(
     "items", "items", (Chosen("name", "product_name"), Chosen("paid", "unit_price_minor"))
 )
+# All that JSON has to escape, and what some think that it has to.
+UNUSUAL = "".join(map(chr, range(1, 0x21))) + '"\\/<&ñ\x7f\x80\u2028\ufeff\uffff\U0010ffff'
 EXPECTED = (
     "SELECT id FROM orders WHERE cafeteria_id = $1 OR $1 = 0 ORDER BY created_at DESC, id DESC"
 )
@@ -66,7 +68,7 @@ async def test_by_cursor_each_order_comes_once_though_many_came_at_once_and_more
 async def test_a_list_comes_with_items_as_its_orders_are_shown(
     campus: Database, connection: asyncpg.Connection
 ) -> None:
-    await connection.execute("UPDATE products SET name = E'A \"na\\\\me\"\\n ñ' || id")
+    await connection.execute("UPDATE products SET name = $1 || id", UNUSUAL)
     history = OrderHistory(campus)
     chosen = (*(Chosen(name, name) for name in COLUMNS), ITEMS)
     page = await history.listed(ADMIN, chosen, Window(50, 20))
