@@ -116,15 +116,14 @@ class App(FastHttpUser):
         answer = self._send(
             "POST", "/auth/refresh", "refresh", {"refreshToken": self._refresh_token}
         )
-        if answer.status == 401:
-            self.log_in()
-        elif not self._granted(answer):
+        is_in = self.log_in() if answer.status == 401 else self._granted(answer)
+        if not is_in:
             gevent.sleep(random.uniform(1, 3))
 
-    def log_in(self) -> None:
-        """By password."""
+    def log_in(self) -> bool:
+        """By password; whether that was right."""
         body = {"email": self.person["email"], "password": self.person["password"]}
-        self._granted(self._send("POST", "/auth/login", "login", body))
+        return self._granted(self._send("POST", "/auth/login", "login", body))
 
     def _granted(self, answer: Answer) -> bool:
         if answer.status not in (200, 201):
