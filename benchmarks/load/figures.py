@@ -183,10 +183,6 @@ class Scraped:
         )
         return Histogram(bounds, tuple(counts[bound] for bound in bounds), seconds)
 
-    def label_values(self, name: str, label: str) -> list[str]:
-        """Those that the figures of a name have."""
-        return sorted({dict(has)[label] for known, has in self.values if known == name})
-
 
 def _is_of(labels: dict[str, str], starts: str, without: Sequence[str]) -> bool:
     route = labels.get("route", "")
