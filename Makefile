@@ -3,7 +3,6 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
-.PHONY: help up edge down test test-long test-stock infra-test infra-scan canary-drill image-proof check format contract observability lock clean ready bench bench-pictures bench-database bench-cache bench-api bench-payloads bench-edge bench-cdn bench-realtime bench-console bench-start bench-profile bench-scale
 
 bin := .venv/bin
 stock := $(CURDIR)/.stock-pillow
