@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from msgspec import Struct
 from sqlalchemy import func, select
@@ -11,7 +12,7 @@ from domain import model, wallet
 from domain.database import Cluster, Database, Limits, Role
 
 # Seconds; the whole ledger is added up.
-_PATIENCE = 600
+_PATIENCE: Final = 600.0
 
 
 class Contents(Struct, frozen=True, rename="camel"):
