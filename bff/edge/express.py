@@ -87,7 +87,7 @@ class Express:
         self._sources = sources
         self.heads: Heads[Asked] = Heads()
         """What was asked with before, letter by letter."""
-        self._lasting: dict[object, tuple[bytes, bytes]] = {}
+        self._lasting: dict[object, tuple[bytes, bytes, object]] = {}
         self._first: Headers = []
         self._first_lines = b""
 
@@ -177,14 +177,15 @@ class Express:
     def _answer(self, found: Found, exchange: Exchange, first: Headers) -> Answer:
         status, headers, body = found
         exchange.status, exchange.bytes = status, len(body)
-        key = status, headers, exchange.is_secure, exchange.headers.get(b"origin")
+        # To hash all of them takes longer. They are kept, so nothing else is at their place.
+        key = status, id(headers), exchange.is_secure, exchange.headers.get(b"origin")
         lasting = self._lasting.get(key)
         if lasting is None:
             if len(self._lasting) >= _MOST_LASTING:
                 self._lasting.clear()
-            lasting = first_line(status), lines(self._edge.lasting(exchange, list(headers)))
-            self._lasting[key] = lasting
-        line, rest = lasting
+            rest = lines(self._edge.lasting(exchange, list(headers)))
+            lasting = self._lasting[key] = first_line(status), rest, headers
+        line, rest, _ = lasting
         if first is not self._first:
             # Another one each second: the date is in it.
             self._first, self._first_lines = first, lines(first)

@@ -83,6 +83,10 @@ def _is_private(exchange: Exchange) -> bool:
 
 
 def _limits(decisions: list[Decision]) -> Headers:
+    if len(decisions) == 1:
+        (decision,) = decisions
+        policies = decision.windows.policies
+        return [(b"ratelimit-policy", policies), (b"ratelimit", decision.state)]
     return [
         (b"ratelimit-policy", b", ".join([each.windows.policies for each in decisions])),
         (b"ratelimit", b", ".join([each.state for each in decisions])),

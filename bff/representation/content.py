@@ -49,6 +49,11 @@ class Content:
             return self.plain
         return found
 
+    @property
+    def settled(self) -> int:
+        """In how many codings it is as small as can be."""
+        return len(self._kept)
+
     def is_settled(self, coding: Coding) -> bool:
         """Whether it is coded as well as can be."""
         return coding.name in self._kept

@@ -65,6 +65,15 @@ Question = tuple[bytes, bytes]
 """Path and query, as they were sent."""
 
 
+class _Reply(NamedTuple):
+    """Status, headers and body; the coding in which it is not as small as can be, if it is coded;
+    and in how many codings its content was, as this was made."""
+
+    found: Found
+    unsettled: Coding | None
+    settled: int
+
+
 class Kept:
     """An answer with all that was made of it."""
 
@@ -79,20 +88,25 @@ class Kept:
         self._own = [
             (name.lower().encode(), value.encode()) for name, value in made.headers.items()
         ]
-        self._replies: dict[Wishes, tuple[Coded, Found]] = {}
+        self._replies: dict[Wishes, _Reply] = {}
 
-    def reply(self, wanted: Wishes) -> Found:
-        """Status, headers and body of the answer to such a request."""
+    def reply(self, wanted: Wishes) -> "_Reply":
+        """The answer to such a request."""
         self.sent += 1
-        coded = self.content.coded(wanted.choice(KEPT))
         known = self._replies.get(wanted)
-        if known is None or known[0] is not coded:
+        if known is None or known.settled != self.content.settled:
             if len(self._replies) >= _MOST_WISHES:
                 self._replies.clear()
-            known = self._replies[wanted] = coded, self._reply(wanted, coded)
-        return known[1]
+            known = self._replies[wanted] = self._reply(wanted)
+        return known
 
-    def _reply(self, wanted: Wishes, coded: Coded) -> Found:
+    def _reply(self, wanted: Wishes) -> "_Reply":
+        choice, content = wanted.choice(KEPT), self.content
+        is_best = choice.coding is None or content.is_settled(choice.coding)
+        found = self._found(wanted, content.coded(choice))
+        return _Reply(found, choice.coding if not is_best else None, content.settled)
+
+    def _found(self, wanted: Wishes, coded: Coded) -> Found:
         tag = wanted.has(coded, self.content)
         if tag is not None:
             return HTTPStatus.NOT_MODIFIED, tuple(self._shared(tag)), b""
@@ -192,11 +206,10 @@ class Shared:
 
     def reply(self, kept: Kept, wanted: Wishes) -> Found:
         """Status, headers and body; what is sent often is coded better by and by."""
-        if kept.sent >= WORTH and self._settling is None:
-            coding = wanted.choice(KEPT).coding
-            if coding is not None and not kept.content.is_settled(coding):
-                self._settling = asyncio.create_task(self._settle(kept.content, coding))
-        return kept.reply(wanted)
+        reply = kept.reply(wanted)
+        if reply.unsettled is not None and kept.sent > WORTH and self._settling is None:
+            self._settling = asyncio.create_task(self._settle(kept.content, reply.unsettled))
+        return reply.found
 
     def _holds(self, kept: Kept) -> bool:
         return (

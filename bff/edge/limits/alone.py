@@ -74,12 +74,13 @@ class Alone:
         """Count a request."""
         # Each has a moment of its own, by which it is found again.
         now = self._last = max(self._clock(), self._last + 1)
-        logs = [self._log(window, now) for window in windows]
-        refused = None
-        for (policy, _), log in zip(windows, logs, strict=True):
-            if policy.is_strict if log is None else log.used >= policy.limit:
+        logs, refused = [], None
+        for window in windows:
+            log = self._log(window, now)
+            policy = window.policy
+            if refused is None and (policy.is_strict if log is None else log.used >= policy.limit):
                 refused = policy
-                break
+            logs.append(log)
         standings = []
         for (policy, key), log in zip(windows, logs, strict=True):
             if log is None:

@@ -103,11 +103,19 @@ class Limited:
     ) -> Decision | None:
         """What was decided of a request, which is told in its answer; None where nothing is
         limited. Raises LimitedError."""
-        decision = await self._decided(self._windows(exchange, caller, names), exchange.user)
-        if decision is not None:
-            exchange.decisions.append(decision)
-            if decision.refused_by is not None:
-                raise LimitedError(decision)
+        windows = self._windows(exchange, caller, names)
+        if not windows:
+            return None
+        if exchange.user is None:
+            decision = await self.limiter.take(windows)
+        else:
+            decision, fence = await self.limiter.take_of(exchange.user, windows)
+            seen = horizon.get()
+            if seen is not None and fence is not None:
+                seen.own = exchange.user, fence
+        exchange.decisions.append(decision)
+        if decision.refused_by is not None:
+            raise LimitedError(decision)
         return decision
 
     def too_much(self, exchange: Exchange, decision: Decision) -> Sequence[Window]:
@@ -134,18 +142,6 @@ class Limited:
         await self._application(scope, receive, send)
         if decision is not None and (windows := self.too_much(exchange, decision)):
             await self.limiter.give_back(windows, decision.moment)
-
-    async def _decided(self, windows: Windows, person: int | None) -> Decision | None:
-        """None where nothing is limited."""
-        if not windows:
-            return None
-        if person is None:
-            return await self.limiter.take(windows)
-        decision, fence = await self.limiter.take_of(person, windows)
-        seen = horizon.get()
-        if seen is not None and fence is not None:
-            seen.own = person, fence
-        return decision
 
     def _windows(
         self, exchange: Exchange, caller: Principal | None, names: tuple[str, ...]

@@ -286,7 +286,7 @@ async def test_what_turns_by_itself_is_kept_by_nobody_beyond_that(
         return await shared.get(f"answer {after}", make)
 
     def control(kept: Any) -> str:
-        headers = dict(kept.reply(Wishes(None, None))[1])
+        headers = dict(kept.reply(Wishes(None, None)).found[1])
         return str(headers[b"cache-control"].decode())
 
     long, short = await turns(3600), await turns(11)
