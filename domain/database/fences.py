@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import count
 from typing import Any, Final
 from uuid import uuid4
@@ -110,12 +110,14 @@ class Standing:
         if self._looking is None:
             loop = asyncio.get_running_loop()
             self._looking = loop.create_future()
+            # Whoever asked is told of a loss by what they asked.
+            self._looking.add_done_callback(asyncio.Future.exception)
             loop.call_soon(self._look, wire, self._looking)
         return self._looking
 
     def _look(self, wire: Wire, told: asyncio.Future[Any]) -> None:
         self._looking = None
-        wire.call("GET", self.mark).add_done_callback(partial(_hand_on, told))
+        wire.answer(told, "GET", self.mark)
 
     def doubt(self) -> None:
         """It is there, and may know nothing of a moment ago: whose write was kept, it may lack."""
@@ -177,8 +179,10 @@ class Fences(Background):
         except ResponseError:
             # It may have moved.
             return await self._nodes.call(fence_key(person), *command), False
-        # Others wait for it, too; mostly it has come by then.
-        if not (marked.result() if marked.done() else await asyncio.shield(marked)):
+        # Mostly it has come by then, with the reply. Others wait for it, too.
+        if not marked.done():
+            await asyncio.wait([marked])
+        if marked.exception() is not None or not marked.result():
             standing.doubt()
         return reply, standing.wire is wire and wire.is_open and not standing.is_doubted
 
@@ -246,11 +250,6 @@ class Fences(Background):
         """The name of a key that lies on this master."""
         names = (b"fences:%d:%b" % (number, self._name) for number in count())
         return next(name for name in names if self._nodes.of(key_slot(name)) == place)
-
-
-def _hand_on(told: asyncio.Future[Any], looked: asyncio.Future[Any]) -> None:
-    # Who is away has shown no mark; whoever asked is told of that by what they asked.
-    told.set_result(None if looked.cancelled() or looked.exception() else looked.result())
 
 
 @lru_cache(_MOST_KNOWN)

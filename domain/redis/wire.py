@@ -74,12 +74,16 @@ class Wire(asyncio.Protocol):
     def call(self, *command: Word) -> asyncio.Future[Any]:
         """The reply to a command. Raises AwayError, or ResponseError for what Redis refuses."""
         reply = self._loop.create_future()
+        self.answer(reply, *command)
+        return reply
+
+    def answer(self, reply: asyncio.Future[Any], *command: Word) -> None:
+        """The same, where somebody waits for it already."""
         if not self.is_open or len(self._pending) >= MOST_PENDING:
             reply.set_exception(AwayError("Redis owes too much" if self.is_open else "no Redis"))
-            return reply
+            return
         self.send(*command)
         self._pending.append(reply)
-        return reply
 
     def send(self, *command: Word) -> None:
         """Send a command that is answered by a push, if at all."""
