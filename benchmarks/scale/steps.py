@@ -29,7 +29,7 @@ _SEED: Final = 11
 class Step:
     """At so many requests a second: the share of the machine's cores and the milliseconds within
     which 95 of 100 are answered, as the model has it and as it was; the server's part of it, and
-    the share that was refused."""
+    the share that was refused, or not answered within half a minute."""
 
     rate: float
     predicted: float
@@ -108,7 +108,7 @@ class Machine:
         self, rate: float, seconds: float, kind: str | None = None
     ) -> tuple[list[float], int]:
         """Seconds from when a request was due until it was answered, as people come: at random;
-        and how many were refused."""
+        and how many were refused, or not answered in time."""
         chance, load = random.Random(_SEED), Load()
         idle: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(_CONNECTIONS):
@@ -128,12 +128,15 @@ class Machine:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             chosen = kind or chance.choices(KINDS, [VISIT[each] for each in KINDS])[0]
             asking.append(asyncio.create_task(ask(next(self._requests[chosen]), due)))
-        async with asyncio.timeout(_LATE):
-            await asyncio.gather(*asking)
+        done, late = await asyncio.wait(asking, timeout=_LATE)
+        for task in late:
+            task.cancel()
+        for task in done:
+            task.result()
         while not idle.empty():
             idle.get_nowait().close()
         refused = sum(n for status, n in load.statuses.items() if status >= HTTPStatus.BAD_REQUEST)
-        return latencies, refused
+        return latencies, refused + len(late)
 
     def _spent(self) -> Spent:
         return Spent(cpu_seconds(self._process), self._beside.seconds(), time.process_time())
