@@ -276,12 +276,15 @@ async def test_a_window_of_many_takes_no_more_room_than_one_of_few(redis_url: st
 
 # --- several at once -------------------------------------------------------------------
 
-CROWDED = Policy("crowded", 320, 0.64)
+# Its grains are longer than what a busy machine makes of a call of Redis.
+CROWDED = Policy("crowded", 320, 1.28)
 
 
-async def test_never_more_than_the_limit_where_several_are_taken_at_once(
-    place: tuple[str, bool],
+async def test_never_more_than_the_limit_where_several_are_taken_at_once_and_ahead(
+    place: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # One process has no more than 20 of so few at once.
+    monkeypatch.setattr("bff.edge.limits.leases._CROWD", 4)
     url, is_cluster = place
     windows = Windows([Window(CROWDED, b"{subject:%d}" % next(SUBJECTS))])
     began: list[float] = []
@@ -315,7 +318,7 @@ async def test_never_more_than_the_limit_where_several_are_taken_at_once(
     assert are_many()
     # Each was counted between its beginning and its end.
     for first, last in zip(sorted(began), sorted(ended)[320:], strict=False):
-        assert last - first >= 0.64
+        assert last - first >= CROWDED.seconds
 
 
 async def test_what_was_taken_is_good_until_its_grain_ends_and_the_rest_given_back() -> None:
