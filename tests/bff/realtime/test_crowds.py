@@ -21,7 +21,7 @@ from bff.settings import Settings
 from bff.settings import Sockets as Carried
 from imaging.shelves import Shelves
 from tests.bff.operations.test_serving import served
-from tests.bff.realtime.peer import ADAPTERS, OPEN, Peer, masked, nothing, serving, until
+from tests.bff.realtime.peer import ADAPTERS, OPEN, PATIENCE, Peer, masked, nothing, serving, until
 from tests.bff.realtime.test_engine import Echo
 
 LARGE: Final = Message(b"4" + b"x" * 32_000)
@@ -123,6 +123,9 @@ async def test_who_is_cut_off_by_another_process_finds_out_why(tmp_path: Path) -
         peer = await place.websocket(f"&sid={session.id}")
         await sent_unread(peer, masked(b"nonsense", Opcode.TEXT))
         assert await peer.until_closed() == CloseCode.PROTOCOL_ERROR
+        # And who has read that is not left with a connection to nobody.
+        async with asyncio.timeout(PATIENCE):
+            assert await peer.reader.read() == b""
         peer.writer.close()
         await until(lambda: not place.connections)
     await far.siblings.close()
