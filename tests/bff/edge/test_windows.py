@@ -380,6 +380,28 @@ async def test_a_crowd_asks_for_more_while_it_has_some() -> None:
     assert given == [(moment - CROWDED.grain, 8)]
 
 
+async def test_who_asks_ahead_where_all_is_taken_has_no_more_than_before(
+    place: tuple[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bff.edge.limits.leases._CROWD", 4)
+    url, is_cluster = place
+    # In one grain, which is an hour.
+    windows = Windows([Window(Policy("p", 320, 64 * 3600), b"{subject:%d}" % next(SUBJECTS))])
+    async with shared(url, is_cluster=is_cluster) as others:
+        limiter = Limiter(others._nodes, Fences(others._nodes))
+        ours = theirs = 0
+        while (limiter.at_once(windows) or await limiter.take(windows)).refused_by is None:
+            ours += 1
+            # Eight at once, of which seven are left, and more is asked for at three.
+            while (
+                ours == 9
+                and (found := await others.take_several(windows, 320))[0].refused_by is None
+            ):
+                theirs += found[1]
+        assert (ours, ours + theirs) == (16, 320)
+        assert limiter.at_once(windows) is None
+
+
 async def test_of_what_is_left_nobody_takes_much_at_once_and_all_can_be_given_back(
     place: tuple[str, bool],
 ) -> None:
