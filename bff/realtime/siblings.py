@@ -113,7 +113,11 @@ class Through(asyncio.Protocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._far = cast("Transport", transport)
-        self._far.writelines(self._unsent)
+        if self._unsent:
+            self._far.writelines(self._unsent)
+        else:
+            # The client was gone before.
+            self._far.close()
 
     def data_received(self, data: bytes) -> None:
         self._near.write(data)
@@ -130,6 +134,7 @@ class Through(asyncio.Protocol):
 
     def near_lost(self) -> None:
         """The client is gone, or told that it is to be."""
+        self._unsent.clear()
         if self._far is not None:
             self._far.close()
 

@@ -15,7 +15,7 @@ from bff.realtime.engine import Engine, Limits
 from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode, Opcode
 from bff.realtime.session import MOST_WAITING
-from bff.realtime.siblings import Siblings
+from bff.realtime.siblings import Siblings, Through
 from bff.realtime.websocket import WebSocket
 from bff.settings import Settings
 from bff.settings import Sockets as Carried
@@ -130,6 +130,25 @@ async def test_who_is_cut_off_by_another_process_finds_out_why(tmp_path: Path) -
         await until(lambda: not place.connections)
     await far.siblings.close()
     far.close()
+
+
+async def test_who_leaves_before_the_other_process_is_reached_is_nobody_there(
+    tmp_path: Path,
+) -> None:
+    came: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set_result(await reader.read())
+        writer.close()
+
+    place = tmp_path / "theirs"
+    async with await asyncio.start_unix_server(accept, place):
+        through = Through(asyncio.Transport(), lambda: None, b"GET / HTTP/1.1\r\n\r\n")
+        opening = asyncio.create_task(Through.open(place, through))
+        through.near_lost()
+        await opening
+        async with asyncio.timeout(PATIENCE):
+            assert await came == b""
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
