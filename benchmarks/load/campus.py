@@ -43,8 +43,8 @@ _AT_ONCE: Final = 8
 _WARM_SECONDS: Final = 600.0
 _PLACES: Final = len(campus.PLACES)
 _PIXELS: Final = (2400, 1800)
-# Of the 200 that a node of the embedded stack takes, those that are the application's.
-_CONNECTIONS: Final = 180
+# To each node, of all processes: more than the cores can work on only wait there instead of here.
+_CONNECTIONS: Final = 60
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from infra.local.ports import Ports
 _ROOT: Final = Path(__file__).parents[2]
 _HOME: Final = _ROOT / ".tools" / "locust"
 _LOCK: Final = _ROOT / "requirements" / "load.lock"
-_END_SECONDS: Final = 60.0
+_END_SECONDS: Final = 120.0
 # A process of it has one thread, and so at most one core.
 PROCESSES: Final = max(1, (os.cpu_count() or 1))
 

@@ -13,6 +13,8 @@ WARM: Final = 0.25
 # What grows by less of its level in an hour is flat; and so is what grows by less than the floor
 # of its kind, for a level of ten files is nothing to take a share of.
 FLAT: Final = 0.05
+# Seconds below which an hour is not told from them.
+ENOUGH: Final = 600.0
 _FLOORS: Final = {"memory, MB": 16.0, "open files": 25.0, "connections": 5.0, "keys": 250.0}
 
 
@@ -25,18 +27,23 @@ class Trend:
     slope: Slope
     first: float
     last: float
+    seconds: float
 
     @property
-    def is_flat(self) -> bool:
+    def verdict(self) -> str:
         """Whether it grows by no more than nobody minds."""
-        return self.slope.is_flat(FLAT, _FLOORS[self.what])
+        if self.part == GENERATOR:
+            return ""
+        if self.seconds < ENOUGH:
+            return "too short to say"
+        return "flat" if self.slope.is_flat(FLAT, _FLOORS[self.what]) else "**grows**"
 
 
 def trends(samples: Sequence[Sample]) -> list[Trend]:
     """Of every figure, once all is warm."""
     settled = samples[int(len(samples) * WARM) :]
     return [
-        Trend(part, what, slope(points), points[0][1], points[-1][1])
+        Trend(part, what, slope(points), points[0][1], points[-1][1], points[-1][0] - points[0][0])
         for part, what, points in _figures(settled)
         if points
     ]
@@ -49,10 +56,9 @@ def table(found: Sequence[Trend]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for each in found:
-        verdict = "" if each.part == GENERATOR else ("flat" if each.is_flat else "**grows**")
         rows.append(
             f"| {each.part} | {each.what} | {each.first:,.0f} | {each.last:,.0f} "
-            f"| {each.slope.level:,.0f} | {each.slope.an_hour:+,.1f} | {verdict} |"
+            f"| {each.slope.level:,.0f} | {each.slope.an_hour:+,.1f} | {each.verdict} |"
         )
     return "\n".join(rows) + "\n"
 

@@ -10,7 +10,9 @@ import pytest
 
 from benchmarks.load import campus, generator, journal
 from benchmarks.load.conductor import Conductor
-from benchmarks.load.figures import Entry, Histogram, Scraped, Taken, slope
+from benchmarks.load.figures import Entry, Histogram, Scraped, Slope, Taken, slope
+from benchmarks.load.machine import APPLICATION, GENERATOR
+from benchmarks.load.soak import ENOUGH, Trend
 from benchmarks.load.truth import Held, Order, Placed, Told, Topped, Watched, compare
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,17 @@ def test_a_slope_is_that_of_the_figure_and_not_of_a_few_jumps() -> None:
     assert found.is_flat(share=0.05, floor=0)
     assert not found.is_flat(share=0.01, floor=0)
     assert not slope([(0.0, 10.0), (1800.0, 20.0)]).is_flat(share=0.05, floor=5)
+
+
+def test_only_what_grows_for_long_enough_is_said_to_grow() -> None:
+    def trend(an_hour: float, seconds: float = ENOUGH, part: str = APPLICATION) -> str:
+        return Trend(part, "memory, MB", Slope(400.0, an_hour), 400, 410, seconds).verdict
+
+    assert trend(19.0) == "flat"
+    assert trend(21.0) == "**grows**"
+    assert trend(-90.0) == "flat"
+    assert trend(21.0, ENOUGH - 1) == "too short to say"
+    assert trend(21.0, part=GENERATOR) == ""
 
 
 def told() -> Told:
