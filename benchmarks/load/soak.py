@@ -55,11 +55,11 @@ def table(found: Sequence[Trend]) -> str:
         "| part | what | first | last | median | in an hour | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for each in found:
-        rows.append(
-            f"| {each.part} | {each.what} | {each.first:,.0f} | {each.last:,.0f} "
-            f"| {each.slope.level:,.0f} | {each.slope.an_hour:+,.1f} | {each.verdict} |"
-        )
+    rows += [
+        f"| {each.part} | {each.what} | {each.first:,.0f} | {each.last:,.0f} "
+        f"| {each.slope.level:,.0f} | {each.slope.an_hour:+,.1f} | {each.verdict} |"
+        for each in found
+    ]
     return "\n".join(rows) + "\n"
 
 
