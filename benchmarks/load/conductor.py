@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ SETTLE: Final = 10.0
 _LAST_ORDERS: Final = 120.0
 _RAMP: Final = 90.0
 _FASTEST: Final = 100.0
+_TRIES: Final = 5
 
 
 class Node(Struct, frozen=True):
@@ -100,6 +102,9 @@ class Conductor:
         self._told = self._began
         self._telling = 0
         self._sampled = self._began
+        # What is looked at may be slow to answer, and nothing else is to wait for that.
+        self._aside = ThreadPoolExecutor(1)
+        self._sampling: Future[None] | None = None
         self.samples: list[Sample] = []
         self.people = 0
 
@@ -119,9 +124,9 @@ class Conductor:
     def measure(self, seconds: float) -> Window:
         """What happens in that time."""
         first, of_samples = len(self._crowd.seconds), len(self.samples)
-        self._sample()
+        self._sample_now()
         self.pass_time(seconds)
-        self._sample()
+        self._sample_now()
         told = Window(self.people, self.samples[of_samples:], self._crowd.seconds[first:])
         told.metrics = self._metrics()
         return told
@@ -153,12 +158,31 @@ class Conductor:
                 self._told = now
                 self._tell(now)
             if now >= self._sampled + SAMPLE:
-                self._sample()
+                self._sample_aside(now)
             time.sleep(min(_LOOK, max(0.0, until - now)))
+
+    def _sample_now(self) -> None:
+        """Raises what asking raises, where that fails several times."""
+        for left in reversed(range(_TRIES)):
+            try:
+                self._aside.submit(self._sample).result()
+            except (OSError, redis.RedisError):
+                if not left:
+                    raise
+            else:
+                return
+
+    def _sample_aside(self, now: float) -> None:
+        if self._sampling is not None:
+            if not self._sampling.done():
+                return
+            if (error := self._sampling.exception()) is not None:
+                self._say(f"        not everything could be looked at: {error!r}")
+        self._sampled = now
+        self._sampling = self._aside.submit(self._sample)
 
     def _sample(self) -> None:
         """Note how everything is."""
-        self._sampled = time.monotonic()
         self.samples.append(
             Sample(
                 time.time(),

@@ -11,6 +11,7 @@ from infra.local import control
 
 _PROC: Final = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _NANOSECONDS: Final = 1e9
 CORES: Final = os.cpu_count() or 1
 
@@ -34,8 +35,8 @@ _RENDERS: Final = "imaging.worker_process"
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one part: CPU seconds since it began, bytes (its share of those that are shared), open
-    files, processes, and the seconds for which what could run had no core (proc_schedstat)."""
+    """Of one part: CPU seconds since it began, bytes that it shares with nobody, open files,
+    processes, and the seconds for which what could run had no core (proc_schedstat)."""
 
     cpu: float = 0.0
     memory: int = 0
@@ -117,10 +118,10 @@ def _running() -> Iterator[tuple[int, _Process]]:
 
 
 def _memory(pid: int) -> int:
-    for line in _read(pid, "smaps_rollup").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    # What is shared, such as PostgreSQL's buffers, is nobody's; smaps would know shares of it, and
+    # takes as long as some requests.
+    _, resident, shared, *_ = _read(pid, "statm").split() or ("0", "0", "0")
+    return (int(resident) - int(shared)) * _PAGE
 
 
 def _files(pid: int) -> int:
