@@ -46,7 +46,6 @@ _A_SECOND: Final = 25.0
 """So many people come in a second."""
 # Of the ladder, so that each is another variant.
 _SIZES: Final = (128, 160, 200, 256, 300, 320, 400, 480, 600, 640, 750, 800)
-_DISHES: Final = 40
 
 
 class Chaos:
@@ -187,7 +186,7 @@ def _probes(at: Place) -> dict[str, Probe]:
         Question("GET", f"/products/{product}?w={width}&h={height}")
         for width in _SIZES
         for height in _SIZES
-        for product in range(1, _DISHES + 1)
+        for product in range(1, place.DISHES + 1)
     ]
     return {
         "reading": Probe(at.url, [Question("GET", "/api/home")], headers, 0.1),

@@ -22,10 +22,12 @@ import httpx
 
 from benchmarks.chaos.lanes import Lanes
 from benchmarks.load import campus
-from benchmarks.pictures.application import prepare
+from benchmarks.pictures.application import hang_on, prepare
 from domain.accounts import AccessTokens, Principal
 from domain.model import Role
 from infra.demo import loader
+from infra.demo.campus import SECTIONS
+from infra.demo.pictures import draw_jpeg
 from infra.local import ledger
 from infra.local.failure import server_failed
 from infra.local.ports import LOOPBACK, Ports
@@ -43,7 +45,11 @@ PROCESSES: Final = 2
 RENDERERS: Final = 2
 """For each of them."""
 
+DISHES: Final = 40
+"""That have a picture; no variant of it is on the shelf."""
+
 _ORDERS: Final = 5_000
+_PIXELS: Final = (2400, 1800)
 _PATIENCE: Final = 60.0
 _PAUSE: Final = 0.05
 _STREAMING: Final = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
@@ -268,7 +274,7 @@ def running(data: Path, users: int, say: Say) -> Iterator[Place]:
         asyncio.run(prepare(environment))
         asyncio.run(loader.load(nodes[PRIMARY], size.orders, say))
         before = asyncio.run(campus.fill(nodes[PRIMARY], size, directory))
-        asyncio.run(campus.hang(environment))
+        asyncio.run(_hang(environment))
         stack.wait_for_replicas()
         ports = Ports(data.parent / "lanes.json")
         servers = [_port(url) for url in (*databases, addresses.s3_endpoint)] + redis.ports
@@ -276,10 +282,15 @@ def running(data: Path, users: int, say: Say) -> Iterator[Place]:
         application = Application(directory, environment)
         open_.callback(application.end)
         application.start()
-        asyncio.run(campus.warm(application.url, say))
         place = Place(stack, redis, data, directory, size, before, nodes, application, lanes)
         place.sql(PRIMARY, *_SYNCHRONOUS)
         yield place
+
+
+async def _hang(environment: Mapping[str, str]) -> None:
+    """Some dishes are drawn, so that nobody waits for all of them to be."""
+    drawn = [draw_jpeg(each.slug, number, _PIXELS) for number, each in enumerate(SECTIONS)]
+    await hang_on(environment, drawn, range(1, DISHES + 1), pyramid=True)
 
 
 def _either(url: str, other: str) -> str:
