@@ -28,6 +28,7 @@ from bff.edge.problems import HANDLERS
 from bff.edge.requests import ApiRequest, refuse_guesses
 from bff.edge.robots import Robots
 from bff.edge.routing import Routes
+from bff.objects import store
 from bff.operations import sources
 from bff.operations.drain import Drain
 from bff.operations.figures import Figures
@@ -103,7 +104,6 @@ from imaging.placeholder import Placeholder, PlaceholderError
 from imaging.preparation import Preparation
 from imaging.ready import Shortcut
 from imaging.routes import canonical_picture, product_picture
-from imaging.shelves import Store
 from imaging.workers import Limits as WorkerLimits
 
 MOST_BODY_BYTES = 64 * 1024
@@ -429,18 +429,6 @@ def _routes() -> list[ControllerRouterHandler]:
         health.metrics,
         documentation.page(),
     ]
-
-
-def store(settings: Settings) -> Store:
-    """Where the settings say that pictures are kept."""
-    return Store(
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
-        originals=settings.s3_originals,
-        variants=settings.s3_variants,
-    )
 
 
 def _clients(settings: Settings) -> Clients:

@@ -16,10 +16,9 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from bff import serve
-from bff.app import create_app, store
 from bff.launch import Launch, saved_environment
 from bff.launch import up as launch_up
-from bff.routes import documentation
+from bff.objects import store
 from bff.serve import HOST, PORT, WORKERS
 from bff.settings import Settings, SettingsError, database_url, described, from_environment
 from domain import kinds, wallet
@@ -383,6 +382,10 @@ def settings() -> None:
 @main.command()
 def openapi() -> None:
     """The description of the API (OpenAPI), for whoever makes a client of it."""
+    # No other command waits for what serves.
+    from bff.app import create_app
+    from bff.routes import documentation
+
     # Nobody is asked for anything: any addresses will do.
     app = create_app(
         Settings(

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
-from bff.app import store
+from bff.objects import store
 from bff.settings import Settings, from_environment
 from domain.database import Cluster, Database
 from imaging.shelves import Shelves

@@ -7,17 +7,18 @@ import os
 import signal
 import tempfile
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 import uvicorn
-from litestar import Litestar
 from uvicorn.supervisors import multiprocess
 
-from bff.app import create_app
 from bff.operations import logs
 from bff.realtime.engine import Limits
 from bff.settings import PREFIX, SettingsError, Sockets, from_environment
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 # Longer than a CDN's or a balancer's own: who closes first must not be us, or a request is lost
 # that was sent at that moment.
@@ -71,8 +72,11 @@ def main(host: str, port: int, workers: int) -> None:
         _run(host, port, workers, settings.sockets)
 
 
-def application() -> Litestar:
+def application() -> "Litestar":
     """The application as one of the processes has it."""
+    # Who only looks after such processes does without.
+    from bff.app import create_app
+
     settings = from_environment()
     logs.configure(settings.log_format)
     if (parent := multiprocessing.parent_process()) is not None:

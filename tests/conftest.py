@@ -19,7 +19,8 @@ from litestar import Litestar
 from redis import Redis
 from sqlalchemy import make_url
 
-from bff.app import create_app, store
+from bff.app import create_app
+from bff.objects import store
 from bff.settings import Settings, from_environment
 from domain.database import Cluster, Database
 from domain.redis import wire

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks import page as document
 from benchmarks.pictures.application import environment, prepare, start
 from benchmarks.servers import data_directory
-from bff.app import store
+from bff.objects import store
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
 from domain.database import Cluster, Database, dsn

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from benchmarks.pictures.peers import Peer, wait_for
-from bff.app import store
+from bff.objects import store
 from bff.settings import from_environment
 from domain.catalogue import Catalogue
 from domain.database import Cluster, Database

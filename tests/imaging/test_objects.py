@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.credentials import Credentials, RefreshableCredentials
 
-from bff.app import store
+from bff.objects import store
 from bff.settings import Settings
 from cdn.address import resolve
 from cdn.freshness import stored

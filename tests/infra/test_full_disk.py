@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-from bff.app import store
+from bff.objects import store
 from bff.settings import Settings
 from imaging.shelves import Shelves
 from infra.demo.campus import PASSWORD
