@@ -87,8 +87,15 @@ class Watching(App):
         """From now on, until the end."""
         where = urlsplit(self.host)
         place = (where.hostname or "", where.port or 80, self.address)
-        since = self.get("/api/orders/changes", "position")["next"]
-        self.live = LiveSocket(place, self.token, self._heard, self._welcomed, since)
+        self.live = LiveSocket(place, self.token, self._heard, self._welcomed, self._position())
+
+    def _position(self) -> str:
+        """From where on changes are told; asked for until it is known."""
+        while True:
+            with contextlib.suppress(GiveUpError):
+                position: str = self.get("/api/orders/changes", "position")["next"]
+                return position
+            self.rest(THINK)
 
     def renewed(self) -> None:
         if self.live is not None:
