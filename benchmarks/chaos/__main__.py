@@ -41,11 +41,11 @@ WELL: Final = 5.0
 QUIET: Final = 30.0
 # For orders that are under way in the end.
 _LAST_ORDERS: Final = 120.0
-_TICK: Final = 0.5
+_TICK: Final = 0.25
 _A_SECOND: Final = 25.0
 """So many people come in a second."""
 # Of the ladder, so that each is another variant.
-_SIZES: Final = (128, 160, 200, 256, 300, 320, 400, 480, 600, 640, 750, 800)
+_SIZES: Final = (800, 750, 640, 600, 480, 400, 320, 300, 256, 200, 160, 128)
 
 
 class Chaos:
@@ -109,7 +109,7 @@ class Chaos:
             with suppress(OSError, PostgresError):
                 if holds():
                     return time.time()
-            self._place.rest(_TICK / 2)
+            self._place.rest(_TICK)
         return None
 
 
