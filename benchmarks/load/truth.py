@@ -31,7 +31,7 @@ _UNSOUND: Final = (
     " WHERE id > $1 AND coalesce(sum, 0) <> CASE WHEN status IN ('cancelled', 'rejected') THEN 0"
     "  ELSE total_minor END",
     "SELECT format('%s orders of %s have a pick-up code %s', count(*), cafeteria_id, pickup_code)"
-    " FROM orders WHERE id > $1 AND pickup_code IS NOT NULL"
+    " FROM orders WHERE id > $1 AND status IN ('created', 'accepted', 'preparing', 'ready')"
     " GROUP BY cafeteria_id, pickup_code HAVING count(*) > 1",
     "SELECT format('the balance of %s is %s', user_id, balance_minor) FROM wallets"
     " WHERE balance_minor < 0 AND $1::bigint IS NOT NULL",
