@@ -180,8 +180,11 @@ def _verdict(at: Place, crowd: Generator) -> Verdict:
 def _probes(at: Place) -> dict[str, Probe]:
     """Somebody who reads, somebody who writes, and somebody who wants to see what nobody saw."""
     people = [json.loads(line) for line in (at.directory / "phones").read_text().splitlines()]
-    # The last are spare.
-    headers = {"authorization": at.bearer(people[-1]["id"], Role.CUSTOMER)}
+
+    def somebody() -> dict[str, str]:
+        # The last are spare. A token is good for a quarter of an hour only.
+        return {"authorization": at.bearer(people[-1]["id"], Role.CUSTOMER)}
+
     pictures = [
         Question("GET", f"/products/{product}?w={width}&h={height}")
         for width in _SIZES
@@ -189,9 +192,9 @@ def _probes(at: Place) -> dict[str, Probe]:
         for product in range(1, place.DISHES + 1)
     ]
     return {
-        "reading": Probe(at.url, [Question("GET", "/api/home")], headers, 0.1),
-        "writing": Probe(at.url, [Question("POST", "/api/notifications/read")], headers, 0.1),
-        "pictures": Probe(at.url, pictures, {"accept": "image/webp"}, 0.5),
+        "reading": Probe(at.url, [Question("GET", "/api/home")], somebody, 0.1),
+        "writing": Probe(at.url, [Question("POST", "/api/notifications/read")], somebody, 0.1),
+        "pictures": Probe(at.url, pictures, lambda: {"accept": "image/webp"}, 0.5),
     }
 
 

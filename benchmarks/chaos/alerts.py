@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -126,14 +126,13 @@ class Alerts:
 
     def fired(self, since: float, until: float) -> dict[str, float]:
         """Alerts that began to fire between two moments, and when the first of that name did; all
-        in seconds since 1970. What fired at the first moment already did not begin. Raises
-        OSError."""
-        moments: dict[str, list[float]] = {}
+        in seconds since 1970. Raises OSError."""
+        first: dict[str, float] = {}
         for series in self._asked(since, until):
             name = series["metric"]["alertname"]
-            moments.setdefault(name, []).extend(at for at, _ in series["values"])
-        first = {name: min(each) for name, each in moments.items() if name != _HEARTBEAT}
-        return {name: at for name, at in first.items() if at >= since + _STEP}
+            for at in beginnings([float(at) for at, _ in series["values"]], since):
+                first[name] = min(at, first.get(name, at))
+        return {name: at for name, at in first.items() if name != _HEARTBEAT}
 
     def firing(self, at: float) -> set[str]:
         """What fires at a moment. Raises OSError."""
@@ -165,6 +164,12 @@ class Alerts:
     def _command(self, argv: list[str], log: str, **environment: str) -> Command:
         given = clean_environment(**environment)
         return Command(argv, given, self._home / log, None, self._home)
+
+
+def beginnings(moments: Sequence[float], since: float) -> list[float]:
+    """When something began, of the moments at which it was; what was at the first did not begin."""
+    before = [since, *moments]
+    return [at for at, last in zip(moments, before, strict=False) if at - last > 1.5 * _STEP]
 
 
 def _job(name: str, *ports: int) -> dict[str, Any]:

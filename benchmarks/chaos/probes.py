@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,7 @@ class Asked(NamedTuple):
     @property
     def is_well(self) -> bool:
         """Whether somebody was served."""
-        return 0 < self.status < 500
+        return 200 <= self.status < 400
 
 
 class Question(NamedTuple):
@@ -39,7 +39,11 @@ class Probe:
     """Asks one question after the other, each over a connection that may have been cut."""
 
     def __init__(
-        self, url: str, questions: Sequence[Question], headers: Mapping[str, str], pause: float
+        self,
+        url: str,
+        questions: Sequence[Question],
+        headers: Callable[[], Mapping[str, str]],
+        pause: float,
     ) -> None:
         self.asked: list[Asked] = []
         self._url = url
@@ -58,14 +62,12 @@ class Probe:
         self._thread.join()
 
     def _ask(self) -> None:
-        with httpx.Client(
-            base_url=self._url, headers=self._headers, timeout=PATIENCE, trust_env=False
-        ) as client:
+        with httpx.Client(base_url=self._url, timeout=PATIENCE, trust_env=False) as client:
             while not self._ended.wait(self._pause):
                 method, path, body = next(self._questions)
                 began = time.time()
                 try:
-                    answer = client.request(method, path, json=body)
+                    answer = client.request(method, path, json=body, headers=self._headers())
                     told = answer.status_code, answer.text[:200] if answer.is_error else ""
                 except httpx.TransportError as error:
                     told = 0, repr(error)

@@ -4,7 +4,7 @@ import asyncio
 import re
 
 from benchmarks.chaos import figures
-from benchmarks.chaos.alerts import scaled
+from benchmarks.chaos.alerts import beginnings, scaled
 from benchmarks.chaos.faults import ELSEWHERE, FAULTS
 from benchmarks.chaos.lanes import Lanes
 from benchmarks.chaos.probes import Asked
@@ -74,6 +74,12 @@ def test_all_that_a_rule_says_of_time_is_shorter_and_nothing_else() -> None:
     assert "[360000ms], 1440)" in told["DiskFills"][0]
     # The last of several: three days.
     assert "* 4320 >= 5" in told["AvailabilityBurn"][0]
+
+
+def test_an_alert_that_was_there_before_did_not_begin_but_may_again() -> None:
+    assert beginnings([10.0, 10.25, 10.5, 12.0, 12.25], since=10.0) == [12.0]
+    assert beginnings([10.5, 10.75], since=10.0) == [10.5]
+    assert beginnings([], since=10.0) == []
 
 
 def test_every_alert_is_of_a_fault_or_it_is_said_why_not() -> None:
