@@ -164,7 +164,7 @@ FAULTS: Final = (
     Fault("worker", "one of two processes that serve is killed", _kill_worker, ("ProcessLost",)),
     Fault(
         "frozen-worker",
-        "one of them stands still",
+        "one of two processes that serve stands still",
         _freeze_worker,
         ("LoopBlocked",),
         mend=_thaw_worker,
