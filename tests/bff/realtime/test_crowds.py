@@ -101,6 +101,8 @@ async def sent_unread(peer: Peer, first: bytes) -> None:
         ("ours", b"\x83\x82mask4x", CloseCode.PROTOCOL_ERROR),
         *((adapter, masked(b"nonsense", Opcode.TEXT), CloseCode.NORMAL) for adapter in ADAPTERS),
     ],
+    # Masks are made up, and names are not to be.
+    ids=["a frame that is none", *(f"no packet, {adapter}" for adapter in ADAPTERS)],
 )
 async def test_who_is_cut_off_while_they_send_finds_out_why(
     adapter: str, wrong: bytes, code: CloseCode
