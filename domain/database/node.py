@@ -35,8 +35,6 @@ PROBE_PATIENCE: Final = 0.3
 CONNECT_PATIENCE: Final = 0.5
 _PROBE_WAYS: Final = 3
 _CONNECT_WAYS: Final = 5
-# Turns of the loop after which what lay in the socket has been read.
-_TURNS: Final = 4
 # For one that is out nobody waits, so it has more, and the primary by and by, too.
 FAR_PATIENCE: Final = 2.0
 # How often in a row it may fail to; a busy machine makes everybody late.
@@ -235,36 +233,18 @@ class Node:
             async with self._in_time(CONNECT_PATIENCE, _CONNECT_WAYS):
                 self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=0)
         began = time.monotonic()
-        seen: _Seen = tuple(await self._told(self._eye))
+        async with self._in_time(PROBE_PATIENCE, _PROBE_WAYS):
+            seen: _Seen = tuple(await self._eye.fetchrow(_PROBE))
         self._took = time.monotonic() - began
         return seen
 
-    async def _told(self, eye: asyncpg.Connection) -> asyncpg.Record:
-        asking = asyncio.ensure_future(eye.fetchrow(_PROBE))
-        try:
-            await asyncio.wait({asking}, timeout=self._patience(PROBE_PATIENCE, _PROBE_WAYS))
-            # Of a loop that is late itself, timers come before what lies in its sockets.
-            for _ in range(_TURNS):
-                if not asking.done():
-                    await asyncio.sleep(0)
-            if not asking.done():
-                raise TimeoutError
-            return asking.result()
-        finally:
-            if not asking.done():
-                eye.terminate()
-                await asyncio.gather(asking, return_exceptions=True)
-
     def _in_time(self, least: float, ways: int) -> asyncio.Timeout:
-        return asyncio.timeout(self._patience(least, ways))
-
-    def _patience(self, least: float, ways: int) -> float:
         if self._writes is not None:
             # Nobody can take its place, so it may just have become slow.
             least *= 2**self._missed
         patience = min(FAR_PATIENCE, max(least, ways * self._took)) if self.up else FAR_PATIENCE
         self._due = time.monotonic() + patience
-        return patience
+        return asyncio.timeout(patience)
 
     def _miss(self) -> None:
         """It did not answer in time, unless it was this process that had none."""

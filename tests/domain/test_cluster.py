@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,6 @@ from sqlalchemy.sql.selectable import TextualSelect
 from domain import model
 from domain.database import UNKNOWN, Cluster, Limits, Reader, Role, Routing, Writer
 from domain.database import cluster as cluster_module
-from domain.database.node import PROBE_PATIENCE, Node
 from domain.errors import UnavailableError
 from tests.serving import Proxy
 
@@ -118,22 +116,6 @@ async def test_nodes_that_are_far_away_are_used_all_the_same(database: str) -> N
     finally:
         await cluster.close()
         await proxy.down()
-
-
-async def test_who_was_late_hears_first_what_a_node_has_answered_meanwhile(database: str) -> None:
-    node = Node("primary", database, Limits(), writable=True)
-    await node.look()
-    eye = node._eye
-    looking = asyncio.create_task(node.look())
-    for _ in range(10):
-        # It is asked.
-        await asyncio.sleep(0)
-    time.sleep(2 * PROBE_PATIENCE)  # noqa: ASYNC251 - that is what being late is
-    await looking
-    assert node._eye is eye
-    assert eye is not None
-    assert not eye.is_closed()
-    await node.close()
 
 
 async def test_a_statement_that_takes_too_long_is_cut_off(database: str) -> None:
