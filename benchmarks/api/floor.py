@@ -55,7 +55,8 @@ class Floor:
         if order is None:
             given |= {"limit": _PAGE.limit + 1, "offset": _PAGE.offset}
             (found,) = await self._fetched(_LIST, given)
-            shown = f'{{"data":[{",".join(found["orders"][:-1])}],"total":{found["total"]}}}'
+            listed = ",".join(found["orders"][:-1])
+            shown = f'{{"data":[{listed}],"pagination":{{"total":{found["total"]}}}}}'
         else:
             (found,) = await self._fetched(_ONE, given | {"id": int(order)})
             shown = found["shown"]
