@@ -202,8 +202,10 @@ def _measure(subject: Subject, question: str, requests: int, cost: Cost, beside:
         cpu_seconds(subject.peer.process.pid) - before,
         beside.seconds() - before_beside,
     )
-    wrong = load.statuses.keys() - _EXPECTED.get(question, {HTTPStatus.OK})
-    if wrong:
+    expected = _EXPECTED.get(question, {HTTPStatus.OK})
+    wrong = sum(load.statuses[each] for each in load.statuses.keys() - expected)
+    # NestJS gives a pick-up code out twice now and then, and says so with 500.
+    if wrong > (0 if subject.peer.name == OURS else requests // 100):
         raise ValueError(f"{subject.peer.name}, {question}: {load.statuses}")
 
 
