@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -138,9 +138,13 @@ class _Parts:
 
     async def get(self, name: str, part: Awaitable[T]) -> T | None:
         """The part, or None and a problem of that name."""
+        reading = asyncio.ensure_future(part)
+        reading.add_done_callback(_forget)
         try:
+            # It goes on by itself: to break it off would cost its connection, and a new one more
+            # than the rest of the read, when there is no time as it is.
             async with asyncio.timeout(PATIENCE):
-                return await part
+                return await asyncio.shield(reading)
         except TimeoutError:
             self._note(name, kinds.UNAVAILABLE, "It did not come in time.")
         except UnavailableError as error:
@@ -152,6 +156,12 @@ class _Parts:
 
     def _note(self, name: str, kind: Kind, detail: str) -> None:
         self.problems[name] = Problem(kind.type, kind.title, kind.status, detail)
+
+
+def _forget(reading: asyncio.Future[Any]) -> None:
+    """Nobody waits for it any more, nor for what is wrong with it."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _door(place: Cafeteria) -> DoorView:

@@ -95,10 +95,16 @@ async def test_a_part_that_does_not_come_is_missed_and_the_screen_is_shown(
     async with connection.transaction():
         await connection.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
         screen = await shown(client, student)
+        waiting = await connection.fetchval(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
     assert screen["unread"] is None
     problem = screen["problems"].pop("unread")
     assert (problem["type"], problem["status"]) == (UNAVAILABLE, 503)
     assert (await shown(client, student))["unread"] == whole["unread"]
+    # Its connection was not given up for that.
+    assert await connection.fetchval("SELECT 1 FROM pg_stat_activity WHERE pid = $1", waiting)
 
 
 async def test_a_part_that_fails_is_missed_and_tells_nobody_why(
