@@ -126,9 +126,8 @@ async def test_its_parts_are_fetched_at_the_same_time(
 ) -> None:
     monkeypatch.setattr(home, "PATIENCE", 60.0)
     lock = "LOCK TABLE notifications, wallets, orders IN ACCESS EXCLUSIVE MODE"
-    asked = asyncio.create_task(shown(client, student))
     async with met_at(connection, lock, 3):
-        pass
+        asked = asyncio.create_task(shown(client, student))
     assert (await asked)["problems"] == {}
 
 
