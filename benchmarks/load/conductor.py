@@ -29,7 +29,9 @@ _LOOK: Final = 0.2
 SETTLE: Final = 10.0
 # For the orders that are under way when nobody orders any more.
 _LAST_ORDERS: Final = 120.0
-_RAMP: Final = 90.0
+# A lunch comes in half an hour; so that none of a run passes with waiting, in four minutes here.
+_RAMP: Final = 240.0
+_SLOWEST: Final = 10.0
 _FASTEST: Final = 100.0
 _TRIES: Final = 5
 
@@ -110,7 +112,7 @@ class Conductor:
 
     def gather(self, people: int) -> None:
         """Have so many people, and wait until they are there and know their way."""
-        rate = min(_FASTEST, max(5.0, (people - self.people) / _RAMP))
+        rate = min(_FASTEST, max(_SLOWEST, (people - self.people) / _RAMP))
         patience = 2 * abs(people - self.people) / rate + 60
         self.people = people
         self._crowd.people(people, rate)
