@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import BigInteger, ColumnElement, Date, Select, bindparam, select, true
 
@@ -26,6 +26,8 @@ from domain.model.hours import (
 # A day more than that, for hours from the cache.
 _PAST, _AHEAD = timedelta(days=3), HORIZON + timedelta(days=3)
 MOST_DAYS: Final = 400
+# When to look again for the next change of who had none within the horizon.
+_SOON: Final = timedelta(minutes=1)
 
 
 class Cafeteria(Place, frozen=True):
@@ -34,17 +36,30 @@ class Cafeteria(Place, frozen=True):
     status: Status
 
 
+class _Shown(NamedTuple):
+    """What hours mean from one instant until another."""
+
+    places: Sequence[Place] | None
+    cafeterias: Sequence[Cafeteria]
+    since: datetime
+    until: datetime
+
+
 class Cafeterias:
     """Where one eats on the campus; the hours from the cache, the status from the clock."""
 
     def __init__(self, database: Database, cache: Cache) -> None:
         self._database = database
         self._cache = cache
+        self._shown: _Shown | None = None
 
     async def listed(self, at: datetime) -> list[Cafeteria]:
         """Every cafeteria by name, with its status at the aware instant `at`."""
-        places = await self._cache.get(kinds.HOURS, None, self._read) or []
-        return [_at(place, at) for place in places]
+        places = await self._cache.get(kinds.HOURS, None, self._read)
+        shown = self._shown
+        if shown is None or shown.places is not places or not shown.since <= at < shown.until:
+            shown = self._shown = _shown(places, at)
+        return list(shown.cafeterias)
 
     async def one(self, cafeteria_id: int, at: datetime) -> Cafeteria:
         """One of them. Raises NotFoundError."""
@@ -92,6 +107,13 @@ async def cafeteria(database: Reader, cafeteria_id: int, at: datetime) -> Cafete
     if not found:
         raise NotFoundError("cafeteria", cafeteria_id)
     return _at(found[0], at)
+
+
+def _shown(places: Sequence[Place] | None, at: datetime) -> _Shown:
+    cafeterias = [_at(place, at) for place in places or ()]
+    soon = at + _SOON
+    until = min((each.status.next_change or soon for each in cafeterias), default=soon)
+    return _Shown(places, cafeterias, at, until)
 
 
 def _at(place: Place, at: datetime) -> Cafeteria:
