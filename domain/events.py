@@ -8,7 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, update
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Text,
+    Update,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.background import Background
@@ -69,6 +79,41 @@ _TOLD: Final = (
     .where(OutboxEvent.id == func.any(bindparam("ids", type_=ARRAY(BigInteger))))
     .values(delivered_at=func.now())
 )
+_SECONDS: Final = PAUSE * func.power(2, func.least(OutboxEvent.attempts, MOST_DOUBLINGS))
+_DUE: Final = (
+    select(OutboxEvent.id)
+    .where(
+        OutboxEvent.kind == func.any(bindparam("kinds", type_=ARRAY(Text))),
+        OutboxEvent.delivered_at.is_(None),
+        OutboxEvent.due_at <= func.now(),
+    )
+    .order_by(OutboxEvent.due_at)
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_TAKEN: Final = (
+    update(OutboxEvent)
+    .where(OutboxEvent.id.in_(select(_DUE.c.id)))
+    .values(
+        attempts=OutboxEvent.attempts + 1,
+        due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, _SECONDS),
+    )
+    .returning(
+        OutboxEvent.id,
+        OutboxEvent.kind,
+        OutboxEvent.payload,
+        OutboxEvent.attempts,
+        OutboxEvent.traceparent,
+    )
+)
+_NOTED: Final = update(OutboxEvent).where(
+    OutboxEvent.id == bindparam("event", type_=BigInteger), OutboxEvent.delivered_at.is_(None)
+)
+_DELIVERED: Final = _NOTED.values(delivered_at=func.now())
+_POSTPONED: Final = _NOTED.values(
+    due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Double))
+)
 
 
 class Event(Struct, frozen=True):
@@ -120,39 +165,12 @@ class Outbox:
 
         Raises UnavailableError.
         """
-        due = (
-            select(OutboxEvent.id)
-            .where(
-                OutboxEvent.kind.in_(kinds),
-                OutboxEvent.delivered_at.is_(None),
-                OutboxEvent.due_at <= func.now(),
-            )
-            .order_by(OutboxEvent.due_at)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
-        seconds = PAUSE * func.power(2, func.least(OutboxEvent.attempts, MOST_DOUBLINGS))
-        taken = (
-            update(OutboxEvent)
-            .where(OutboxEvent.id.in_(select(due.c.id)))
-            .values(
-                attempts=OutboxEvent.attempts + 1,
-                due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
-            )
-            .returning(
-                OutboxEvent.id,
-                OutboxEvent.kind,
-                OutboxEvent.payload,
-                OutboxEvent.attempts,
-                OutboxEvent.traceparent,
-            )
-        )
+        values = {"kinds": list(kinds)}
 
         async def take(database: Writer) -> list[Event]:
-            return [Event(*row) for row in await database.change(taken)]
+            return [Event(*row) for row in await database.change(_TAKEN, values)]
 
-        return await self._database.write(take)
+        return await self._database.write(take, is_single=True)
 
     async def tell(self, kinds: Sequence[str], tell: Tell) -> int:
         """Have the oldest events be told of that nobody was told of, in the order in which they
@@ -194,29 +212,22 @@ class Outbox:
     async def delivered(self, event_id: int) -> None:
         """It needs no seeing to any more; where that cannot be noted, it is seen to once more."""
         try:
-            await self._note(event_id, {"delivered_at": func.now()})
+            await self._note(_DELIVERED, {"event": event_id})
         except UnavailableError as error:
             log.warning("event %d will be seen to once more: %s", event_id, error)
 
     async def postpone(self, event_id: int, seconds: float) -> None:
         """It is due in so many seconds; where that cannot be noted, after its pause."""
-        due_at = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
         try:
-            await self._note(event_id, {"due_at": due_at})
+            await self._note(_POSTPONED, {"event": event_id, "seconds": seconds})
         except UnavailableError as error:
             log.warning("event %d will be due after its pause: %s", event_id, error)
 
-    async def _note(self, event_id: int, values: Mapping[str, Any]) -> None:
-        noted = (
-            update(OutboxEvent)
-            .where(OutboxEvent.id == event_id, OutboxEvent.delivered_at.is_(None))
-            .values(values)
-        )
-
+    async def _note(self, noted: Update, values: Mapping[str, Any]) -> None:
         async def note(database: Writer) -> None:
-            await database.change(noted)
+            await database.change(noted, values)
 
-        await self._database.write(note)
+        await self._database.write(note, is_single=True)
 
 
 class Relay(Background):

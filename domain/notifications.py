@@ -3,16 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    and_,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 
 from domain import model
 from domain.accounts import Principal
@@ -27,8 +18,8 @@ CREATED: Final = "notification:created"
 TOLD: Final = "notification:told"
 """and shown by those that watch."""
 
-
 _UNREAD: Final = ~model.Notification.is_read
+_OWNED: Final = model.Notification.user_id == bindparam("owner", type_=BigInteger)
 _OWN: Final = Timeline(
     {
         "id": model.Notification.id.expression,
@@ -40,9 +31,18 @@ _OWN: Final = Timeline(
         "created_at": model.Notification.created_at.expression,
     },
     {
-        "owner": model.Notification.user_id == bindparam("owner", type_=BigInteger),
+        "owner": _OWNED,
         "unread": _UNREAD,
     },
+)
+# Built once, for building takes longer than running.
+_WRITTEN: Final = insert(model.Notification).returning(model.Notification.id)
+_COUNTED: Final = select(func.count()).select_from(model.Notification).where(_OWNED, _UNREAD)
+_ALL_READ: Final = update(model.Notification).where(_OWNED, _UNREAD).values(is_read=True)
+_ONE_READ: Final = (
+    update(model.Notification)
+    .where(model.Notification.id == bindparam("notification", type_=BigInteger), _OWNED)
+    .values(is_read=True)
 )
 
 
@@ -60,15 +60,12 @@ async def write(
 
     Of those that `Database.write` is told of, the person should be one.
     """
-    written = await writer.change(
-        insert(model.Notification)
-        .values(user_id=user_id, order_id=order_id, kind=kind, title=title, body=body)
-        .returning(model.Notification.id)
-    )
-    notification_id: int = written.scalar_one()
+    words = {"kind": kind, "title": title, "body": body}
+    values = {"user_id": user_id, "order_id": order_id, **words}
+    notification_id: int = (await writer.change(_WRITTEN, values)).scalar_one()
     payload = {"notificationId": notification_id, "userId": user_id}
     await writer.announce(CREATED, payload, at_once=True)
-    shown = {"kind": kind, "title": title, "body": body, "orderId": order_id, "version": version}
+    shown = {**words, "orderId": order_id, "version": version}
     await writer.announce(TOLD, payload | shown)
     return notification_id
 
@@ -94,36 +91,23 @@ class Notifications:
 
     async def unread(self, caller: Principal) -> int:
         """How many the caller has not read."""
-        counted = select(func.count()).select_from(model.Notification).where(_unread(caller))
-        rows = await self._database.rows(Role.MENU, counted, of=caller.id)
+        rows = await self._database.rows(Role.MENU, _COUNTED, {"owner": caller.id}, of=caller.id)
         return rows[0][0]
 
     async def mark_read(self, caller: Principal, notification_id: int) -> None:
         """It was read; to say so again is no error. Raises NotFoundError."""
-        marked = (
-            update(model.Notification)
-            .where(
-                model.Notification.id == notification_id,
-                model.Notification.user_id == caller.id,
-            )
-            .values(is_read=True)
-        )
+        values = {"notification": notification_id, "owner": caller.id}
 
         async def mark(database: Writer) -> None:
-            if not (await database.change(marked)).rowcount:
+            if not (await database.change(_ONE_READ, values)).rowcount:
                 raise NotFoundError("notification", notification_id)
 
-        await self._database.write(mark, by=[caller.id])
+        await self._database.write(mark, by=[caller.id], is_single=True)
 
     async def mark_all_read(self, caller: Principal) -> None:
         """All that there are at this moment were read."""
-        marked = update(model.Notification).where(_unread(caller)).values(is_read=True)
 
         async def mark(database: Writer) -> None:
-            await database.change(marked)
+            await database.change(_ALL_READ, {"owner": caller.id})
 
-        await self._database.write(mark, by=[caller.id])
-
-
-def _unread(caller: Principal) -> ColumnElement[bool]:
-    return and_(model.Notification.user_id == caller.id, _UNREAD)
+        await self._database.write(mark, by=[caller.id], is_single=True)

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from asyncpg import UniqueViolationError
 from msgspec import Struct
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import BigInteger, Row, bindparam, func, select, update
 
 from domain import model, order_notices, stock, wallet
 from domain.accounts import Principal
@@ -22,7 +22,7 @@ from domain.errors import (
     UnavailableError,
 )
 from domain.idempotency import Once, answered
-from domain.model import OrderStatus
+from domain.model import OrderStatus, Role
 from domain.model.pickup import SHORTEST, pickup_code
 from domain.orders import CHANGED, TOLD, Order, order_of, parties, visible
 from domain.people import must_be_active
@@ -39,6 +39,23 @@ MOST_TRIES: Final = 5
 _CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST + 1)
 # What comes to nothing gives back what it took.
 _UNDONE: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED})
+
+# Built once, for building takes longer than running.
+_ORDER: Final = model.Order.id == bindparam("order", type_=BigInteger)
+_LOCKED: Final = {
+    role: select(
+        model.Order.user_id,
+        model.Order.cafeteria_id,
+        model.Order.status,
+        model.Order.version,
+    )
+    .where(_ORDER, visible(role))
+    .with_for_update(key_share=True)
+    for role in Role
+}
+_MOVED: Final = (
+    update(model.Order).where(_ORDER).values(version=model.Order.version + 1, updated_at=func.now())
+)
 
 
 class Line(Struct, frozen=True):
@@ -159,16 +176,8 @@ class Ordering:
             before = await _locked(database, caller, order_id)
             concerned.add(before.user_id)
             _must_be_allowed(caller, before, status, version)
-            await database.change(
-                update(model.Order)
-                .where(model.Order.id == order_id)
-                .values(
-                    status=status,
-                    version=model.Order.version + 1,
-                    updated_at=func.now(),
-                    reason=reason,
-                )
-            )
+            moved_on = {"order": order_id, "status": status, "reason": reason}
+            await database.change(_MOVED, moved_on)
             order = await order_of(database, order_id)
             if status in _UNDONE:
                 quantities = {item.product_id: item.quantity for item in order.items}
@@ -199,17 +208,8 @@ def _quantities(lines: Sequence[Line]) -> dict[int, int]:
 
 async def _locked(database: Writer, caller: Principal, order_id: int) -> _Before:
     """The order's parties, state and version, which nobody else changes from now on."""
-    statement = (
-        select(
-            model.Order.user_id,
-            model.Order.cafeteria_id,
-            model.Order.status,
-            model.Order.version,
-        )
-        .where(model.Order.id == order_id, visible(caller.role))
-        .with_for_update(key_share=True)
-    )
-    row = (await database.execute(statement, parties(caller))).one_or_none()
+    values = {"order": order_id, **parties(caller)}
+    row = (await database.execute(_LOCKED[caller.role], values)).one_or_none()
     if row is None:
         raise NotFoundError("order", order_id)
     return row

@@ -85,6 +85,20 @@ class Order(Struct, frozen=True):
     reason: str | None = None
 
 
+# Built once, for building takes longer than running.
+_ORDER: Final = bindparam("order", type_=BigInteger)
+_HEAD: Final = select(*COLUMNS.values()).where(model.Order.id == _ORDER)
+_ITEMS: Final = (
+    select(
+        model.OrderItem.product_id,
+        model.Product.name,
+        model.OrderItem.quantity,
+        model.OrderItem.unit_price_minor,
+    )
+    .join(model.Product, model.Product.id == model.OrderItem.product_id)
+    .where(model.OrderItem.order_id == _ORDER)
+    .order_by(model.OrderItem.product_id)
+)
 # With the parameters of `parties`, so that a statement is built once for everybody.
 OWN: Final = model.Order.user_id == bindparam("caller", type_=BigInteger)
 OF_THE_COUNTER: Final = model.Order.cafeteria_id == bindparam("counter", type_=BigInteger)
@@ -109,19 +123,8 @@ def whole(row: Sequence[Any], items: list[Item]) -> Order:
 
 async def order_of(database: Reader, order_id: int) -> Order:
     """An order with its items. Raises NotFoundError."""
-    head = await database.execute(select(*COLUMNS.values()).where(model.Order.id == order_id))
-    row = head.one_or_none()
+    row = (await database.execute(_HEAD, {"order": order_id})).one_or_none()
     if row is None:
         raise NotFoundError("order", order_id)
-    items = await database.execute(
-        select(
-            model.OrderItem.product_id,
-            model.Product.name,
-            model.OrderItem.quantity,
-            model.OrderItem.unit_price_minor,
-        )
-        .join(model.Product, model.Product.id == model.OrderItem.product_id)
-        .where(model.OrderItem.order_id == order_id)
-        .order_by(model.OrderItem.product_id)
-    )
+    items = await database.execute(_ITEMS, {"order": order_id})
     return whole(row, [Item(*item) for item in items])

@@ -8,16 +8,17 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Float,
     Integer,
     and_,
+    bindparam,
     case,
     cast,
     delete,
     exists,
     func,
-    literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -106,35 +107,9 @@ class Pushes:
             raise errors[0]
 
     async def _needed(self, notification_id: int) -> list[Push]:
-        notification, device, settled = model.Notification, model.Device, model.PushDelivery
-        left = _seconds_left()
-        statement = (
-            select(
-                notification.id,
-                notification.order_id,
-                notification.kind,
-                notification.title,
-                notification.body,
-                cast(func.ceil(left), Integer),
-                device.id,
-                device.token,
-                device.platform,
-            )
-            .join(device, device.user_id == notification.user_id)
-            .outerjoin(
-                settled,
-                and_(settled.notification_id == notification.id, settled.device_id == device.id),
-            )
-            .where(
-                notification.id == notification_id,
-                ~notification.is_read,
-                left > 0,
-                settled.device_id.is_(None),
-                ~_overtaken(),
-            )
-        )
         # A replica that has not heard of it would have nothing to push, and that for good.
-        rows = await self._database.rows(Role.PRIMARY, statement)
+        values = {"notification": notification_id}
+        rows = await self._database.rows(Role.PRIMARY, _NEEDED, values)
         return [Push(*row) for row in rows]
 
     async def _push(self, push: Push) -> None:
@@ -147,26 +122,16 @@ class Pushes:
 
     async def _forget(self, push: Push) -> None:
         async def change(database: Writer) -> None:
-            await database.change(delete(model.Device).where(model.Device.id == push.device_id))
+            await database.change(_GONE, {"device": push.device_id})
 
-        await self._database.write(change)
+        await self._database.write(change, is_single=True)
 
     async def _settle(self, push: Push) -> None:
-        settled = model.PushDelivery
-        # From the table, for the device may have been forgotten meanwhile.
-        device = select(literal(push.notification_id), model.Device.id).where(
-            model.Device.id == push.device_id
-        )
-        done = insert(settled).from_select(["notification_id", "device_id"], device)
-        # Nothing as old is pushed any more, so nobody asks whether it was.
-        past = delete(settled).where(
-            settled.device_id == push.device_id,
-            settled.settled_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, STALE),
-        )
+        device = {"device": push.device_id}
 
         async def change(database: Writer) -> None:
-            await database.change(done.on_conflict_do_nothing())
-            await database.change(past)
+            await database.change(_DONE, {"notification": push.notification_id, **device})
+            await database.change(_PAST, device)
 
         await self._database.write(change)
 
@@ -188,3 +153,51 @@ def _seconds_left() -> ColumnElement[float]:
     lifetime = case((model.Notification.order_id.is_(None), STALE), else_=STALE_ORDER)
     age = func.extract("epoch", func.now() - model.Notification.created_at)
     return cast(lifetime - age, Float)
+
+
+# Built once, for building takes longer than running.
+_NOTIFICATION: Final = bindparam("notification", type_=BigInteger)
+_DEVICE: Final = bindparam("device", type_=BigInteger)
+_NEEDED: Final = (
+    select(
+        model.Notification.id,
+        model.Notification.order_id,
+        model.Notification.kind,
+        model.Notification.title,
+        model.Notification.body,
+        cast(func.ceil(_seconds_left()), Integer),
+        model.Device.id,
+        model.Device.token,
+        model.Device.platform,
+    )
+    .join(model.Device, model.Device.user_id == model.Notification.user_id)
+    .outerjoin(
+        model.PushDelivery,
+        and_(
+            model.PushDelivery.notification_id == model.Notification.id,
+            model.PushDelivery.device_id == model.Device.id,
+        ),
+    )
+    .where(
+        model.Notification.id == _NOTIFICATION,
+        ~model.Notification.is_read,
+        _seconds_left() > 0,
+        model.PushDelivery.device_id.is_(None),
+        ~_overtaken(),
+    )
+)
+_DONE: Final = (
+    insert(model.PushDelivery)
+    .from_select(
+        ["notification_id", "device_id"],
+        # From the table, for the device may have been forgotten meanwhile.
+        select(_NOTIFICATION, model.Device.id).where(model.Device.id == _DEVICE),
+    )
+    .on_conflict_do_nothing()
+)
+# Nothing as old is pushed any more, so nobody asks whether it was.
+_PAST: Final = delete(model.PushDelivery).where(
+    model.PushDelivery.device_id == _DEVICE,
+    model.PushDelivery.settled_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, STALE),
+)
+_GONE: Final = delete(model.Device).where(model.Device.id == _DEVICE)

@@ -5,7 +5,18 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias, TypedDict
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from domain import model
 from domain.accounts import Principal
@@ -60,6 +71,8 @@ _COLUMNS: Final = (
     model.User.version,
     model.User.created_at,
 )
+# Built once, for building takes longer than running.
+_ONE: Final = select(*_COLUMNS).where(model.User.id == bindparam("person", type_=BigInteger))
 
 
 class Users:
@@ -165,8 +178,7 @@ def _chosen(wanted: Wanted) -> ColumnElement[bool]:
 
 
 async def _user(database: Reader, user_id: int) -> User:
-    found = await database.execute(select(*_COLUMNS).where(model.User.id == user_id))
-    row = found.one_or_none()
+    row = (await database.execute(_ONE, {"person": user_id})).one_or_none()
     if row is None:
         raise NotFoundError("user", user_id)
     return User(*row)

@@ -68,6 +68,11 @@ _LINES: Final = Timeline(
     },
 )
 
+# Built once, for building takes longer than running.
+_BALANCE: Final = select(model.Wallet.balance_minor).where(
+    model.Wallet.user_id == bindparam("owner", type_=BigInteger)
+)
+
 
 class Wallets:
     """What people see of their money."""
@@ -77,18 +82,16 @@ class Wallets:
 
     async def balance(self, caller: Principal) -> int:
         """What the caller has (minor units)."""
-        held = select(model.Wallet.balance_minor).where(model.Wallet.user_id == caller.id)
-        rows = await self._database.rows(Node.MENU, held, of=caller.id)
+        rows = await self._database.rows(Node.MENU, _BALANCE, {"owner": caller.id}, of=caller.id)
         return rows[0][0] if rows else 0
 
     async def statement(
         self, caller: Principal, selection: Selection, part: Part, lines: Lines = ANY
     ) -> Statement:
         """The caller's balance, and a part of its lines, the newest first."""
-        balance = select(model.Wallet.balance_minor).where(model.Wallet.user_id == caller.id)
 
         async def read(database: Reader) -> Statement:
-            held = await database.scalar(balance)
+            held = await database.scalar(_BALANCE, {"owner": caller.id})
             found = await _LINES.read(database, selection, part, _given(caller, lines))
             return Statement(held or 0, found)
 
