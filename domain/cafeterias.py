@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import BigInteger, ColumnElement, Date, Select, bindparam, select, true
 
@@ -36,13 +36,23 @@ class Cafeteria(Place, frozen=True):
     status: Status
 
 
-class _Shown(NamedTuple):
-    """What hours mean from one instant until another."""
+class Statuses:
+    """What the same hours mean, gone through once until the first of them turns."""
 
-    places: Sequence[Place] | None
-    cafeterias: Sequence[Cafeteria]
-    since: datetime
-    until: datetime
+    def __init__(self) -> None:
+        self._places: Sequence[Place] = ()
+        self._cafeterias: list[Cafeteria] = []
+        self._since = self._until = datetime.max.replace(tzinfo=UTC)
+
+    def at(self, places: Sequence[Place], at: datetime) -> list[Cafeteria]:
+        """The places with their status at the aware instant `at`."""
+        if places is not self._places or not self._since <= at < self._until:
+            self._places, self._since = places, at
+            self._cafeterias = [_at(place, at) for place in places]
+            soon = at + _SOON
+            turns = (each.status.next_change or soon for each in self._cafeterias)
+            self._until = min(turns, default=soon)
+        return list(self._cafeterias)
 
 
 class Cafeterias:
@@ -51,15 +61,11 @@ class Cafeterias:
     def __init__(self, database: Database, cache: Cache) -> None:
         self._database = database
         self._cache = cache
-        self._shown: _Shown | None = None
+        self._statuses = Statuses()
 
     async def listed(self, at: datetime) -> list[Cafeteria]:
         """Every cafeteria by name, with its status at the aware instant `at`."""
-        places = await self._cache.get(kinds.HOURS, None, self._read)
-        shown = self._shown
-        if shown is None or shown.places is not places or not shown.since <= at < shown.until:
-            shown = self._shown = _shown(places, at)
-        return list(shown.cafeterias)
+        return self._statuses.at(await self._cache.get(kinds.HOURS, None, self._read) or [], at)
 
     async def one(self, cafeteria_id: int, at: datetime) -> Cafeteria:
         """One of them. Raises NotFoundError."""
@@ -107,13 +113,6 @@ async def cafeteria(database: Reader, cafeteria_id: int, at: datetime) -> Cafete
     if not found:
         raise NotFoundError("cafeteria", cafeteria_id)
     return _at(found[0], at)
-
-
-def _shown(places: Sequence[Place] | None, at: datetime) -> _Shown:
-    cafeterias = [_at(place, at) for place in places or ()]
-    soon = at + _SOON
-    until = min((each.status.next_change or soon for each in cafeterias), default=soon)
-    return _Shown(places, cafeterias, at, until)
 
 
 def _at(place: Place, at: datetime) -> Cafeteria:

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.cafeterias import Statuses
 from domain.model.hours import (
     HORIZON,
+    WEEK_MINUTES,
     Interval,
+    Place,
     Schedule,
     SpecialDay,
     Status,
@@ -564,3 +567,19 @@ def test_a_week_is_refused_exactly_when_two_of_its_intervals_share_a_minute(
     else:
         with pytest.raises(ValueError, match="hours overlap"):
             Schedule(time_zone=MADRID, weekly=tuple(intervals))
+
+
+def test_what_was_reckoned_once_holds_until_the_first_place_turns() -> None:
+    places = [
+        Place(1, "Split", "", schedule(SPLIT, last_order=25), 1),
+        Place(2, "Night", "", schedule({TUE: "22:00-02:00"}), 1),
+    ]
+    monday = utc("2026-01-05T00:00+01:00")
+    week = [monday + 5 * minutes * MINUTE for minutes in range(WEEK_MINUTES // 5)]
+    statuses = Statuses()
+    # And back again, for clocks are set, and requests of one moment are not in order.
+    for at in week + week[::-11]:
+        shown = [each.status for each in statuses.at(places, at)]
+        assert shown == [each.schedule.status(at) for each in places]
+    changed = [Place(1, "Split", "", schedule({}), 2), places[1]]
+    assert [each.version for each in statuses.at(changed, week[0])] == [2, 1]
