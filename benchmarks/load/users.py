@@ -231,8 +231,9 @@ class Phone(Watching):
             self.pictures[url] = answer.headers.get("etag", "")
 
     def _order(self, cafeteria: int, wanted: list[dict[str, Any]]) -> None:
-        lines = {dish["id"]: random.choice((1, 1, 1, 2)) for dish in wanted}
-        shown = sum(cents(dish["price"]) * lines[dish["id"]] for dish in wanted)
+        prices = {dish["id"]: cents(dish["price"]) for dish in wanted}
+        lines = {dish: random.choice((1, 1, 1, 2)) for dish in prices}
+        shown = sum(prices[dish] * number for dish, number in lines.items())
         if self.balance < shown and not self._top_up():
             return
         key = str(uuid.uuid4())
