@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 # The share of top-ups that the provider declines, by the specification.
 DECLINES: Final = 0.015
 # People for each behind a counter: nobody may ask more than a hundred times in a minute.
-PHONES_A_COUNTER: Final = 80
+PHONES_A_COUNTER: Final = 40
 # More phones than are in use: they are drawn in no order.
 _SPARE: Final = 1.05
 _BALANCE_MINOR: Final = 2_000
