@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import click
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bff import serve
@@ -61,6 +62,8 @@ _UNANSWERED = (
     SQLAlchemyError,
     asyncpg.PostgresError,
     ShelfError,
+    BotoCoreError,
+    ClientError,
     UnavailableError,
     AwayError,
 )

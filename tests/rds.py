@@ -26,11 +26,15 @@ class Rds:
     """Of deletions to come: it is busy."""
     is_slow: bool = False
     """Whether what is made never comes to be there."""
+    is_closed: bool = False
+    """Whether whoever asks may not."""
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, asked: dict[str, str]) -> tuple[int, str]:
         """Status and result of a request."""
         action = asked["Action"]
+        if self.is_closed:
+            return 403, _error("AccessDenied")
         if action != "DescribeDBInstances":
             self.asked.append(asked)
         if action == "RestoreDBInstanceToPointInTime":

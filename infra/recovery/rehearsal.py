@@ -53,7 +53,7 @@ def rehearse(
 ) -> Rehearsed:
     """Restore the database instance that `url` leads to as of now, look at it, and delete it.
 
-    Raises StackError, and what asking the restored one does.
+    Raises StackError, and what asking RDS and the restored one does.
     """
     rds = Instances(boto3.client("rds"), pause, patience)
     source = source_of(url)
