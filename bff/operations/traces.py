@@ -3,6 +3,7 @@ or pays for them."""
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -191,12 +192,14 @@ class Traces:
 
     async def close(self) -> None:
         """Send what is left, as far as that can be done soon."""
-        ending = asyncio.create_task(asyncio.to_thread(self._provider.shutdown))
-        await asyncio.wait({ending}, timeout=LEAVE)
-        if not ending.done():
-            # It tries no more.
+        # What was sent may be answered late, or never: the process ends without that.
+        ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        await asyncio.to_thread(ending.join, LEAVE)
+        if ending.is_alive():
+            # It tries no more, and has as long once more for what it has tried.
             self._exporter.shutdown()  # type: ignore[no-untyped-call]
-        await ending
+            await asyncio.to_thread(ending.join, LEAVE)
 
 
 class _Ids(RandomIdGenerator):
