@@ -67,6 +67,8 @@ def configure(form: LogFormat, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for chatty in ("botocore", "httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns of what strangers send, in their words and with each request.
+    logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
 
 
 class Line(msgspec.Struct, gc=False):

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
@@ -18,6 +20,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from bff.edge.exchange import Exchange
 from bff.operations import traces
 from bff.operations.logs import LogFormat, configure
 from bff.operations.tracing import COLLECTORS, Untraced, tracing
@@ -103,6 +106,8 @@ def told(of: Any) -> dict[str, Any]:
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     collector = Collector()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    # A machine that is busy loses nothing for that.
+    monkeypatch.setattr(traces, "LEAVE", 60.0)
     yield collector
     collector.close()
 
@@ -264,6 +269,8 @@ async def test_what_is_done_behind_a_request_is_told_and_logged_in_its_trace(
     with told_of.span("first", None):
         await campus.write(announce)
     assert await Relay(Outbox(campus), {"told": fail}, told_of.span).round() == 1
+    with told_of.span("of a trace that is not told", f"00-{TRACE}-{CALLER}-00"):
+        assert trace_id() is None
     await told_of.close()
     (first,) = collector.named("first")
     (later,) = collector.named("told")
@@ -352,6 +359,53 @@ async def test_a_collector_that_is_away_is_nobodys_trouble(
     monkeypatch.setattr(traces, "LEAVE", 0.2)
     async with serve(settings) as client:
         assert (await client.get("/api/products")).status_code == 200
+
+
+async def test_a_collector_that_never_answers_is_waited_for_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = threading.enumerate()
+    monkeypatch.setattr(traces, "LEAVE", 0.1)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        told_of = traces.Traces()
+        with told_of.span("told", None):
+            pass
+        asking, _ = await asyncio.get_running_loop().sock_accept(silent)
+        await told_of.close()
+        asking.setblocking(False)
+        with asking, pytest.raises(BlockingIOError):
+            # It is still being asked: its patience is not over, and ours is.
+            b"".join(iter(partial(asking.recv, 65_536), b""))
+    # Then it is told, and says so to this log and to no other test's.
+    for thread in threading.enumerate():
+        if thread.daemon and thread not in before:
+            thread.join()
+
+
+async def test_what_strangers_misspell_is_told_to_no_log(
+    collector: Collector, capsys: pytest.CaptureFixture[str], root: logging.Logger
+) -> None:
+    configure(LogFormat.JSON)
+    told_of = traces.Traces()
+    headers = {
+        b"traceparent": f"00-{TRACE}-{CALLER}-01".encode(),
+        b"tracestate": b"what somebody wants to have in a log",
+    }
+    scope: Any = {"method": "GET", "path": "/", "headers": []}
+    exchange = Exchange(scope, headers)
+    told_of.meet(exchange)
+    assert trace_id() == TRACE
+    told_of.note(exchange, 0.0)
+    # It is over, and what comes is not of it.
+    assert trace_id() is None
+    await told_of.close()
+    (span,) = collector.named("GET")
+    assert span.trace_id.hex() == TRACE
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_collector_nothing_is_traced_nor_imported(
