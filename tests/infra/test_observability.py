@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bff.operations.figures import BUCKETS
 from bff.realtime.engine import Limits
@@ -41,6 +42,7 @@ OF_KUBERNETES = {
     "kube_cronjob_created",
     "kube_cronjob_status_last_successful_time",
 }
+# Of kube-state-metrics, which there is with a cluster alone.
 
 
 def every_rule() -> list[dict[str, Any]]:
@@ -86,6 +88,23 @@ def test_every_alert_says_what_to_do_and_is_told_to_somebody() -> None:
     for each in rules.objectives():
         assert each.words in promised
         assert f"{each.target * 100:g} %" in promised
+
+
+def test_what_is_not_told_for_another_is_an_alert_as_that_is() -> None:
+    routes = yaml.safe_load((HERE / "alertmanager.yaml").read_text("utf-8"))
+    matchers = [
+        matcher
+        for rule in routes["inhibit_rules"]
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"])
+    ]
+    named = {
+        name
+        for matcher in matchers
+        if matcher.startswith("alertname")
+        for name in matcher.split('"')[1].split("|")
+    }
+    assert named
+    assert named <= {rule["alert"] for rule in every_rule() if "alert" in rule}
 
 
 def test_a_budget_is_that_of_its_objective_and_its_rules_run_in_order() -> None:
