@@ -73,12 +73,14 @@ class Chaos:
         struck = time.time()
         calm = figures.taken(figures.within(self._crowd.seconds, struck - CALM, struck))
         before_ms = calm.quantile(0.95)
-        fault.strike(at)
-        while time.time() < struck + fault.seconds:
-            fault.meanwhile(at)
-            time.sleep(_TICK)
-        over = time.time()
-        fault.mend(at)
+        try:
+            fault.strike(at)
+            while time.time() < struck + fault.seconds:
+                fault.meanwhile(at)
+                time.sleep(_TICK)
+            over = time.time()
+        finally:
+            fault.mend(at)
         whole = self._until(lambda: at.is_whole, PATIENCE)
         self._until(lambda: self._is_as_before(over, before_ms), PATIENCE)
         ended = time.time()

@@ -30,20 +30,11 @@ class Frames:
         self._socket = socket.create_connection((host, port), _PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = bytearray()
-        self._socket.sendall(
-            (
-                "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
-                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Forwarded-For: {client}\r\n\r\n"
-            ).encode()
-        )
-        while b"\r\n\r\n" not in self._read:
-            self._more()
-        head, _, rest = bytes(self._read).partition(b"\r\n\r\n")
-        if b" 101 " not in head.partition(b"\r\n")[0]:
+        try:
+            self._open(client)
+        except (CutError, OSError):
             self.close()
-            raise CutError(head.partition(b"\r\n")[0].decode("latin-1"))
-        self._read = bytearray(rest)
+            raise
         self._socket.settimeout(_SILENCE)
 
     def messages(self) -> Iterator[str]:
@@ -65,6 +56,21 @@ class Frames:
 
     def close(self) -> None:
         self._socket.close()
+
+    def _open(self, client: str) -> None:
+        self._socket.sendall(
+            (
+                "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Forwarded-For: {client}\r\n\r\n"
+            ).encode()
+        )
+        while b"\r\n\r\n" not in self._read:
+            self._more()
+        head, _, rest = bytes(self._read).partition(b"\r\n\r\n")
+        if b" 101 " not in head.partition(b"\r\n")[0]:
+            raise CutError(head.partition(b"\r\n")[0].decode("latin-1"))
+        self._read = bytearray(rest)
 
     def _whole(self) -> Iterator[tuple[int, bytes]]:
         """Takes the frames that are there off what was read."""
