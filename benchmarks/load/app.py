@@ -37,9 +37,10 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
 
     @property
-    def is_lost(self) -> bool:
-        """Whether what was asked for may have happened or not."""
-        return self.status == 0 or self.status >= 500
+    def is_open(self) -> bool:
+        """Whether what was asked for may have happened or not, as far as this one tells."""
+        is_in_flight = self.status == 409 and self.told.get("type", "").endswith(":in-flight")
+        return self.status in (0, 429) or self.status >= 500 or is_in_flight
 
 
 class Kept(NamedTuple):
@@ -169,7 +170,7 @@ class App(FastHttpUser):
         headers = {"idempotency-key": key} if key else {}
         for tries in range(_TRIES):
             answer = self.ask("POST", path, name, body, headers=headers, refusals=refusals)
-            if not (answer.is_lost or answer.status == 429 or _is_in_flight(answer)):
+            if not answer.is_open:
                 break
             gevent.sleep(_after(answer, tries))
         return answer
@@ -262,10 +263,6 @@ def chance_of(*facts: Any) -> float:
 def cents(amount: str) -> int:
     """Minor units of a decimal string."""
     return int(amount.replace(".", ""))
-
-
-def _is_in_flight(answer: Answer) -> bool:
-    return answer.status == 409 and str(answer.told.get("type", "")).endswith(":in-flight")
 
 
 def _after(answer: Answer, tries: int) -> float:

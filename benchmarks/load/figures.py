@@ -42,7 +42,7 @@ class Second(Struct, frozen=True):
     @property
     def requests(self) -> list[Entry]:
         """Without what only sockets were told."""
-        return [entry for entry in self.entries if entry.method not in ("SOCKET", "EVENT")]
+        return [entry for entry in self.entries if entry.method != "SOCKET"]
 
 
 @dataclass
@@ -168,25 +168,20 @@ class Scraped:
             if known == name and wanted <= dict(has).items()
         )
 
-    def histogram(self, name: str, *, starts: str = "", without: Sequence[str] = ()) -> Histogram:
+    def histogram(self, name: str, *, starts: str = "") -> Histogram:
         """All series of a histogram together; of requests, those to routes that start so."""
         counts: defaultdict[float, float] = defaultdict(float)
         for (known, has), value in self.values.items():
             labels = dict(has)
-            if known == f"{name}_bucket" and _is_of(labels, starts, without):
+            if known == f"{name}_bucket" and labels.get("route", "").startswith(starts):
                 counts[float(labels["le"])] += value
         bounds = tuple(sorted(counts))
         seconds = sum(
             value
             for (known, has), value in self.values.items()
-            if known == f"{name}_sum" and _is_of(dict(has), starts, without)
+            if known == f"{name}_sum" and dict(has).get("route", "").startswith(starts)
         )
         return Histogram(bounds, tuple(counts[bound] for bound in bounds), seconds)
-
-
-def _is_of(labels: dict[str, str], starts: str, without: Sequence[str]) -> bool:
-    route = labels.get("route", "")
-    return route.startswith(starts) and route not in without
 
 
 @dataclass(frozen=True)

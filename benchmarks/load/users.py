@@ -90,11 +90,15 @@ class Watching(App):
         self.live = LiveSocket(place, self.token, self._heard, self._welcomed, self._position())
 
     def _position(self) -> str:
-        """From where on changes are told; asked for until it is known."""
+        """From where on changes are told."""
+        position: str = self._until_told("/api/orders/changes", "position")["next"]
+        return position
+
+    def _until_told(self, path: str, name: str, fence: str | None = None) -> Any:
+        """What there is at `path`, asked for until it is known."""
         while True:
             with contextlib.suppress(GiveUpError):
-                position: str = self.get("/api/orders/changes", "position")["next"]
-                return position
+                return self.get(path, name, fence)
             self.rest(THINK)
 
     def renewed(self) -> None:
@@ -122,7 +126,7 @@ class Watching(App):
 
     def _catch_up(self, since: str, *, more: bool) -> None:
         while more:
-            told = self.get(f"/api/orders/changes?since={since}", "changes")
+            told = self._until_told(f"/api/orders/changes?since={since}", "changes")
             for order in told["data"]:
                 self.seen[order["id"]].add(order["version"])
                 self.told({**order, "orderId": order["id"]})
@@ -246,7 +250,7 @@ class Phone(Watching):
         )
         if answer.status == 201:
             self._placed(answer.told, key, shown)
-        elif answer.is_lost:
+        elif answer.is_open:
             self.lunch.journal.note(journal.LOST, user=self.person["id"], key=key)
         # Else it was refused, for a reason that the phone shows.
 
@@ -379,7 +383,7 @@ class Counter(Watching):
 
     def _begin(self, fence: str) -> None:
         """The list behind the subscription: whatever is newer than it is told."""
-        newest = self.get(
+        newest = self._until_told(
             f"/api/orders?cafeteriaId={self.person['cafeteria']}&limit=1", "board", fence
         )
         self.first = 1 + max((row["id"] for row in newest["data"]), default=0)
