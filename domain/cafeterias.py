@@ -40,11 +40,11 @@ class Statuses:
     """What the same hours mean, gone through once until the first of them turns."""
 
     def __init__(self) -> None:
-        self._places: Sequence[Place] = ()
+        self._places: list[Place] = []
         self._cafeterias: list[Cafeteria] = []
         self._since = self._until = datetime.max.replace(tzinfo=UTC)
 
-    def at(self, places: Sequence[Place], at: datetime) -> list[Cafeteria]:
+    def at(self, places: list[Place], at: datetime) -> list[Cafeteria]:
         """The places with their status at the aware instant `at`."""
         if places is not self._places or not self._since <= at < self._until:
             self._places, self._since = places, at
