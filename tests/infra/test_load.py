@@ -6,9 +6,10 @@ from collections.abc import Callable
 from math import inf
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from benchmarks.load import campus, generator, journal
+from benchmarks.load import campus, generator, journal, truth
 from benchmarks.load.conductor import Conductor
 from benchmarks.load.figures import Entry, Histogram, Scraped, Slope, Taken, slope
 from benchmarks.load.machine import APPLICATION, GENERATOR
@@ -172,6 +173,47 @@ def test_who_was_cut_off_needs_to_know_how_it_ended_and_no_more() -> None:
 def replace_seen(socket: Watched, seen: dict[int, set[int]]) -> Watched:
     """The same, that was told of something else."""
     return Watched(socket.user, socket.cafeteria, socket.first, socket.cut, seen)
+
+
+# Of order $1, or of who placed it; what the schema itself refuses is taken out of its way.
+WRONG: dict[str, tuple[str, ...]] = {
+    "total": ("UPDATE orders SET total_minor = total_minor + 1 WHERE id = $1",),
+    "has no items": ("DELETE FROM order_items WHERE order_id = $1",),
+    "was paid with": (
+        "INSERT INTO transactions (user_id, order_id, kind, amount_minor)"
+        " SELECT user_id, id, 'payment', -1 FROM orders WHERE id = $1",
+    ),
+    "have a pick-up code": (
+        "DROP INDEX uq_orders_pickup_code",
+        "INSERT INTO orders (user_id, cafeteria_id, total_minor, pickup_code)"
+        " SELECT user_id, cafeteria_id, 0, 'CCC' FROM orders, generate_series(1, 2) WHERE id = $1",
+    ),
+    "the balance of": (
+        "ALTER TABLE wallets DROP CONSTRAINT ck_wallets_never_negative",
+        "UPDATE wallets SET balance_minor = -1"
+        " WHERE user_id = (SELECT user_id FROM orders WHERE id = $1)",
+    ),
+    "product": (
+        "UPDATE products SET stock = stock + 1"
+        " WHERE id = (SELECT min(product_id) FROM order_items WHERE order_id = $1)",
+    ),
+}
+
+
+async def test_what_is_wrong_in_the_database_itself_is_found(
+    connection: asyncpg.Connection,
+) -> None:
+    order = await connection.fetchval("SELECT max(id) FROM orders WHERE status = 'delivered'")
+    sold = await connection.fetch(truth._SOLD, order - 1)
+    before = campus.Before(order - 1, {key: stock + many for key, stock, many in sold})
+    assert await truth._unsound(connection, before) == []
+    for found, statements in WRONG.items():
+        meanwhile = connection.transaction()
+        await meanwhile.start()
+        for statement in statements:
+            await connection.execute(statement, *[order] * ("$1" in statement))
+        assert any(found in line for line in await truth._unsound(connection, before)), found
+        await meanwhile.rollback()
 
 
 def test_what_a_crowd_was_told_comes_back_from_its_journal(tmp_path: Path) -> None:
