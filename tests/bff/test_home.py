@@ -15,6 +15,12 @@ from tests.domain.conftest import met_at
 UNAVAILABLE = "urn:comanda:problem:unavailable"
 
 
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy is no reason for a part to be missed."""
+    monkeypatch.setattr(home, "PATIENCE", 60.0)
+
+
 @pytest.fixture
 async def student(client: httpx.AsyncClient) -> dict[str, str]:
     return await bearer(client, "student1")
@@ -125,12 +131,8 @@ async def test_a_part_that_fails_is_missed_and_tells_nobody_why(
 
 
 async def test_its_parts_are_fetched_at_the_same_time(
-    client: httpx.AsyncClient,
-    student: dict[str, str],
-    connection: asyncpg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
 ) -> None:
-    monkeypatch.setattr(home, "PATIENCE", 60.0)
     lock = "LOCK TABLE notifications, wallets, orders IN ACCESS EXCLUSIVE MODE"
     async with met_at(connection, lock, 3):
         asked = asyncio.create_task(shown(client, student))
