@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from litestar import get
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 # Seconds that a part has; the screen is shown without one that takes longer.
 PATIENCE: Final = 1.0
+# Parts of a process that nobody waits for any more, and that go on.
+MOST_LATE: Final = 64
+_late: Final[set[asyncio.Task[Any]]] = set()
 
 
 class GreetingView(View, frozen=True):
@@ -114,20 +118,24 @@ async def show_home(
     async def balance(caller: Principal) -> str:
         return to_decimal(await wallets.balance(caller))
 
-    public = asyncio.gather(
-        parts.get("greeting", greeting()),
-        parts.get("cafeterias", doors()),
-        parts.get("categories", categories()),
-        parts.get("bestsellers", top()),
+    hello = parts.begin("greeting", greeting())
+    places = parts.begin("cafeterias", doors())
+    sections = parts.begin("categories", categories())
+    favourites = parts.begin("bestsellers", top())
+    active = None if visitor is None else parts.begin("activeOrder", order(visitor))
+    news = None if visitor is None else parts.begin("unread", notifications.unread(visitor))
+    purse = None if visitor is None else parts.begin("balance", balance(visitor))
+    await parts.come()
+    return HomeView(
+        parts.had(hello),
+        parts.had(places),
+        parts.had(sections),
+        parts.had(favourites),
+        parts.had(active),
+        parts.had(news),
+        parts.had(purse),
+        parts.problems,
     )
-    if visitor is None:
-        return HomeView(*await public, None, None, None, parts.problems)
-    own = asyncio.gather(
-        parts.get("activeOrder", order(visitor)),
-        parts.get("unread", notifications.unread(visitor)),
-        parts.get("balance", balance(visitor)),
-    )
-    return HomeView(*await public, *await own, parts.problems)
 
 
 class _Parts:
@@ -135,18 +143,36 @@ class _Parts:
 
     def __init__(self) -> None:
         self.problems: dict[str, Problem] = {}
+        self._begun: dict[asyncio.Task[Any], str] = {}
 
-    async def get(self, name: str, part: Awaitable[T]) -> T | None:
-        """The part, or None and a problem of that name."""
-        reading = asyncio.ensure_future(part)
-        reading.add_done_callback(_forget)
+    def begin(self, name: str, part: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Have it made, beside the others."""
+        task = asyncio.create_task(part)
+        self._begun[task] = name
+        return task
+
+    async def come(self) -> None:
+        """Wait for all of them, and no longer than PATIENCE for the last."""
         try:
-            # It goes on by itself: to break it off would cost its connection, and a new one more
-            # than the rest of the read, when there is no time as it is.
-            async with asyncio.timeout(PATIENCE):
-                return await asyncio.shield(reading)
-        except TimeoutError:
+            await asyncio.wait(self._begun, timeout=PATIENCE)
+        finally:
+            for task, name in self._begun.items():
+                if not task.done():
+                    _leave(task, name)
+                elif not task.cancelled():
+                    # Of who has gone away, too, it is known what became of it.
+                    task.exception()
+
+    def had(self, task: asyncio.Task[T] | None) -> T | None:
+        """The part, or None and a problem of its name; of what was not begun, None."""
+        if task is None:
+            return None
+        name = self._begun[task]
+        if not task.done():
             self._note(name, kinds.UNAVAILABLE, "It did not come in time.")
+            return None
+        try:
+            return task.result()
         except UnavailableError as error:
             self._note(name, kinds.UNAVAILABLE, str(error))
         except Exception:
@@ -158,10 +184,21 @@ class _Parts:
         self.problems[name] = Problem(kind.type, kind.title, kind.status, detail)
 
 
-def _forget(reading: asyncio.Future[Any]) -> None:
-    """Nobody waits for it any more, nor for what is wrong with it."""
-    if not reading.cancelled():
-        reading.exception()
+def _leave(task: asyncio.Task[Any], name: str) -> None:
+    """Nobody waits for it any more. To break it off would cost its connection, and a new one more
+    than the rest of the read, when there is no time as it is; so some may go on."""
+    if len(_late) >= MOST_LATE:
+        task.cancel()
+        return
+    _late.add(task)
+    task.add_done_callback(partial(_end, name))
+
+
+def _end(name: str, task: asyncio.Task[Any]) -> None:
+    _late.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, UnavailableError):
+        log.error("the %s of the first screen failed, late", name, exc_info=error)
 
 
 def _door(place: Cafeteria) -> DoorView:
