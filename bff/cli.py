@@ -288,11 +288,12 @@ def recovery_rehearse() -> None:
     """Have RDS restore the newest of COMANDA_DATABASE_URL's instance beside it, verify that, and
     delete it; the last line is JSON. Exit code 1 if more is lost, or it takes longer, than was
     promised."""
-    from infra.recovery.rehearsal import rehearse
+    from infra.recovery.rehearsal import Ending, rehearse
 
     # What was made is deleted in any case; by itself a container's first process would not hear.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    rehearsed = rehearse(database_url(os.environ), say)
+    ending = Ending()
+    signal.signal(signal.SIGTERM, ending.tell)
+    rehearsed = rehearse(database_url(os.environ), say, ending)
     say(_told(rehearsed))
     raise SystemExit(0 if rehearsed.keeps_its_word else 1)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ from infra.recovery.contents import Contents, contents
 from infra.recovery.drill import MOST_AWAY, MOST_LOST
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from botocore.client import BaseClient
 
 Say = Callable[[str], None]
@@ -48,14 +51,44 @@ class Rehearsed(Struct, frozen=True, rename="camel"):
         return in_time and self.contents.is_sound and self.contents.orders > 0
 
 
+class Ending:
+    """A signal that ends a rehearsal, where it waits.
+
+    Raised between any two steps, SystemExit leaves open a socket that is just being connected, and
+    in a finalizer it is lost.
+    """
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._is_heard = False
+
+    def tell(self, signal: int, _frame: FrameType | None) -> None:
+        """For `signal.signal`."""
+        self._told = signal
+        if self._is_heard:
+            raise SystemExit(128 + signal)
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Here, and of what was told before."""
+        try:
+            self._is_heard = True
+            if self._told:
+                raise SystemExit(128 + self._told)
+            yield
+        finally:
+            self._is_heard = False
+
+
 def rehearse(
-    url: str, say: Say, *, pause: float = _PAUSE, patience: float = _PATIENCE
+    url: str, say: Say, ending: Ending, *, pause: float = _PAUSE, patience: float = _PATIENCE
 ) -> Rehearsed:
     """Restore the database instance that `url` leads to as of now, look at it, and delete it.
 
-    Raises StackError, and what asking RDS and the restored one does.
+    Raises StackError, what asking RDS and the restored one does, and SystemExit where `ending` is
+    told.
     """
-    rds = Instances(boto3.client("rds"), pause, patience)
+    rds = Instances(boto3.client("rds"), ending, pause, patience)
     source = source_of(url)
     beside = source + SUFFIX
     # What an earlier one has left, or has still to go.
@@ -67,7 +100,8 @@ def rehearse(
         say(f"{beside} is made of {source} as of {until:%Y-%m-%d %H:%M:%S} UTC")
         host, port = rds.address(beside)
         restored = make_url(url).set(host=host, port=port)
-        found = asyncio.run(contents(restored.render_as_string(hide_password=False)))
+        with ending.heard():
+            found = asyncio.run(contents(restored.render_as_string(hide_password=False)))
         rto = time.monotonic() - began
     finally:
         rds.delete(beside)
@@ -83,8 +117,9 @@ def source_of(url: str) -> str:
 class Instances:
     """Database instances of an account and region, as RDS has them."""
 
-    def __init__(self, rds: BaseClient, pause: float, patience: float) -> None:
+    def __init__(self, rds: BaseClient, ending: Ending, pause: float, patience: float) -> None:
         self._rds: Any = rds
+        self._ending = ending
         self._pause = pause
         self._patience = patience
 
@@ -125,7 +160,7 @@ class Instances:
                 )
                 return
             except ClientError as error:
-                # It is being made, or its first backup is.
+                # It is being made, or its first backup is. Nobody is heard: it is not to stay.
                 if _code(error) != "InvalidDBInstanceState" or time.monotonic() > deadline:
                     raise
                 time.sleep(self._pause)
@@ -142,7 +177,8 @@ class Instances:
                 raise StackError(
                     f"{name} is {status} after {self._patience:g} s.", "Look at RDS's events."
                 )
-            time.sleep(self._pause)
+            with self._ending.heard():
+                time.sleep(self._pause)
         return known
 
     def _known(self, name: str) -> Any:

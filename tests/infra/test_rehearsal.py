@@ -4,8 +4,12 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,7 +20,7 @@ from bff.cli import main
 from domain.errors import UnavailableError
 from infra.local.failure import StackError
 from infra.recovery.contents import contents
-from infra.recovery.rehearsal import Rehearsed, rehearse
+from infra.recovery.rehearsal import Ending, Rehearsed, rehearse
 from tests.conftest import CAMPUS_ORDERS
 from tests.rds import BEHIND, Rds, rds
 from tests.serving import free_port
@@ -47,6 +51,19 @@ def reached(amazon: Rds, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
 
 
+@pytest.fixture
+def unending(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rds]:
+    """RDS where what is restored never comes to be there."""
+    with rds("127.0.0.1", 1, PRIMARY) as amazon:
+        amazon.is_slow = True
+        reached(amazon, monkeypatch)
+        url = production("postgresql://nobody@127.0.0.1/comanda")
+        monkeypatch.setenv("COMANDA_DATABASE_URL", url)
+        before = signal.getsignal(signal.SIGTERM)
+        yield amazon
+        signal.signal(signal.SIGTERM, before)
+
+
 def production(database: str) -> str:
     """As its pods have it; nobody is there, for it is asked nothing."""
     url = make_url(database).set(host=f"{PRIMARY}.cluster.example", port=1)
@@ -55,7 +72,7 @@ def production(database: str) -> str:
 
 async def rehearsed(database: str) -> Rehearsed:
     url = production(database)
-    return await asyncio.to_thread(rehearse, url, said, pause=0.01, patience=5)
+    return await asyncio.to_thread(rehearse, url, said, Ending(), pause=0.01, patience=5)
 
 
 async def test_what_was_restored_is_told_and_nothing_of_it_is_left(
@@ -129,18 +146,34 @@ def test_whose_role_may_not_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AccessDenied" in ended.output
 
 
-def test_one_that_is_told_to_end_deletes_what_it_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    with rds("127.0.0.1", 1, PRIMARY) as amazon:
-        amazon.is_slow = True
-        reached(amazon, monkeypatch)
-        url = production("postgresql://nobody@127.0.0.1/comanda")
-        monkeypatch.setenv("COMANDA_DATABASE_URL", url)
-        # As it waits for what it has begun: told while it connects, it would leave a socket behind,
-        # for whichever test is the next.
-        ends = "infra.recovery.rehearsal.time.sleep"
-        monkeypatch.setattr(ends, lambda _: os.kill(os.getpid(), signal.SIGTERM))
-        before = signal.getsignal(signal.SIGTERM)
-        ended = CliRunner().invoke(main, ["recovery", "rehearse"])
-        signal.signal(signal.SIGTERM, before)
+def test_one_that_is_told_to_end_deletes_what_it_has_begun(unending: Rds) -> None:
+    def end() -> None:
+        while BESIDE not in unending.status:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    ended = CliRunner().invoke(main, ["recovery", "rehearse"])
+    ending.join()
     assert ended.exit_code == 128 + signal.SIGTERM
-    assert amazon.status == {PRIMARY: "available", BESIDE: "deleting"}
+    assert unending.status == {PRIMARY: "available", BESIDE: "deleting"}
+
+
+def test_whatever_it_does_when_it_is_told_is_done_first(
+    unending: Rds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.socket.connect
+    connected = []
+
+    def told(connection: socket.socket, place: Any) -> None:
+        connected.append(connection)
+        if BESIDE in unending.status:
+            os.kill(os.getpid(), signal.SIGTERM)
+        connect(connection, place)
+
+    monkeypatch.setattr(socket.socket, "connect", told)
+    ended = CliRunner().invoke(main, ["recovery", "rehearse"])
+    assert ended.exit_code == 128 + signal.SIGTERM
+    assert unending.status == {PRIMARY: "available", BESIDE: "deleting"}
+    assert {each.fileno() for each in connected} == {-1}
