@@ -269,11 +269,12 @@ def _beside(name: str, ours: list[float], theirs: list[float]) -> list[str]:
     middle = statistics.median(theirs)
     if not min(theirs):
         return [f"{middle:,.1f}", "-"]
-    ratio = statistics.median(ours) / middle
+    ratio = medians = statistics.median(ours) / middle
     if "CPU" in name:
-        ratio = min(ratio, min(ours) / min(theirs))
+        ratio = min(medians, min(ours) / min(theirs))
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return [f"{middle:,.1f}", f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"]
+    rounds = f"medians {medians:.2f}, rounds {min(ratios):.2f} to {max(ratios):.2f}"
+    return [f"{middle:,.1f}", f"{ratio:.2f} ({rounds})"]
 
 
 def _say(text: str) -> None:
@@ -285,7 +286,8 @@ def _setting(command: str, effort: Effort) -> str:
     return (
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d}: medians of {effort.rounds} interleaved rounds "
         f"with {effort.clients:,} clients, the server on one core and they on another; a ratio of "
-        "CPU is the lower of median and minimum, in parentheses what single rounds came to. "
+        "CPU is the lower of medians' and minima's; in parentheses is that of medians, and what "
+        "single rounds came to. "
         f"{page.machine()}. Python {platform.python_version()}; {peers.node()} with {packages}.\n"
     )
 
