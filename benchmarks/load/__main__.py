@@ -48,7 +48,9 @@ def main() -> None:
     course.write_text(report.html(), "utf-8")
     _say(f"{course} has how it went")
     if given.write:
-        page.write(given.kind, text, PAGE)
+        picture = f"images/load-{given.kind}.svg"
+        (PAGE.parent / picture).write_text(report.svg(), "utf-8")
+        page.write(given.kind, f"{text}\n![How it went]({picture})\n", PAGE)
     # What went wrong in the generator was not asked of the server.
     raise SystemExit(1 if verdict.differences or crowd.seconds[-1].exceptions else 0)
 
@@ -56,7 +58,7 @@ def main() -> None:
 def _led(conductor: Conductor, given: Namespace) -> tuple[Window, str]:
     """What is measured, and the table that only this kind of run has."""
     if given.kind == CLIMB:
-        steps = climb.climb(conductor, given.users, _say)
+        steps = climb.climb(conductor, given.users, given.steps, _say)
         met = [step.window for step in steps if step.is_met_at_client]
         return (met or [steps[0].window])[-1], climb.table(steps)
     conductor.gather(given.users)
@@ -82,6 +84,9 @@ def _given() -> Namespace:
     )
     kinds.add_argument(
         "--soak", dest="kind", action="store_const", const=SOAK, help="whether anything grows"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=climb.STEPS, help="to find them in (%(default)s)"
     )
     parser.add_argument("--cold", action="store_true", help="no variants from yesterday")
     parser.add_argument("--pace", type=float, default=1.0, help="of all pauses (%(default)s)")

@@ -42,11 +42,11 @@ class Step:
         )
 
 
-def climb(conductor: Conductor, most: int, say: Callable[[str], None]) -> list[Step]:
-    """Step by step to `most` people, or until what is promised is missed twice in a row."""
+def climb(conductor: Conductor, most: int, count: int, say: Callable[[str], None]) -> list[Step]:
+    """In `count` steps to `most` people, or until what is promised is missed twice in a row."""
     steps: list[Step] = []
-    for number in range(1, STEPS + 1):
-        conductor.gather(most * number // STEPS)
+    for number in range(1, count + 1):
+        conductor.gather(most * number // count)
         window = conductor.measure(SECONDS)
         steps.append(Step(window, Server.of(window).api))
         met = "met" if steps[-1].is_met_at_client else "missed"

@@ -26,6 +26,7 @@ _READS: Final = "comanda_cache_reads_total"
 _PICTURES: Final = ("thumbnail", "picture")
 _BUCKET: Final = 5.0
 _WIDTH, _HEIGHT = 560, 230
+_GRAPHS_A_ROW: Final = 2
 _NOTHING: Final = "-"
 
 
@@ -100,21 +101,33 @@ class Report:
 
     def html(self) -> str:
         """The same, with how it went over time; it loads nothing from anywhere."""
-        graphs = "".join(
-            f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" font-family="sans-serif"'
-            f' font-size="11" fill="#333">{"".join(graph.drawn(series, self._since, self._until))}'
-            "</svg>"
-            for graph, series in self._graphs()
-        )
         metrics = escape(json.dumps(self.window.metrics, indent=1))
         return (
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Comanda: a lunch</title>'
             "<style>body{font:15px/1.5 sans-serif;max-width:74rem;margin:2rem auto;padding:0 1rem}"
             "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ddd;"
-            "padding:.2rem .6rem;text-align:left}svg{margin:0 .6rem .6rem 0}</style>"
-            f"<h1>A lunch of {self.window.people:,} people</h1>{graphs}"
+            "padding:.2rem .6rem;text-align:left}</style>"
+            f"<h1>A lunch of {self.window.people:,} people</h1>{self.svg()}"
             f"{''.join(_as_html(self.markdown()))}"
             f"<h2>GET /api/admin/metrics, at the end</h2><pre>{metrics}</pre></html>\n"
+        )
+
+    def svg(self) -> str:
+        """How it went over time: people, requests, latencies, errors, CPU and memory."""
+        drawn = [
+            "".join(graph.drawn(series, self._since, self._until))
+            for graph, series in self._graphs()
+        ]
+        placed, bottom = "", 0
+        for number, each in enumerate(drawn):
+            row, place = divmod(number, _GRAPHS_A_ROW)
+            placed += f'<g transform="translate({place * _WIDTH},{row * _HEIGHT})">{each}</g>'
+            bottom = (row + 1) * _HEIGHT
+        width = _GRAPHS_A_ROW * _WIDTH
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom}"'
+            f' width="{width}" font-family="sans-serif" font-size="11" fill="#333">'
+            f"{placed}</svg>\n"
         )
 
     # Tables
