@@ -61,11 +61,16 @@ def _led(conductor: Conductor, given: Namespace) -> tuple[Window, str]:
         steps = climb.climb(conductor, given.users, given.steps, _say)
         met = [step.window for step in steps if step.is_met_at_client]
         return (met or [steps[0].window])[-1], climb.table(steps)
+    steps = []
+    for number in range(1, given.steps):
+        conductor.gather(given.users * number // given.steps)
+        steps.append(climb.measured(conductor, climb.SECONDS, _say))
     conductor.gather(given.users)
-    window = conductor.measure(60 * given.minutes)
+    steps.append(climb.measured(conductor, 60 * given.minutes, _say))
+    window = steps[-1].window
     if given.kind == SOAK:
         return window, soak.table(soak.trends(window.samples))
-    return window, ""
+    return window, climb.table(steps) if given.steps > 1 else ""
 
 
 def _given() -> Namespace:
@@ -86,7 +91,7 @@ def _given() -> Namespace:
         "--soak", dest="kind", action="store_const", const=SOAK, help="whether anything grows"
     )
     parser.add_argument(
-        "--steps", type=int, default=climb.STEPS, help="to find them in (%(default)s)"
+        "--steps", type=int, help=f"in which they come, each measured (1; {climb.STEPS} to find)"
     )
     parser.add_argument("--cold", action="store_true", help="no variants from yesterday")
     parser.add_argument("--pace", type=float, default=1.0, help="of all pauses (%(default)s)")
@@ -94,6 +99,7 @@ def _given() -> Namespace:
     parser.add_argument("--write", action="store_true", help="into docs/load.md, too")
     parser.set_defaults(kind=LUNCH)
     given = parser.parse_args()
+    given.steps = given.steps or (climb.STEPS if given.kind == CLIMB else 1)
     soaks = given.kind == SOAK
     given.users = given.users or (USERS // 2 if soaks else USERS)
     given.minutes = given.minutes or (SOAK_MINUTES if soaks else MINUTES)

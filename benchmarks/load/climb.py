@@ -47,14 +47,20 @@ def climb(conductor: Conductor, most: int, count: int, say: Callable[[str], None
     steps: list[Step] = []
     for number in range(1, count + 1):
         conductor.gather(most * number // count)
-        window = conductor.measure(SECONDS)
-        steps.append(Step(window, Server.of(window).api))
-        met = "met" if steps[-1].is_met_at_client else "missed"
-        p95, p99 = (window.taken.quantile(share) for share in (0.95, 0.99))
-        say(f"{window.people:,} people: p95 {p95:.0f} ms, p99 {p99:.0f} ms, {met}")
+        steps.append(measured(conductor, SECONDS, say))
         if not any(step.is_met_at_client for step in steps[-_MISSES:]) and number >= _MISSES:
             break
     return steps
+
+
+def measured(conductor: Conductor, seconds: float, say: Callable[[str], None]) -> Step:
+    """What becomes of those who are there."""
+    window = conductor.measure(seconds)
+    step = Step(window, Server.of(window).api)
+    met = "met" if step.is_met_at_client else "missed"
+    p95, p99 = (window.taken.quantile(share) for share in (0.95, 0.99))
+    say(f"{window.people:,} people: p95 {p95:.0f} ms, p99 {p99:.0f} ms, {met}")
+    return step
 
 
 def table(steps: Sequence[Step]) -> str:
