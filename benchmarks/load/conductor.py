@@ -31,7 +31,7 @@ SETTLE: Final = 10.0
 _LAST_ORDERS: Final = 120.0
 # A lunch comes in half an hour; so that none of a run passes with waiting, in four minutes here.
 _RAMP: Final = 240.0
-_SLOWEST: Final = 10.0
+_SLOWEST: Final = 20.0
 _FASTEST: Final = 100.0
 _TRIES: Final = 5
 
