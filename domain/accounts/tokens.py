@@ -6,6 +6,7 @@ import secrets
 import time
 from base64 import b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import jwt
@@ -17,6 +18,7 @@ from domain.model import Role
 ACCESS_TOKEN_LIFETIME: Final = timedelta(minutes=15)
 # Some half a kilobyte each.
 _MOST_KNOWN: Final = 10_000
+_LEAVING: Final = 2
 _FAMILY_BYTES: Final = 16
 _SECRET_BYTES: Final = 32
 
@@ -92,10 +94,12 @@ class AccessTokens:
         return principal, expires_at
 
     def _remember(self, token: str, principal: Principal, expires_at: int) -> None:
-        if len(self._known) >= _MOST_KNOWN:
-            # The one that was verified first expires first, or nearly so.
-            del self._known[next(iter(self._known))]
         self._known[token] = principal, expires_at
+        # The one that was verified first expires first, or nearly so. Two for each that comes, so
+        # that those of who came all at once leave, too.
+        for oldest in list(islice(self._known, _LEAVING)):
+            if len(self._known) > _MOST_KNOWN or time.time() >= self._known[oldest][1]:
+                del self._known[oldest]
 
 
 class RefreshToken(Struct, frozen=True):

@@ -468,6 +468,10 @@ async def test_a_token_that_was_good_a_moment_ago_expires_like_any() -> None:
     async with asyncio.timeout(30):
         with pytest.raises(CredentialsError):
             await as_long_as_it_is_good()
+    # And is not kept for the sake of others.
+    another, _ = tokens.issue(Principal(2, Role.CUSTOMER), datetime.now(UTC))
+    assert tokens.verify(another).id == 2
+    assert list(tokens._known) == [another]
 
 
 def test_a_token_expires() -> None:
