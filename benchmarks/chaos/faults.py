@@ -69,10 +69,11 @@ def _thaw_worker(place: Place) -> None:
 
 
 def _kill_renderers(place: Place) -> None:
-    """Every second one, whatever it does."""
-    for pid in place.renderers()[::2]:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """All but the oldest of each process that serves, whatever they do."""
+    for several in place.renderers():
+        for pid in several[1:]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 # ---- the database ---------------------------------------------------------------------------

@@ -139,9 +139,9 @@ class Place:
         """The processes that serve."""
         return _children(self.application.pid, _SERVES)
 
-    def renderers(self) -> list[int]:
-        """The processes that render pictures for them."""
-        return [pid for worker in self.workers() for pid in _children(worker, _RENDERS)]
+    def renderers(self) -> list[list[int]]:
+        """The processes that render pictures, for each of them its own."""
+        return [_children(worker, _RENDERS) for worker in self.workers()]
 
     # What it is asked
 
