@@ -183,7 +183,7 @@ FAULTS: Final = (
         "renderers",
         "half of the processes that render are killed, again and again",
         _kill_renderers,
-        ("RenderersCrash", "RenderersMissing"),
+        ("RenderersMissing",),
         meanwhile=_kill_renderers,
         seconds=20.0,
     ),
@@ -248,6 +248,7 @@ FAULTS: Final = (
 # Alerts of what no fault here brings about: why not.
 ELSEWHERE: Final = {
     "Watchdog": "fires always",
+    "RenderersCrash": "pictures that end whoever draws them, and not us",
     "PicturesBurn": "pictures that are slow, and not away",
     "FramesBurn": "changes that are told late, and not only to those who were cut off",
     "RequestsRefused": "more at once than these people are",
