@@ -119,6 +119,23 @@ async def test_a_part_that_does_not_come_is_missed_and_the_screen_is_shown(
     assert await connection.fetchval("SELECT 1 FROM pg_stat_activity WHERE pid = $1", waiting)
 
 
+async def test_no_more_parts_go_on_than_a_process_has_room_for(
+    client: httpx.AsyncClient,
+    student: dict[str, str],
+    connection: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(home, "PATIENCE", 0.2)
+    monkeypatch.setattr(home, "MOST_LATE", 2)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+        for _ in range(4):
+            assert (await shown(client, student))["unread"] is None
+        assert len(home._late) <= 2
+    monkeypatch.setattr(home, "PATIENCE", 60.0)
+    assert (await shown(client, student))["unread"] is not None
+
+
 async def test_a_part_that_fails_is_missed_and_tells_nobody_why(
     client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
 ) -> None:

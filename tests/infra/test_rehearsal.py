@@ -133,15 +133,9 @@ def test_what_is_in_a_restored_database_is_told_as_json(
     assert datetime.fromisoformat(told["newestAt"]) < datetime.now(UTC)
 
 
-def test_whose_role_may_not_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    with rds("127.0.0.1", 1, PRIMARY) as amazon:
-        amazon.is_closed = True
-        reached(amazon, monkeypatch)
-        url = production("postgresql://nobody@127.0.0.1/comanda")
-        monkeypatch.setenv("COMANDA_DATABASE_URL", url)
-        before = signal.getsignal(signal.SIGTERM)
-        ended = CliRunner().invoke(main, ["recovery", "rehearse"])
-        signal.signal(signal.SIGTERM, before)
+def test_whose_role_may_not_is_told_so(unending: Rds) -> None:
+    unending.is_closed = True
+    ended = CliRunner().invoke(main, ["recovery", "rehearse"])
     assert ended.exit_code == 1
     assert "AccessDenied" in ended.output
 
