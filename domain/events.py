@@ -9,14 +9,18 @@ from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Double,
+    Select,
     Text,
     Update,
     bindparam,
     func,
+    insert,
     literal_column,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -114,6 +118,25 @@ _DELIVERED: Final = _NOTED.values(delivered_at=func.now())
 _POSTPONED: Final = _NOTED.values(
     due_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("seconds", type_=Double))
 )
+
+
+def announced(*events: Select[str, Any]) -> CTE:
+    """A part of the statement that makes them so: events in the outbox, in that order, of each the
+    kind and the payload; the parameter `traceparent` is that of what makes them.
+
+    A feed tells of them when it comes to them, and what a relay sees to is anybody's at once.
+    """
+    several = union_all(*events).subquery("several")
+    kind, payload = several.c
+    return (
+        insert(OutboxEvent)
+        .from_select(
+            ["kind", "payload", "due_at", "traceparent"],
+            select(kind, payload, func.now(), bindparam("traceparent", type_=Text)),
+        )
+        .returning(OutboxEvent.transaction)
+        .cte("event")
+    )
 
 
 class Event(Struct, frozen=True):

@@ -3,14 +3,27 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, bindparam, func, insert, select, update
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Select,
+    Text,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
 
 from domain import model
 from domain.accounts import Principal
 from domain.database import Database, Reader, Role, Writer
 from domain.errors import NotFoundError
+from domain.model.nested import json_object
 from domain.model.paging import Position, Stretch
-from domain.model.selection import Selection
+from domain.model.selection import Selection, columns
 from domain.timeline import Part, Timeline
 
 CREATED: Final = "notification:created"
@@ -18,7 +31,7 @@ CREATED: Final = "notification:created"
 TOLD: Final = "notification:told"
 """and shown by those that watch."""
 
-_UNREAD: Final = ~model.Notification.is_read
+UNREAD: Final = ~model.Notification.is_read
 _OWNED: Final = model.Notification.user_id == bindparam("owner", type_=BigInteger)
 _OWN: Final = Timeline(
     {
@@ -32,13 +45,13 @@ _OWN: Final = Timeline(
     },
     {
         "owner": _OWNED,
-        "unread": _UNREAD,
+        "unread": UNREAD,
     },
 )
+_SAID: Final = ["user_id", "order_id", "kind", "title", "body"]
 # Built once, for building takes longer than running.
-_WRITTEN: Final = insert(model.Notification).returning(model.Notification.id)
-_COUNTED: Final = select(func.count()).select_from(model.Notification).where(_OWNED, _UNREAD)
-_ALL_READ: Final = update(model.Notification).where(_OWNED, _UNREAD).values(is_read=True)
+_COUNTED: Final = select(func.count()).select_from(model.Notification).where(_OWNED, UNREAD)
+_ALL_READ: Final = update(model.Notification).where(_OWNED, UNREAD).values(is_read=True)
 _ONE_READ: Final = (
     update(model.Notification)
     .where(model.Notification.id == bindparam("notification", type_=BigInteger), _OWNED)
@@ -46,28 +59,34 @@ _ONE_READ: Final = (
 )
 
 
-async def write(
-    writer: Writer,
-    user_id: int,
-    kind: str,
-    title: str,
-    body: str,
-    order_id: int | None = None,
-    version: int | None = None,
-) -> int:
-    """Tell a person something in the transaction that makes it so, of an order which `version` of
-    it; the notification's id.
+def written(news: CTE) -> CTE:
+    """A part of the statement that makes it so: what somebody is told, if there is a row of news,
+    with the user_id, order_id, kind, title and body of it."""
+    told = (news.c[name] for name in _SAID)
+    return (
+        insert(model.Notification)
+        .from_select(_SAID, select(*told))
+        .returning(model.Notification.id)
+        .cte("notification")
+    )
 
-    Of those that `Database.write` is told of, the person should be one.
-    """
-    words = {"kind": kind, "title": title, "body": body}
-    values = {"user_id": user_id, "order_id": order_id, **words}
-    notification_id: int = (await writer.change(_WRITTEN, values)).scalar_one()
-    payload = {"notificationId": notification_id, "userId": user_id}
-    await writer.announce(CREATED, payload, at_once=True)
-    shown = {**words, "orderId": order_id, "version": version}
-    await writer.announce(TOLD, payload | shown)
-    return notification_id
+
+def events(notification: CTE, news: CTE) -> tuple[Select[str, Any], Select[str, Any]]:
+    """What the outbox is to hold of it: kind and payload. Of news with a version, the order is of
+    that one."""
+    to = {"notificationId": notification.c.id, "userId": news.c.user_id}
+    shown = to | {
+        "kind": news.c.kind,
+        "title": news.c.title,
+        "body": news.c.body,
+        "orderId": news.c.order_id,
+        "version": news.c.version,
+    }
+    both = notification.join(news, true())
+    return (
+        select(literal(CREATED, Text), json_object(columns(*to), to)).select_from(both),
+        select(literal(TOLD, Text), json_object(columns(*shown), shown)).select_from(both),
+    )
 
 
 class Notifications:

@@ -1,11 +1,10 @@
 """What the customer is told when the counter moves an order."""
 
-from typing import Final
+from typing import Any, Final
 
-from domain import notifications
-from domain.database import Writer
+from sqlalchemy import CTE, BigInteger, Text, bindparam, func, literal, select
+
 from domain.model import OrderStatus
-from domain.orders import Order
 
 # In the language of the campus, as the menu is.
 _WORDS: Final = {
@@ -16,15 +15,34 @@ _WORDS: Final = {
     OrderStatus.CANCELLED: "Tu pedido se ha cancelado y su importe vuelve a tu monedero.",
     OrderStatus.REJECTED: "La cocina no puede prepararlo; su importe vuelve a tu monedero.",
 }
+_CODE: Final = " Recógelo con el código "
 
 
-async def tell(writer: Writer, order: Order) -> None:
-    """Write it in the transaction that moves the order; the relay pushes it."""
-    body = _WORDS[order.status]
-    # One from before there were codes has none.
-    if order.status is OrderStatus.READY and order.pickup_code is not None:
-        body = f"{body} Recógelo con el código {order.pickup_code}."
-    if order.reason is not None:
-        body = f"{body} Motivo: {order.reason}"
-    kind, title = f"order:{order.status}", f"Pedido {order.id}"
-    await notifications.write(writer, order.user_id, kind, title, body, order.id, order.version)
+def words(status: OrderStatus, reason: str | None) -> dict[str, Any]:
+    """The parameters of a statement with `news`."""
+    return {
+        "notice": f"order:{status}",
+        "words": _WORDS.get(status, ""),
+        "code": _CODE if status is OrderStatus.READY else None,
+        "why": None if reason is None else f" Motivo: {reason}",
+    }
+
+
+def news(moved: CTE) -> CTE:
+    """What is told of an order that was moved, if not by its customer (`person`)."""
+    # None where nothing is to be said, or where it is from before there were codes.
+    code = bindparam("code", type_=Text).concat(moved.c.pickup_code).concat(literal(".", Text))
+    return (
+        select(
+            moved.c.user_id,
+            moved.c.id.label("order_id"),
+            moved.c.version,
+            bindparam("notice", type_=Text).label("kind"),
+            func.concat("Pedido ", moved.c.id).label("title"),
+            func.concat(bindparam("words", type_=Text), code, bindparam("why", type_=Text)).label(
+                "body"
+            ),
+        )
+        .where(moved.c.user_id != bindparam("person", type_=BigInteger))
+        .cte("news")
+    )

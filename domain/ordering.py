@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 
 from asyncpg import UniqueViolationError
 from msgspec import Struct
-from sqlalchemy import BigInteger, Row, bindparam, func, select, update
+from sqlalchemy import BigInteger, Row, bindparam, select
 
-from domain import model, order_notices, stock, wallet
+from domain import model, stock, wallet
 from domain.accounts import Principal
 from domain.database import Database, Writer
 from domain.doors import Doors
@@ -24,12 +24,13 @@ from domain.errors import (
 from domain.idempotency import Once, answered
 from domain.model import OrderStatus, Role
 from domain.model.pickup import SHORTEST, pickup_code
-from domain.orders import CHANGED, TOLD, Order, order_of, parties, visible
+from domain.moving import BY_COUNTER, BY_CUSTOMER, Step, moved
+from domain.orders import Order, parties, visible
 from domain.people import must_be_active
 from domain.placing import UnplacedError, Wish, placed
 
 Clock = Callable[[], datetime]
-_Before: TypeAlias = Row[int, int, OrderStatus, int]
+_Before: TypeAlias = Row[int, OrderStatus, int]
 
 MOST_LINES: Final = 50
 MOST_OF_ONE: Final = 99
@@ -41,21 +42,12 @@ _CODE_LENGTHS: Final = (SHORTEST, SHORTEST, SHORTEST + 1)
 _UNDONE: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED})
 
 # Built once, for building takes longer than running.
-_ORDER: Final = model.Order.id == bindparam("order", type_=BigInteger)
-_LOCKED: Final = {
-    role: select(
-        model.Order.user_id,
-        model.Order.cafeteria_id,
-        model.Order.status,
-        model.Order.version,
+_BEFORE: Final = {
+    role: select(model.Order.cafeteria_id, model.Order.status, model.Order.version).where(
+        model.Order.id == bindparam("order", type_=BigInteger), visible(role)
     )
-    .where(_ORDER, visible(role))
-    .with_for_update(key_share=True)
     for role in Role
 }
-_MOVED: Final = (
-    update(model.Order).where(_ORDER).values(version=model.Order.version + 1, updated_at=func.now())
-)
 
 
 class Line(Struct, frozen=True):
@@ -169,28 +161,45 @@ class Ordering:
         """
         if reason is not None and status not in _UNDONE:
             raise InvalidError("Only what is cancelled or rejected has a reason.")
-        concerned = {caller.id}
+        step = Step(order_id, status, version, reason)
+        for _ in range(MOST_TRIES):
+            order = await self._moved(caller, step)
+            if order is not None:
+                self._announced()
+                return order
+            await self._must_be_allowed(caller, step)
+        raise UnavailableError("Too much is changed at once.", 1)
 
-        async def change(database: Writer) -> Order:
-            await must_be_active(database, caller.id)
-            before = await _locked(database, caller, order_id)
-            concerned.add(before.user_id)
-            _must_be_allowed(caller, before, status, version)
-            moved_on = {"order": order_id, "status": status, "reason": reason}
-            await database.change(_MOVED, moved_on)
-            order = await order_of(database, order_id)
-            if status in _UNDONE:
+    async def _moved(self, caller: Principal, step: Step) -> Order | None:
+        """The order in its next state, if nothing stands in its way."""
+        concerned: set[int] = set()
+        is_undone = step.status in _UNDONE
+
+        async def change(database: Writer) -> Order | None:
+            order = await moved(database, caller, step)
+            if order is None:
+                return None
+            concerned.update((caller.id, order.user_id))
+            if is_undone:
                 quantities = {item.product_id: item.quantity for item in order.items}
                 await stock.put_back(database, quantities)
-                await wallet.refund(database, order.user_id, order_id)
-            await _announce(database, order)
-            if caller.id != order.user_id:
-                await order_notices.tell(database, order)
+                await wallet.refund(database, order.user_id, order.id)
             return order
 
-        moved = await self._database.write(change, by=concerned)
-        self._announced()
-        return moved
+        return await self._database.write(change, by=concerned, is_single=not is_undone)
+
+    async def _must_be_allowed(self, caller: Principal, step: Step) -> None:
+        """Raises what stands in the way of a move."""
+
+        async def look(database: Writer) -> None:
+            await must_be_active(database, caller.id)
+            values = {"order": step.order_id, **parties(caller)}
+            before = (await database.execute(_BEFORE[caller.role], values)).one_or_none()
+            if before is None:
+                raise NotFoundError("order", step.order_id)
+            _must_be_allowed(caller, before, step)
+
+        await self._database.write(look)
 
 
 def _quantities(lines: Sequence[Line]) -> dict[int, int]:
@@ -206,30 +215,17 @@ def _quantities(lines: Sequence[Line]) -> dict[int, int]:
     return quantities
 
 
-async def _locked(database: Writer, caller: Principal, order_id: int) -> _Before:
-    """The order's parties, state and version, which nobody else changes from now on."""
-    values = {"order": order_id, **parties(caller)}
-    row = (await database.execute(_LOCKED[caller.role], values)).one_or_none()
-    if row is None:
-        raise NotFoundError("order", order_id)
-    return row
-
-
-def _must_be_allowed(caller: Principal, before: _Before, status: OrderStatus, version: int) -> None:
+def _must_be_allowed(caller: Principal, before: _Before, step: Step) -> None:
     # Staff, too, at another counter than theirs.
     customer = not caller.runs(before.cafeteria_id)
     present = before.version, before.status
-    if customer and status is not OrderStatus.CANCELLED:
+    if customer and step.status not in BY_CUSTOMER:
         raise ForbiddenError("The counter does that; you may cancel the order.")
-    if before.version != version:
+    if before.version != step.version:
         message = f"The order is {before.status} now, in version {before.version}."
         raise MovedOnError(message, *present)
-    if customer and before.status is OrderStatus.PREPARING:
-        raise IllegalMoveError("The order is being prepared; ask at the counter.", *present)
-    if not before.status.may_become(status):
-        message = f"An order that is {before.status} does not become {status}."
+    if before.status not in BY_COUNTER[step.status]:
+        message = f"An order that is {before.status} does not become {step.status}."
         raise IllegalMoveError(message, *present)
-
-
-async def _announce(database: Writer, order: Order) -> None:
-    await database.announce(CHANGED, {name: getattr(order, field) for name, field in TOLD.items()})
+    if customer and before.status not in BY_CUSTOMER[step.status]:
+        raise IllegalMoveError("The order is being prepared; ask at the counter.", *present)

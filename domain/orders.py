@@ -4,25 +4,31 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Text,
     bindparam,
+    cast,
+    func,
     literal_column,
     or_,
     select,
     true,
     type_coerce,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from domain import model
 from domain.accounts import Principal
 from domain.database import Reader
 from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
+from domain.model.nested import Columns, json_object
 from domain.model.orders import TRANSITIONS
+from domain.model.selection import columns
 
 # What a list of orders may be asked for; the one allow-list, down to the SQL.
 COLUMNS: Mapping[str, ColumnElement[Any]] = {
@@ -85,20 +91,32 @@ class Order(Struct, frozen=True):
     reason: str | None = None
 
 
-# Built once, for building takes longer than running.
-_ORDER: Final = bindparam("order", type_=BigInteger)
-_HEAD: Final = select(*COLUMNS.values()).where(model.Order.id == _ORDER)
-_ITEMS: Final = (
-    select(
-        model.OrderItem.product_id,
-        model.Product.name,
-        model.OrderItem.quantity,
-        model.OrderItem.unit_price_minor,
+_LINE: Final[Columns] = {
+    "product_id": model.OrderItem.product_id.expression,
+    "product_name": model.Product.name.expression,
+    "quantity": model.OrderItem.quantity.expression,
+    "unit_price_minor": model.OrderItem.unit_price_minor.expression,
+}
+
+
+def items(order: ColumnElement[int]) -> ColumnElement[str]:
+    """The lines of the order with that id, by product, as `whole` takes them."""
+    lines = func.json_agg(
+        aggregate_order_by(json_object(columns(*_LINE), _LINE), model.OrderItem.product_id)
     )
-    .join(model.Product, model.Product.id == model.OrderItem.product_id)
-    .where(model.OrderItem.order_id == _ORDER)
-    .order_by(model.OrderItem.product_id)
-)
+    return (
+        select(func.coalesce(cast(lines, Text), literal_column("'[]'", Text)))
+        .select_from(model.OrderItem)
+        .join(model.Product, model.Product.id == model.OrderItem.product_id)
+        .where(model.OrderItem.order_id == order)
+        .scalar_subquery()
+    )
+
+
+# Built once, for building takes longer than running.
+WHOLE: Final = select(*COLUMNS.values(), items(model.Order.id.expression).label("items"))
+"""Orders as `whole` takes them."""
+_WHOLE: Final = WHOLE.where(model.Order.id == bindparam("order", type_=BigInteger))
 # With the parameters of `parties`, so that a statement is built once for everybody.
 OWN: Final = model.Order.user_id == bindparam("caller", type_=BigInteger)
 OF_THE_COUNTER: Final = model.Order.cafeteria_id == bindparam("counter", type_=BigInteger)
@@ -116,15 +134,16 @@ def parties(caller: Principal) -> dict[str, int | None]:
     return {"caller": caller.id, "counter": caller.cafeteria_id}
 
 
-def whole(row: Sequence[Any], items: list[Item]) -> Order:
-    """An order of a row of COLUMNS."""
-    return Order(**dict(zip(COLUMNS, row, strict=True)), items=items)
+def whole(row: Sequence[Any]) -> Order:
+    """An order of a row of COLUMNS and its items."""
+    *head, lines = row
+    columns = dict(zip(COLUMNS, head, strict=True))
+    return Order(**columns, items=msgspec.json.decode(lines, type=list[Item]))
 
 
 async def order_of(database: Reader, order_id: int) -> Order:
     """An order with its items. Raises NotFoundError."""
-    row = (await database.execute(_HEAD, {"order": order_id})).one_or_none()
+    row = (await database.execute(_WHOLE, {"order": order_id})).one_or_none()
     if row is None:
         raise NotFoundError("order", order_id)
-    items = await database.execute(_ITEMS, {"order": order_id})
-    return whole(row, [Item(*item) for item in items])
+    return whole(row)

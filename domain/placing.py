@@ -34,6 +34,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from domain import idempotency, model, stock, tags, wallet
 from domain.database import Writer
+from domain.events import announced
 from domain.idempotency import Once
 from domain.model.nested import instant, json_object
 from domain.model.selection import columns
@@ -163,19 +164,7 @@ def _place() -> Select[bytes, int]:
     order = _order(bill, paid)
     answer = _answer(order, products)
     told = {name: order.c[field] for name, field in TOLD.items()}
-    event = (
-        insert(model.OutboxEvent)
-        .from_select(
-            ["kind", "payload", "traceparent"],
-            select(
-                literal(CREATED, Text),
-                json_object(columns(*told), told),
-                bindparam("traceparent", type_=Text),
-            ).select_from(order),
-        )
-        .returning(model.OutboxEvent.transaction)
-        .cte("event")
-    )
+    event = announced(select(literal(CREATED, Text), json_object(columns(*told), told)))
     items = insert(model.OrderItem).from_select(
         ["order_id", "product_id", "quantity", "unit_price_minor"],
         select(order.c.id, products.c.id, products.c.quantity, products.c.price_minor).select_from(

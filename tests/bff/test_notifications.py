@@ -14,10 +14,10 @@ from bff.routes.notifications import NewDevice
 from bff.settings import Settings, SettingsError
 from domain import events
 from domain.database import Database, Writer
-from domain.notifications import write
 from infra.demo.campus import PASSWORD
 from tests.conftest import Serve
 from tests.fcm import serving
+from tests.notices import write
 
 PHONE = {"token": "phone:1", "platform": "android"}
 

@@ -13,6 +13,7 @@ from domain.accounts import Principal
 from domain.model import Role
 
 PLACE = 1
+STAFF = "SELECT id FROM users WHERE role = 'staff' AND cafeteria_id = $1 LIMIT 1"
 RICH = 1_000_000
 
 
@@ -22,6 +23,12 @@ async def customer(connection: asyncpg.Connection) -> Principal:
         await connection.fetchval("SELECT id FROM users WHERE email LIKE 'student1@%'"),
         Role.CUSTOMER,
     )
+
+
+@pytest.fixture
+async def counter(connection: asyncpg.Connection) -> Principal:
+    """Somebody at the counter where a test orders."""
+    return Principal(await connection.fetchval(STAFF, PLACE), Role.STAFF, PLACE)
 
 
 @pytest.fixture

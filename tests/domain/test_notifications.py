@@ -13,7 +13,8 @@ from domain.errors import NotFoundError
 from domain.model import Platform, Role
 from domain.model.paging import Window
 from domain.model.selection import columns
-from domain.notifications import Notifications, write
+from domain.notifications import Notifications
+from tests.notices import write
 
 HER, HIM = "student1@%", "student2@%"
 SOME = columns("id", "is_read")

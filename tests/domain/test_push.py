@@ -14,9 +14,10 @@ from domain import fcm
 from domain.database import Database, Writer
 from domain.events import Outbox, Relay
 from domain.fcm import CredentialsFileError, Fcm
-from domain.notifications import CREATED, write
+from domain.notifications import CREATED
 from domain.push import Outcome, Push, Pushes, RecordedPushes
 from tests.fcm import Answer, Google, key_file, refusal, serving
+from tests.notices import write
 
 REGISTER = "INSERT INTO devices (user_id, token, platform) VALUES ($1, $2, $3)"
 AGAIN = "UPDATE outbox SET due_at = now(), delivered_at = NULL WHERE kind = 'notification:created'"
