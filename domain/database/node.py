@@ -231,7 +231,9 @@ class Node:
     async def _asked(self) -> _Seen:
         if self._eye is None or self._eye.is_closed():
             async with self._in_time(CONNECT_PATIENCE, _CONNECT_WAYS):
-                self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=0)
+                # Prepared once, where what it is prepared on is what it is run on.
+                kept = 0 if self._limits.pgbouncer else 1
+                self._eye = await asyncpg.connect(dsn(self._url), statement_cache_size=kept)
         began = time.monotonic()
         async with self._in_time(PROBE_PATIENCE, _PROBE_WAYS):
             seen: _Seen = tuple(await self._eye.fetchrow(_PROBE))
