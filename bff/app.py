@@ -71,7 +71,6 @@ from cdn.address import KeyRing
 from cdn.purge import CLIENT_CONFIG, CloudFrontPurger, Purger, RecordedPurges
 from domain import events, idempotency
 from domain.accounts import AccessTokens, Accounts, Principal, Sessions
-from domain.active_orders import ActiveOrders
 from domain.bestsellers import Bestsellers
 from domain.cache import Cache
 from domain.cafeteria_changes import CafeteriaChanges
@@ -88,6 +87,7 @@ from domain.order_changes import OrderChanges
 from domain.order_history import OrderHistory
 from domain.ordering import Ordering
 from domain.payments import STARTED, Payments
+from domain.personal import Personal
 from domain.product_sales import ProductSales
 from domain.provider import SimulatedProvider
 from domain.push import Pusher, Pushes, RecordedPushes
@@ -212,10 +212,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
         "ordering": Ordering(database, announced=live.feed.hurry),
         "payments": payments,
         "wallets": Wallets(database),
+        "personal": Personal(database),
         "accounts": Accounts(database, sessions),
         "users": Users(database),
         "configuration": Configuration(database, cache),
-        "active_orders": ActiveOrders(database),
         "sessions": sessions,
         "notifications": Notifications(database),
         "devices": Devices(database),

@@ -80,11 +80,6 @@ class Wallets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def balance(self, caller: Principal) -> int:
-        """What the caller has (minor units)."""
-        rows = await self._database.rows(Node.MENU, _BALANCE, {"owner": caller.id}, of=caller.id)
-        return rows[0][0] if rows else 0
-
     async def statement(
         self, caller: Principal, selection: Selection, part: Part, lines: Lines = ANY
     ) -> Statement:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -17,16 +17,13 @@ from bff.representation import views
 from bff.representation.views import View
 from domain import configuration as settings
 from domain.accounts import Principal
-from domain.active_orders import ActiveOrders
 from domain.bestsellers import Bestsellers
 from domain.cafeterias import Cafeteria, Cafeterias
 from domain.configuration import Configuration
 from domain.errors import UnavailableError
 from domain.menu import Menu
 from domain.model.money import to_decimal
-from domain.notifications import Notifications
-from domain.users import Users
-from domain.wallet import Wallets
+from domain.personal import Personal
 
 T = TypeVar("T")
 
@@ -36,6 +33,8 @@ log = logging.getLogger(__name__)
 PATIENCE: Final = 1.0
 # Parts of a process that nobody waits for any more, and that go on.
 MOST_LATE: Final = 64
+# What a person's own read is for.
+_OWN: Final = ("greeting", "activeOrder", "unread", "balance")
 _late: Final[set[asyncio.Task[Any]]] = set()
 
 
@@ -60,8 +59,8 @@ class DoorView(View, frozen=True):
 
 class HomeView(View, frozen=True):
     """The first screen. A part that could not be had is null, and `problems` says why, by its
-    name; the last three are null for who has not logged in, and the order where nothing is under
-    way. The open cafeterias come first."""
+    name; what is one's own comes together, or is missed together. The last three are null for who
+    has not logged in, and the order where nothing is under way. The open cafeterias come first."""
 
     greeting: GreetingView | None
     cafeterias: list[DoorView] | None
@@ -86,19 +85,11 @@ async def show_home(
     cafeterias: NamedDependency[Cafeterias],
     menu: NamedDependency[Menu],
     bestsellers: NamedDependency[Bestsellers],
-    users: NamedDependency[Users],
-    active_orders: NamedDependency[ActiveOrders],
-    notifications: NamedDependency[Notifications],
-    wallets: NamedDependency[Wallets],
+    personal: NamedDependency[Personal],
 ) -> HomeView:
     """Who to greet, where to eat, what there is, what is ordered most; and, for who has logged in,
     the order that is under way, how many notifications are unread, and the balance."""
     parts = _Parts()
-
-    async def greeting() -> GreetingView:
-        notice = await configuration.value(settings.NOTICE)
-        name = None if visitor is None else (await users.me(visitor)).name
-        return GreetingView(name, notice)
 
     async def doors() -> list[DoorView]:
         places = await cafeterias.listed(datetime.now(UTC))
@@ -111,29 +102,23 @@ async def show_home(
         products = await bestsellers.top(await configuration.value(settings.BESTSELLERS))
         return [views.product(each) for each in products]
 
-    async def order(caller: Principal) -> views.OrderView | None:
-        found = await active_orders.newest(caller)
-        return None if found is None else views.order(found)
-
-    async def balance(caller: Principal) -> str:
-        return to_decimal(await wallets.balance(caller))
-
-    hello = parts.begin("greeting", greeting())
-    places = parts.begin("cafeterias", doors())
-    sections = parts.begin("categories", categories())
-    favourites = parts.begin("bestsellers", top())
-    active = None if visitor is None else parts.begin("activeOrder", order(visitor))
-    news = None if visitor is None else parts.begin("unread", notifications.unread(visitor))
-    purse = None if visitor is None else parts.begin("balance", balance(visitor))
+    notice = parts.begin(configuration.value(settings.NOTICE), "greeting")
+    places = parts.begin(doors(), "cafeterias")
+    sections = parts.begin(categories(), "categories")
+    favourites = parts.begin(top(), "bestsellers")
+    own = None if visitor is None else parts.begin(personal.own(visitor), *_OWN)
     await parts.come()
+    mine = parts.had(own)
+    greeting = GreetingView(None if mine is None else mine.name, parts.had(notice))
+    order = None if mine is None else mine.order
     return HomeView(
-        parts.had(hello),
+        None if "greeting" in parts.problems else greeting,
         parts.had(places),
         parts.had(sections),
         parts.had(favourites),
-        parts.had(active),
-        parts.had(news),
-        parts.had(purse),
+        None if order is None else views.order(order),
+        None if mine is None else mine.unread,
+        None if mine is None else to_decimal(mine.balance_minor),
         parts.problems,
     )
 
@@ -143,12 +128,12 @@ class _Parts:
 
     def __init__(self) -> None:
         self.problems: dict[str, Problem] = {}
-        self._begun: dict[asyncio.Task[Any], str] = {}
+        self._begun: dict[asyncio.Task[Any], tuple[str, ...]] = {}
 
-    def begin(self, name: str, part: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Have it made, beside the others."""
+    def begin(self, part: Coroutine[Any, Any, T], *names: str) -> asyncio.Task[T]:
+        """Have it made, beside the others, for what of the screen has those names."""
         task = asyncio.create_task(part)
-        self._begun[task] = name
+        self._begun[task] = names
         return task
 
     async def come(self) -> None:
@@ -156,32 +141,33 @@ class _Parts:
         try:
             await asyncio.wait(self._begun, timeout=PATIENCE)
         finally:
-            for task, name in self._begun.items():
+            for task, names in self._begun.items():
                 if not task.done():
-                    _leave(task, name)
+                    _leave(task, ", ".join(names))
                 elif not task.cancelled():
                     # Of who has gone away, too, it is known what became of it.
                     task.exception()
 
     def had(self, task: asyncio.Task[T] | None) -> T | None:
-        """The part, or None and a problem of its name; of what was not begun, None."""
+        """The part, or None and a problem of its names; of what was not begun, None."""
         if task is None:
             return None
-        name = self._begun[task]
+        names = self._begun[task]
         if not task.done():
-            self._note(name, kinds.UNAVAILABLE, "It did not come in time.")
+            self._note(names, kinds.UNAVAILABLE, "It did not come in time.")
             return None
         try:
             return task.result()
         except UnavailableError as error:
-            self._note(name, kinds.UNAVAILABLE, str(error))
+            self._note(names, kinds.UNAVAILABLE, str(error))
         except Exception:
-            log.exception("the %s of the first screen failed", name)
-            self._note(name, kinds.INTERNAL, "")
+            log.exception("the %s of the first screen failed", ", ".join(names))
+            self._note(names, kinds.INTERNAL, "")
         return None
 
-    def _note(self, name: str, kind: Kind, detail: str) -> None:
-        self.problems[name] = Problem(kind.type, kind.title, kind.status, detail)
+    def _note(self, names: Iterable[str], kind: Kind, detail: str) -> None:
+        problem = Problem(kind.type, kind.title, kind.status, detail)
+        self.problems.update(dict.fromkeys(names, problem))
 
 
 def _leave(task: asyncio.Task[Any], name: str) -> None:

@@ -16,13 +16,14 @@ from domain.days import Span
 from domain.events import Event, Outbox
 from domain.idempotency import Once
 from domain.menu import Menu, Wanted
-from domain.model import Role
+from domain.model import OrderStatus, Role
 from domain.model.paging import Following, Position, Window
 from domain.model.selection import Chosen, columns
 from domain.notifications import Notifications
 from domain.order_history import OrderHistory
 from domain.ordering import Basket, Line, Ordering
 from domain.payments import Payments
+from domain.personal import Personal
 from domain.provider import SimulatedProvider
 from domain.push import Pushes, RecordedPushes
 from domain.redis import Nodes
@@ -70,6 +71,7 @@ READS: dict[str, tuple[int, Callable[[Database], Awaitable[object]]]] = {
         1,
         lambda to: Notifications(to).listed(ADMIN, columns("id", "title"), Window(100)),
     ),
+    "own": (1, lambda to: Personal(to).own(ADMIN)),
     "unread": (1, lambda to: Notifications(to).unread(ADMIN)),
     "sessions": (1, lambda to: Sessions(to, AccessTokens("0" * 32)).listed(ADMIN)),
     "devices of a push": (1, lambda to: Pushes(to, RecordedPushes()).see_to(TOLD)),
@@ -94,6 +96,23 @@ async def test_an_order_takes_one_statement(
     # The first one at a counter looks at its hours.
     assert len(await place("breakfast")) > 1
     assert len(await place("lunch")) == 1
+
+
+async def test_so_does_each_move_of_it(
+    campus: Database,
+    rich: Principal,
+    counter: Principal,
+    dishes: list[asyncpg.Record],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = Ordering(campus)
+    wanted = Basket(PLACE, [Line(dish["id"], 1) for dish in dishes])
+    order = await service.place(rich, wanted, Once.of(rich.id, "lunch", "order", wanted))
+    caplog.set_level(logging.DEBUG, STATEMENTS)
+    for version, status in enumerate((OrderStatus.ACCEPTED, OrderStatus.PREPARING), start=1):
+        caplog.clear()
+        await service.move(counter, order.id, status, version)
+        assert sum(record.name == STATEMENTS for record in caplog.records) == 1
 
 
 async def test_every_read_takes_the_statements_it_is_known_for(
