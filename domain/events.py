@@ -112,7 +112,8 @@ _TAKEN: Final = (
     )
 )
 _NOTED: Final = update(OutboxEvent).where(
-    OutboxEvent.id == bindparam("event", type_=BigInteger), OutboxEvent.delivered_at.is_(None)
+    OutboxEvent.id == func.any(bindparam("events", type_=ARRAY(BigInteger))),
+    OutboxEvent.delivered_at.is_(None),
 )
 _DELIVERED: Final = _NOTED.values(delivered_at=func.now())
 _POSTPONED: Final = _NOTED.values(
@@ -232,17 +233,17 @@ class Outbox:
 
         await self._database.write(work)
 
-    async def delivered(self, event_id: int) -> None:
-        """It needs no seeing to any more; where that cannot be noted, it is seen to once more."""
+    async def delivered(self, *event_ids: int) -> None:
+        """They need no seeing to any more; where that cannot be noted, they are seen to again."""
         try:
-            await self._note(_DELIVERED, {"event": event_id})
+            await self._note(_DELIVERED, {"events": event_ids})
         except UnavailableError as error:
-            log.warning("event %d will be seen to once more: %s", event_id, error)
+            log.warning("events %s will be seen to once more: %s", event_ids, error)
 
     async def postpone(self, event_id: int, seconds: float) -> None:
         """It is due in so many seconds; where that cannot be noted, after its pause."""
         try:
-            await self._note(_POSTPONED, {"event": event_id, "seconds": seconds})
+            await self._note(_POSTPONED, {"events": [event_id], "seconds": seconds})
         except UnavailableError as error:
             log.warning("event %d will be due after its pause: %s", event_id, error)
 
@@ -267,7 +268,13 @@ class Relay(Background):
     async def round(self) -> int:
         """See to one batch; how many those were. Raises UnavailableError."""
         events = await self._outbox.take(self._handlers)
-        await asyncio.gather(*map(self._see_to, events))
+        came = await asyncio.gather(*map(self._comes_through, events))
+        # In one transaction: they were due together, and are not due again before the last is over.
+        through = [
+            event.id for event, came_through in zip(events, came, strict=True) if came_through
+        ]
+        if through:
+            await self._outbox.delivered(*through)
         return len(events)
 
     async def _run(self) -> None:
@@ -281,7 +288,8 @@ class Relay(Background):
                 log.exception("the outbox was not looked through")
             await asyncio.sleep(POLL)
 
-    async def _see_to(self, event: Event) -> None:
+    async def _comes_through(self, event: Event) -> bool:
+        """See to it; whether that is done with."""
         with self._spans(event.kind, event.traceparent) as span:
             try:
                 async with asyncio.timeout(PATIENCE):
@@ -297,7 +305,8 @@ class Relay(Background):
                 told = event.id, event.kind, event.attempt
                 log.log(level, "event %d, %s, attempt %d", *told, exc_info=error)
             else:
-                await self._outbox.delivered(event.id)
+                return True
+        return False
 
 
 class Feed(Background):
