@@ -10,6 +10,7 @@ import logging
 import math
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -133,7 +134,8 @@ class Changes(Background):
         self._last: Seen | None = None
         self._looked_at = -math.inf
         self._tidied_at = -math.inf
-        self._heard: dict[int, tuple[float, set[str]]] = {}
+        # When, and of which tags: the oldest first.
+        self._heard: OrderedDict[int, tuple[float, set[str]]] = OrderedDict()
         self._looking: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -268,11 +270,9 @@ class Changes(Background):
             self.floor = seen.position + 1
             self.version += 1
             self._tell((EVERYTHING,), self.floor)
-        if len(self._heard) > MOST:
-            since = time.monotonic() - _REMEMBERED
-            self._heard = {
-                number: heard for number, heard in self._heard.items() if heard[0] > since
-            }
+        since = time.monotonic() - _REMEMBERED
+        while self._heard and next(iter(self._heard.values()))[0] < since:
+            self._heard.popitem(last=False)
 
     def _void(self, transaction: int, tags: Sequence[str], fence: Fence) -> None:
         self.count += transaction not in self._heard

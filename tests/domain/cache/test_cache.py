@@ -450,6 +450,18 @@ async def test_whoever_listens_is_told_that_anything_may_be_void(
     await until(lambda: changes_module.EVERYTHING in told)
 
 
+async def test_transactions_are_known_by_their_numbers_no_longer_than_they_may_come_again(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = process.cache.changes
+    await process.reprice(1, 77)
+    await process.reprice(2, 78)
+    await until(lambda: changes.count == 2)
+    assert len(changes._heard) == 2
+    monkeypatch.setattr(changes_module, "_REMEMBERED", 0.0)
+    await until(lambda: not changes._heard)
+
+
 @pytest.fixture
 def _all_is_audited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "ONE_IN", 1)
