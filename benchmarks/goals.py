@@ -25,14 +25,26 @@ class Tables:
         self._rows = dict(_rows(text))
 
     def figure(self, column: str, *row: str) -> float:
-        """The first number of a cell, which is the median where there are several. Raises KeyError
-        where there is no such cell."""
+        """The first number of a cell, which is the median where there are several. Raises as `told`
+        does."""
+        return float(_NUMBER.findall(self.told(column, *row))[0].replace(",", ""))
+
+    def told(self, column: str, *row: str) -> str:
+        """A cell. Raises KeyError where there is none, or another."""
         found = [
             cells for key, cells in self._rows.items() if key[: len(row)] == row and column in cells
         ]
         if len(found) != 1:
             raise KeyError(f"{len(found)} rows begin with {row} and have {column!r}")
-        return float(_NUMBER.findall(found[0][column])[0].replace(",", ""))
+        return found[0][column]
+
+    def those(self, column: str, *row: str) -> list[str]:
+        """What follows in each row that begins so and has that column, from top to bottom."""
+        return [
+            key[len(row)]
+            for key, cells in self._rows.items()
+            if key[: len(row)] == row and column in cells
+        ]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ from typing import Final
 
 from benchmarks.load.conductor import Conductor, Window
 from benchmarks.load.figures import Histogram
-from benchmarks.load.machine import APPLICATION, CORES, GENERATOR
+from benchmarks.load.machine import APPLICATION, CORES, GENERATOR, PRIMARY, REDIS, REPLICAS
 from benchmarks.load.report import GOAL_ERRORS, GOAL_P95, GOAL_P99, Server, waited
 
 STEPS: Final = 10
 SECONDS: Final = 30.0
+# What grows with people.
+GROWS: Final = (APPLICATION, PRIMARY, REPLICAS, REDIS)
 # One step may have met a checkpoint, or somebody else on the machine.
 _MISSES: Final = 2
 
@@ -89,5 +91,19 @@ def table(steps: Sequence[Step]) -> str:
     server = max((s.window.people for s in steps if s.is_met_at_server), default=0)
     return "\n".join(rows) + (
         f"\n\nThe goals (p95 {GOAL_P95:.0f} ms, p99 {GOAL_P99:.0f} ms, errors {GOAL_ERRORS:.2%}) "
-        f"are met for {client:,} people at the client, and for {server:,} at the server.\n"
+        f"are met for {client:,} people at the client, and for {server:,} at the server.\n\n"
+        f"{_cores(steps)}"
     )
+
+
+def _cores(steps: Sequence[Step]) -> str:
+    """What so many people took of each part, by which docs/scaling.md goes on."""
+    rows = [
+        f"| people | {' | '.join(f'cores: {part}' for part in GROWS)} |",
+        "|---|" + "---|" * len(GROWS),
+    ]
+    for step in steps:
+        first, last = step.window.samples[0].usage, step.window.samples[-1].usage
+        cores = [(last[part].cpu - first[part].cpu) / step.window.elapsed for part in GROWS]
+        rows.append(f"| {step.window.people:,} | {' | '.join(f'{each:.3f}' for each in cores)} |")
+    return "\n".join(rows) + "\n"
