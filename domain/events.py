@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,10 @@ MOST_TOLD: Final = 500
 # Seconds until a process looks for what the one that wrote it has not told; and after a failure.
 LOOK: Final = 1.0
 AGAIN: Final = 0.25
+# As many times as long as a round took nobody is told anything, but no longer than so many seconds:
+# what comes meanwhile is told in one, and a round is five ways to the database.
+REST: Final = 2.0
+LONGEST_REST: Final = 0.05
 # What is older is no news: whoever was away asks for it (docs/realtime.md).
 NEWS: Final = timedelta(minutes=30)
 # For whoever asks afterwards what became of an event.
@@ -344,6 +349,7 @@ class Feed(Background):
     async def _run(self) -> None:
         while True:
             self._news.clear()
+            began = time.monotonic()
             try:
                 while await self.round() == MOST_TOLD:
                     pass
@@ -354,6 +360,7 @@ class Feed(Background):
                 self._is_held_up = True
                 await asyncio.sleep(AGAIN)
                 continue
+            await asyncio.sleep(min(REST * (time.monotonic() - began), LONGEST_REST))
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._news.wait()
