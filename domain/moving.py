@@ -69,10 +69,14 @@ class Step(Struct, frozen=True):
     reason: str | None = None
 
 
-async def moved(writer: Writer, caller: Principal, step: Step) -> Order | None:
-    """The order in its next state, or None if nothing was done, for whatever reason.
+class UnmovedError(Exception):
+    """Nothing was done, for whatever reason."""
 
-    Where nothing else goes with it, it is all that is done in the transaction.
+
+async def moved(writer: Writer, caller: Principal, step: Step) -> Order:
+    """The order in its next state.
+
+    Where nothing else goes with it, it is all that is done in the transaction. Raises UnmovedError.
     """
     given = {
         **parties(caller),
@@ -88,7 +92,7 @@ async def moved(writer: Writer, caller: Principal, step: Step) -> Order | None:
     }
     row = (await writer.change(_MOVE[caller.role], given)).one_or_none()
     if row is None:
-        return None
+        raise UnmovedError
     *columns_, writer.transaction = row
     return whole(columns_)
 

@@ -24,7 +24,7 @@ from domain.errors import (
 from domain.idempotency import Once, answered
 from domain.model import OrderStatus, Role
 from domain.model.pickup import SHORTEST, pickup_code
-from domain.moving import BY_COUNTER, BY_CUSTOMER, Step, moved
+from domain.moving import BY_COUNTER, BY_CUSTOMER, Step, UnmovedError, moved
 from domain.orders import Order, parties, visible
 from domain.people import must_be_active
 from domain.placing import UnplacedError, Wish, placed
@@ -175,10 +175,8 @@ class Ordering:
         concerned: set[int] = set()
         is_undone = step.status in _UNDONE
 
-        async def change(database: Writer) -> Order | None:
+        async def change(database: Writer) -> Order:
             order = await moved(database, caller, step)
-            if order is None:
-                return None
             concerned.update((caller.id, order.user_id))
             if is_undone:
                 quantities = {item.product_id: item.quantity for item in order.items}
@@ -186,7 +184,10 @@ class Ordering:
                 await wallet.refund(database, order.user_id, order.id)
             return order
 
-        return await self._database.write(change, by=concerned, is_single=not is_undone)
+        try:
+            return await self._database.write(change, by=concerned, is_single=not is_undone)
+        except UnmovedError:
+            return None
 
     async def _must_be_allowed(self, caller: Principal, step: Step) -> None:
         """Raises what stands in the way of a move."""

@@ -143,7 +143,10 @@ async def test_an_order_goes_from_hand_to_hand_by_its_version(
         "version": 2,
         "updatedAt": accepted.json()["updatedAt"],
     }
-    twice = (await client.post(f"{url}/status", json=accept, headers=counter)).json()
+    refused = await client.post(f"{url}/status", json=accept, headers=counter)
+    # Nothing was written that anybody would have to wait for.
+    assert "comanda-fence" not in refused.headers
+    twice = refused.json()
     assert twice["type"] == "urn:comanda:problem:moved-on"
     assert twice["present"] == {"version": 2, "status": "accepted"}
     leap = {"status": "delivered", "version": 2}
