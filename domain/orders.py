@@ -23,8 +23,6 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from domain import model
 from domain.accounts import Principal
-from domain.database import Reader
-from domain.errors import NotFoundError
 from domain.model import OrderStatus, Role
 from domain.model.nested import Columns, json_object
 from domain.model.orders import TRANSITIONS
@@ -116,7 +114,6 @@ def items(order: ColumnElement[int]) -> ColumnElement[str]:
 # Built once, for building takes longer than running.
 WHOLE: Final = select(*COLUMNS.values(), items(model.Order.id.expression).label("items"))
 """Orders as `whole` takes them."""
-_WHOLE: Final = WHOLE.where(model.Order.id == bindparam("order", type_=BigInteger))
 # With the parameters of `parties`, so that a statement is built once for everybody.
 OWN: Final = model.Order.user_id == bindparam("caller", type_=BigInteger)
 OF_THE_COUNTER: Final = model.Order.cafeteria_id == bindparam("counter", type_=BigInteger)
@@ -139,11 +136,3 @@ def whole(row: Sequence[Any]) -> Order:
     *head, lines = row
     columns = dict(zip(COLUMNS, head, strict=True))
     return Order(**columns, items=msgspec.json.decode(lines, type=list[Item]))
-
-
-async def order_of(database: Reader, order_id: int) -> Order:
-    """An order with its items. Raises NotFoundError."""
-    row = (await database.execute(_WHOLE, {"order": order_id})).one_or_none()
-    if row is None:
-        raise NotFoundError("order", order_id)
-    return whole(row)

@@ -26,7 +26,6 @@ _AS_OF: Final = select(
 )
 # Built once, for building takes longer than running.
 _ANNOUNCED: Final = insert(OutboxEvent).returning(OutboxEvent.id, OutboxEvent.transaction)
-_ANNOUNCED_AT_ONCE: Final = _ANNOUNCED.values(due_at=func.now())
 _RECORDED: Final = _ANNOUNCED.values(delivered_at=func.now())
 
 
@@ -90,15 +89,13 @@ class Writer(Reader):
         """Run one that returns nothing, once for each of several values."""
         await self._timed(run_many(self._connection, statement, several))
 
-    async def announce(
-        self, kind: str, payload: dict[str, Any], *, at_once: bool = False, is_record: bool = False
-    ) -> int:
+    async def announce(self, kind: str, payload: dict[str, Any], *, is_record: bool = False) -> int:
         """Write an event into the outbox; its id.
 
-        It is its writer's for a while, but `at_once` anybody's where the writer leaves it to them.
-        A record has nobody to see to it: it is for whoever asks afterwards who did what.
+        It is its writer's for a while. A record has nobody to see to it: it is for whoever asks
+        afterwards who did what.
         """
-        announced = _ANNOUNCED_AT_ONCE if at_once else _RECORDED if is_record else _ANNOUNCED
+        announced = _RECORDED if is_record else _ANNOUNCED
         values = {"kind": kind, "payload": payload, "traceparent": traceparent.get()}
         written = await self.change(announced, values)
         event: int

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from domain import model, orders
 from domain.accounts import Principal
 from domain.database import Database
 from domain.database import Role as Node
@@ -17,7 +18,7 @@ from domain.model.money import to_decimal
 from domain.model.paging import MOST_COUNTED, Following, Window
 from domain.model.selection import Chosen, columns
 from domain.order_history import OrderHistory, Wanted
-from domain.orders import COLUMNS, Item, Order, order_of
+from domain.orders import COLUMNS, Item, Order
 
 STAFF = Principal(1, Role.STAFF, 1)
 ADMIN = Principal(2, Role.ADMIN)
@@ -42,7 +43,8 @@ def ids(shown: Iterable[msgspec.Raw]) -> list[int]:
 
 async def whole(campus: Database, order_id: int) -> Order:
     """An order as those see it who change it."""
-    return await campus.read(Node.MENU, lambda reader: order_of(reader, order_id))
+    (row,) = await campus.rows(Node.MENU, orders.WHOLE.where(model.Order.id == order_id))
+    return orders.whole(row)
 
 
 @pytest.mark.parametrize(("caller", "place"), [(STAFF, 1), (ADMIN, 0)])

@@ -259,16 +259,19 @@ async def test_what_is_done_behind_a_request_is_told_and_logged_in_its_trace(
 ) -> None:
     told_of = traces.Traces()
 
-    async def announce(writer: Writer) -> None:
-        await writer.announce("told", {}, at_once=True)
+    outbox = Outbox(campus)
+
+    async def announce(writer: Writer) -> int:
+        return await writer.announce("told", {})
 
     async def fail(_: Event) -> None:
         raise RuntimeError("broken")
 
     configure(LogFormat.JSON)
     with told_of.span("first", None):
-        await campus.write(announce)
-    assert await Relay(Outbox(campus), {"told": fail}, told_of.span).round() == 1
+        event = await campus.write(announce)
+    await outbox.postpone(event, 0)
+    assert await Relay(outbox, {"told": fail}, told_of.span).round() == 1
     with told_of.span("of a trace that is not told", f"00-{TRACE}-{CALLER}-00"):
         assert trace_id() is None
     await told_of.close()
