@@ -273,13 +273,14 @@ class Relay(Background):
     async def round(self) -> int:
         """See to one batch; how many those were. Raises UnavailableError."""
         events = await self._outbox.take(self._handlers)
-        came = await asyncio.gather(*map(self._comes_through, events))
-        # In one transaction: they were due together, and are not due again before the last is over.
-        through = [
-            event.id for event, came_through in zip(events, came, strict=True) if came_through
-        ]
-        if through:
-            await self._outbox.delivered(*through)
+        through: list[int] = []
+        try:
+            await asyncio.gather(*(self._see_to(event, through) for event in events))
+        finally:
+            # In one transaction: they were due together, and are not due again before the last is
+            # over. Also of a batch that is broken off.
+            if through:
+                await self._outbox.delivered(*through)
         return len(events)
 
     async def _run(self) -> None:
@@ -293,8 +294,8 @@ class Relay(Background):
                 log.exception("the outbox was not looked through")
             await asyncio.sleep(POLL)
 
-    async def _comes_through(self, event: Event) -> bool:
-        """See to it; whether that is done with."""
+    async def _see_to(self, event: Event, through: list[int]) -> None:
+        """See to it, and add it to those that have come `through` if it has."""
         with self._spans(event.kind, event.traceparent) as span:
             try:
                 async with asyncio.timeout(PATIENCE):
@@ -310,8 +311,7 @@ class Relay(Background):
                 told = event.id, event.kind, event.attempt
                 log.log(level, "event %d, %s, attempt %d", *told, exc_info=error)
             else:
-                return True
-        return False
+                through.append(event.id)
 
 
 class Feed(Background):

@@ -84,6 +84,30 @@ async def test_an_event_that_never_comes_through_holds_up_no_other_and_is_an_err
     assert 900 < pause <= 960
 
 
+async def test_what_came_through_is_noted_though_the_rest_is_broken_off(
+    campus: Database, connection: asyncpg.Connection
+) -> None:
+    first, last = [await connection.fetchval(WRITE) for _ in range(2)]
+    await connection.execute(GRACE_IS_OVER)
+    through, in_hand = asyncio.Event(), asyncio.Event()
+
+    async def handler(event: Event) -> None:
+        if event.id == first:
+            through.set()
+            return
+        await through.wait()
+        in_hand.set()
+        await asyncio.Event().wait()
+
+    relay = Relay(Outbox(campus), {"told": handler})
+    relay.start()
+    async with asyncio.timeout(30):
+        await in_hand.wait()
+        await relay.close()
+    left = await connection.fetch("SELECT id FROM outbox WHERE delivered_at IS NULL")
+    assert [row["id"] for row in left] == [last]
+
+
 async def test_an_event_that_another_process_is_taking_is_not_waited_for(
     campus: Database, connection: asyncpg.Connection
 ) -> None:
