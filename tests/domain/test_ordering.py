@@ -31,6 +31,7 @@ from domain.idempotency import Once
 from domain.model import OrderStatus, Role
 from domain.ordering import Basket, Line, Ordering
 from domain.orders import Order
+from domain.trace import traceparent
 from tests.domain.conftest import PLACE, RICH, STAFF, met_at
 
 # What is drawn for an order that is placed at the first try.
@@ -464,6 +465,7 @@ async def test_what_costs_nothing_moves_no_money(
     assert await connection.fetchval(lines, order.id) == 0
 
 
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PATH = [OrderStatus.ACCEPTED, OrderStatus.PREPARING, OrderStatus.READY, OrderStatus.DELIVERED]
 
 
@@ -474,22 +476,35 @@ async def test_the_counter_takes_an_order_all_the_way(
     counter: Principal,
     dishes: list[asyncpg.Record],
 ) -> None:
+    traceparent.set(TRACE)
     order = await placed(campus, rich, basket((dishes[0]["id"], 1)))
-    service = kitchen(campus)
+    service, moved = kitchen(campus), order
     for version, status in enumerate(PATH, start=1):
+        updated_at = moved.updated_at
         # Twice at once: two tablets on one counter.
-        outcomes = await asyncio.gather(
-            *(service.move(counter, order.id, status, version) for _ in range(2)),
-            return_exceptions=True,
-        )
+        async with met_at(connection, f"SELECT FROM orders WHERE id = {order.id} FOR UPDATE", 2):
+            several = [
+                asyncio.create_task(service.move(counter, order.id, status, version))
+                for _ in range(2)
+            ]
+        outcomes = await asyncio.gather(*several, return_exceptions=True)
         (moved,) = (each for each in outcomes if isinstance(each, Order))
         assert any(isinstance(each, MovedOnError) for each in outcomes)
         assert (moved.status, moved.version) == (status, version + 1)
+        assert moved.updated_at > updated_at
         assert moved.items == order.items
     events = await connection.fetch(
-        "SELECT kind, payload FROM outbox WHERE kind ^@ 'order:' ORDER BY id"
+        "SELECT kind, payload, traceparent FROM outbox WHERE cache_tags = '{}' ORDER BY id"
     )
-    told = [(row["kind"], msgspec.json.decode(row["payload"])) for row in events]
+    assert {row["traceparent"] for row in events} == {TRACE}
+    # Who watches is told of the order first, and then what its customer is told.
+    of_each = ["order:changed", "notification:created", "notification:told"]
+    assert [row["kind"] for row in events] == ["order:created", *(len(PATH) * of_each)]
+    told = [
+        (row["kind"], msgspec.json.decode(row["payload"]))
+        for row in events
+        if row["kind"].startswith("order:")
+    ]
     assert [(kind, payload["status"], payload["version"]) for kind, payload in told] == [
         ("order:created", "created", 1),
         *(("order:changed", status, version) for version, status in enumerate(PATH, start=2)),
@@ -501,7 +516,29 @@ async def test_the_counter_takes_an_order_all_the_way(
     assert [(row["user_id"], row["kind"]) for row in notices] == [
         (rich.id, f"order:{status}") for status in PATH
     ]
-    assert str(order.pickup_code) in notices[PATH.index(OrderStatus.READY)]["body"]
+    code = f"con el código {order.pickup_code}."
+    assert [row["kind"] for row in notices if code in row["body"]] == ["order:ready"]
+
+
+async def test_an_order_from_before_there_were_codes_is_called_up_without_one(
+    campus: Database, connection: asyncpg.Connection, customer: Principal, counter: Principal
+) -> None:
+    # It has no lines, either.
+    order = await connection.fetchval(
+        "INSERT INTO orders (user_id, cafeteria_id, status, total_minor)"
+        " VALUES ($1, $2, 'preparing', 0) RETURNING id",
+        customer.id,
+        PLACE,
+    )
+    nowhere = Principal(counter.id, Role.STAFF)
+    with pytest.raises(NotFoundError):
+        await kitchen(campus).move(nowhere, order, OrderStatus.READY, 1)
+    moved = await kitchen(campus).move(counter, order, OrderStatus.READY, 1)
+    assert (moved.pickup_code, moved.items) == (None, [])
+    notice = await connection.fetchrow(
+        "SELECT title, body FROM notifications WHERE order_id = $1", order
+    )
+    assert tuple(notice) == (f"Pedido {order}", "Tu pedido está listo.")
 
 
 async def test_only_who_may_moves_an_order_and_only_as_it_stands(
@@ -528,6 +565,7 @@ async def test_only_who_may_moves_an_order_and_only_as_it_stands(
         (counter, OrderStatus.ACCEPTED, 2, MovedOnError),
         (counter, OrderStatus.PREPARING, 1, IllegalMoveError),
         (counter, OrderStatus.CREATED, 1, IllegalMoveError),
+        (admin, OrderStatus.PREPARING, 1, IllegalMoveError),
     ]
     preparing = [
         (rich, OrderStatus.CANCELLED, 3, IllegalMoveError),
@@ -545,11 +583,33 @@ async def test_only_who_may_moves_an_order_and_only_as_it_stands(
             await service.move(who, order, status, version)
         if isinstance(refused.value, MovedOnError):
             assert (refused.value.version, refused.value.status) == (3, "preparing")
-    await connection.execute("UPDATE users SET is_active = false WHERE id = $1", counter.id)
+    closed = f"UPDATE users SET is_active = false WHERE id = {counter.id}"  # noqa: S608
+    async with met_at(connection, closed, 1):
+        late = asyncio.create_task(service.move(counter, order, OrderStatus.READY, 3))
     with pytest.raises(ForbiddenError):
-        await service.move(counter, order, OrderStatus.READY, 3)
+        await late
     told = "SELECT count(*) FROM outbox WHERE kind ^@ 'order:'"
     assert await connection.fetchval(told) == 3
+
+
+async def test_what_stood_in_the_way_a_moment_ago_is_no_reason(
+    campus: Database,
+    connection: asyncpg.Connection,
+    rich: Principal,
+    counter: Principal,
+    dishes: list[asyncpg.Record],
+) -> None:
+    order = await placed(campus, rich, basket((dishes[0]["id"], 1)))
+    # The statement has begun before this is committed, and is of the world as it was.
+    accepted = (
+        f"WITH counter AS (UPDATE users SET name = name WHERE id = {counter.id})"  # noqa: S608
+        f" UPDATE orders SET status = 'accepted', version = 2 WHERE id = {order.id}"
+    )
+    async with met_at(connection, accepted, 1):
+        late = asyncio.create_task(
+            kitchen(campus).move(counter, order.id, OrderStatus.PREPARING, 2)
+        )
+    assert (await late).version == 3
 
 
 @pytest.mark.parametrize(
@@ -562,7 +622,7 @@ async def test_only_who_may_moves_an_order_and_only_as_it_stands(
     ],
 )
 async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
-    campus: Database,
+    cluster: Cluster,
     connection: asyncpg.Connection,
     rich: Principal,
     counter: Principal,
@@ -572,12 +632,17 @@ async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
 ) -> None:
     stock = "SELECT id, stock FROM products ORDER BY id"
     before = await connection.fetch(stock), await balance(connection, rich)
+    voided: list[tuple[object, ...]] = []
+    campus = Database(cluster, voided=lambda *told: voided.append(told))
     order = await placed(campus, rich, basket((dishes[1]["id"], 2), (dishes[0]["id"], 1)))
+    voided.clear()
     service = kitchen(campus)
     *way, end = moves
     for version, status in enumerate(way, start=1):
         await service.move(counter, order.id, status, version)
-    who = counter if by_counter else rich
+    # At another counter than theirs, staff are customers.
+    guest = Principal(rich.id, Role.STAFF, PLACE + 1)
+    who = counter if by_counter else guest if way else rich
     # Twice at once: a phone that lost its first answer.
     outcomes = await asyncio.gather(
         *(service.move(who, order.id, end, len(moves)) for _ in range(2)), return_exceptions=True
@@ -591,9 +656,13 @@ async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
         ("payment", -order.total_minor),
         ("refund", order.total_minor),
     ]
-    tags = await connection.fetchval(
-        "SELECT cache_tags FROM outbox WHERE cache_tags <> '{}' ORDER BY id DESC LIMIT 1"
+    tags, transaction = await connection.fetchrow(
+        "SELECT cache_tags, transaction FROM outbox WHERE cache_tags <> '{}'"
+        " ORDER BY id DESC LIMIT 1"
     )
+    # Who hears of it at once does not hear of it once more.
+    ((void, _, number),) = voided
+    assert (void, number) == (set(tags), transaction)
     # Nobody is told what they did themselves.
     told = "SELECT count(*) FROM notifications WHERE order_id = $1"
     assert await connection.fetchval(told, order.id) == len(way) + by_counter
