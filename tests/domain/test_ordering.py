@@ -660,7 +660,7 @@ async def test_what_comes_to_nothing_goes_back_on_sale_and_into_the_wallet_once(
         "SELECT cache_tags, transaction FROM outbox WHERE cache_tags <> '{}'"
         " ORDER BY id DESC LIMIT 1"
     )
-    # Who hears of it at once does not hear of it once more.
+    # It is all one transaction; by its number who hears of it at once does not once more.
     ((void, _, number),) = voided
     assert (void, number) == (set(tags), transaction)
     # Nobody is told what they did themselves.
