@@ -2,14 +2,13 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
 
 from bff.routes import home
-from tests.bff.test_orders import bearer
+from tests.bff.test_orders import bearer, order
 from tests.domain.conftest import met_at
 
 UNAVAILABLE = "urn:comanda:problem:unavailable"
@@ -32,20 +31,32 @@ async def shown(client: httpx.AsyncClient, headers: dict[str, str] | None = None
     return answer.json()
 
 
+async def ordered(client: httpx.AsyncClient, who: dict[str, str]) -> Any:
+    basket = {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}]}
+    answer = await order(client, who, basket)
+    assert answer.status_code == 201
+    return answer.json()
+
+
 async def test_it_shows_what_seven_requests_would(
     client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
 ) -> None:
-    await connection.execute("UPDATE orders SET status = 'cancelled' WHERE status = 'created'")
-    body = {"cafeteriaId": 1, "items": [{"productId": 1, "quantity": 1}]}
-    key = {"idempotency-key": str(uuid4())}
-    order = (await client.post("/api/orders", json=body, headers=student | key)).json()
+    # Two are under way, the one that came after them is not, and one of three notices was read.
+    _, newest, last = [await ordered(client, student) for _ in range(3)]
+    cancel = f"/api/orders/{last['id']}/cancel"
+    assert (await client.post(cancel, json={"version": 1}, headers=student)).status_code == 200
+    await connection.execute(
+        "INSERT INTO notifications (user_id, kind, title, body, is_read)"
+        " SELECT $1, 'order:ready', '', '', each = 1 FROM generate_series(1, 3) AS each",
+        newest["userId"],
+    )
     screen = await shown(client, student)
     me = (await client.get("/api/me", headers=student)).json()
     unread = (await client.get("/api/notifications/unread", headers=student)).json()
     wallet = (await client.get("/api/wallet", headers=student)).json()
     categories = (await client.get("/api/categories")).json()
     assert screen["greeting"] == {"name": me["name"], "notice": None}
-    assert screen["activeOrder"] == order
+    assert screen["activeOrder"] == newest
     assert (screen["unread"], screen["balance"]) == (unread["count"], wallet["balance"])
     for section, listed in zip(screen["categories"], categories["data"], strict=True):
         assert listed == {name: section[name] for name in listed}
@@ -55,6 +66,21 @@ async def test_it_shows_what_seven_requests_would(
         assert door == {name: places[door["id"]][name] for name in door}
     is_open = [door["isOpen"] for door in screen["cafeterias"]]
     assert is_open == sorted(is_open, reverse=True)
+    assert screen["problems"] == {}
+
+
+async def test_who_is_new_is_shown_nothing_of_what_is_others(
+    client: httpx.AsyncClient, student: dict[str, str], connection: asyncpg.Connection
+) -> None:
+    await connection.execute(
+        "INSERT INTO users (email, name, password_hash)"
+        " SELECT 'new@campus.example', 'Nueva', password_hash FROM users"
+        " WHERE email = 'student1@campus.example'"
+    )
+    await ordered(client, student)
+    screen = await shown(client, await bearer(client, "new"))
+    assert screen["greeting"]["name"] == "Nueva"
+    assert (screen["activeOrder"], screen["unread"], screen["balance"]) == (None, 0, "0.00")
     assert screen["problems"] == {}
 
 
