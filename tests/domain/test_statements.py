@@ -13,7 +13,7 @@ from domain.cafeterias import Cafeterias
 from domain.catalogue import Catalogue
 from domain.database import Cluster, Database
 from domain.days import Span
-from domain.events import Event, Outbox
+from domain.events import Event, Outbox, Relay
 from domain.idempotency import Once
 from domain.menu import Menu, Wanted
 from domain.model import OrderStatus, Role
@@ -113,6 +113,23 @@ async def test_so_does_each_move_of_it(
         caplog.clear()
         await service.move(counter, order.id, status, version)
         assert sum(record.name == STATEMENTS for record in caplog.records) == 1
+
+
+async def test_what_comes_through_together_is_taken_and_noted_by_one_each(
+    campus: Database, connection: asyncpg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[Event] = []
+
+    async def handler(event: Event) -> None:
+        seen.append(event)
+
+    await connection.execute(
+        "INSERT INTO outbox (kind, payload, due_at) SELECT 'told', '{}', now()"
+        " FROM generate_series(1, 3)"
+    )
+    caplog.set_level(logging.DEBUG, STATEMENTS)
+    assert await Relay(Outbox(campus), {"told": handler}).round() == len(seen) == 3
+    assert sum(record.name == STATEMENTS for record in caplog.records) == 2
 
 
 async def test_every_read_takes_the_statements_it_is_known_for(
