@@ -1,15 +1,11 @@
-"""`python -m benchmarks.scale`: what N people take by the model, how the model stands up to one
-server that is asked ever oftener, and what questions cost over ever more orders and dishes."""
+"""`python -m benchmarks.scale`: what N people take by the model, how the model stands up to the
+load test, and what questions cost over ever more orders and dishes."""
 
 import argparse
-import asyncio
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
-from itertools import cycle
-from pathlib import Path
 from time import process_time
 from typing import Final
 
@@ -17,33 +13,20 @@ from pwdlib import PasswordHash
 
 from benchmarks import page
 from benchmarks.api.crowd import allow_many
-from benchmarks.api.questions import asked, of_comanda
 from benchmarks.goals import Tables
-from benchmarks.pictures import application
-from benchmarks.pictures.photographs import SIZES, drawn
 from benchmarks.scale import menu, model, rows
-from benchmarks.scale.steps import Machine, Step
-from benchmarks.servers import data_directory
-from infra.demo import loader
-from infra.local.stack import Stack
-from tests.serving import UNLIMITED, free_port
 
 PAGE: Final = page.PAGE.with_name("scaling.md")
+LOAD: Final = page.PAGE.with_name("load.md")
 PEOPLE: Final = (2_000, 5_000, 10_000, 20_000, 50_000)
 PODS: Final = (1, 2, 5, 10, 20)
 # Busier than that a pod has nothing left for its neighbour's share.
 BUSY: Final = 0.6
 ORDERS: Final = (10_000, 100_000, 1_000_000)
-# Behind the steps: enough that many people have a page of their own.
-HISTORY: Final = 100_000
 # Beyond what is measured.
 MORE: Final = 10_000_000
 # All who come have to log in within so long, where tokens have not outlived the night.
 RUSH_SECONDS: Final = 600
-PICTURES: Final = 12
-# Of each question; orders are asked for once each.
-_DIFFERENT: Final = 200
-_PLACED: Final = 30_000
 DISHES: Final = (200, 1_000, 5_000)
 MODEL, STEPS, ROWS, MENU = "model", "steps", "rows", "menu"
 PARTS: Final = (MODEL, STEPS, ROWS, MENU)
@@ -52,7 +35,7 @@ PARTS: Final = (MODEL, STEPS, ROWS, MENU)
 def main() -> None:
     """Measure, print the tables, and with --write put them into docs/scaling.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="shorter steps, and no million orders")
+    parser.add_argument("--quick", action="store_true", help="without a million orders")
     parser.add_argument("--write", action="store_true", help="into docs/scaling.md, too")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     given = parser.parse_args()
@@ -62,8 +45,7 @@ def main() -> None:
         if part == MODEL:
             text = f"{_setting('--only model')}\n{_model()}"
         elif part == STEPS:
-            seconds = 5.0 if given.quick else 15.0
-            text = f"{_setting(f'--only steps{quick}')}\n{_steps(_climbed(seconds))}"
+            text = f"{_setting('--only steps')}\n{_steps(model.steps(_load()))}"
         elif part == MENU:
             menus = {dishes: menu.measured(dishes) for dishes in DISHES}
             text = f"{_setting('--only menu')}\n{_menu(menus)}"
@@ -76,56 +58,25 @@ def main() -> None:
             page.write(part, text, PAGE)
 
 
-def _climbed(seconds: float) -> list[Step]:
-    with (
-        tempfile.TemporaryDirectory(prefix="comanda-scale-") as directory,
-        Stack(data_directory(Path(directory)), replicas=0) as stack,
-    ):
-        given = {**application.environment(stack), **UNLIMITED, "COMANDA_ACCESS_LOG": "0"}
-        asyncio.run(application.prepare(given))
-        asyncio.run(loader.load(given["COMANDA_DATABASE_URL"], HISTORY, _say))
-        hung = asyncio.run(application.hang(given, drawn(SIZES["2 MP"]), PICTURES, pyramid=False))
-        ours = application.start("Comanda", free_port(), given, None)
-        try:
-            return Machine(ours.port, ours.process.pid, _requests(given, hung)).steps(seconds)
-        finally:
-            ours.stop()
-
-
-def _requests(
-    given: Mapping[str, str], hung: Sequence[application.Hung]
-) -> dict[str, Iterator[bytes]]:
-    chosen = asyncio.run(asked(given["COMANDA_DATABASE_URL"]))
-    questions = of_comanda(chosen, given["COMANDA_TOKEN_SECRET"])
-    found: dict[str, Iterator[bytes]] = {
-        kind: cycle(questions[kind](_PLACED if kind == model.PLACE else _DIFFERENT))
-        for kind in model.KINDS
-        if kind != model.STORED
-    }
-    found[model.STORED] = cycle(
-        f"GET /products/{each.product_id}?w=400&fm=jpeg&q=80&v={each.picture.version} HTTP/1.1\r\n"
-        "host: localhost\r\nuser-agent: CampusApp/1.0\r\n\r\n".encode()
-        for each in hung
-    )
-    return found
-
-
 def _model() -> str:
-    of = model.costs(Tables(page.PAGE.read_text("utf-8")))
+    of = model.costs(Tables(page.PAGE.read_text("utf-8")), _load())
     plant = model.Plant()
     login = _login_seconds()
     lines = [
-        "| people | requests/s | orders/s | cores of the API | pods | cores of the primary "
-        "| of the replicas | of Redis | Mbit/s | sockets | their memory MB "
-        f"| cores if all log in within {RUSH_SECONDS // 60} minutes |",
+        "| people | requests/s | orders/s | cores of the API (at least) | pods "
+        "| cores of the primary (at least) | of the replicas | of Redis | Mbit/s | sockets "
+        f"| their memory MB | cores if all log in within {RUSH_SECONDS // 60} minutes |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for people in PEOPLE:
-        wanted = model.demand(people, of)
+        wanted, least = model.demand(people, of), model.least(people, of)
+        cores = wanted.cores
         lines.append(
             f"| {people:,} | {wanted.requests:,.0f} | {wanted.orders:.1f} "
-            f"| {wanted.application:.2f} | {model.pods_needed(wanted, plant, BUSY)} "
-            f"| {wanted.primary:.2f} | {wanted.replicas:.3f} | {wanted.redis:.3f} "
+            f"| {cores.application:.2f} ({least.application:.2f}) "
+            f"| {model.pods_needed(wanted, plant, BUSY)} "
+            f"| {cores.primary:.2f} ({least.primary:.2f}) "
+            f"| {cores.replicas:.2f} | {cores.redis:.2f} "
             f"| {wanted.bytes * 8 / 1e6:,.0f} | {wanted.sockets:,.0f} "
             f"| {wanted.socket_bytes / 1e6:.0f} | {people * login / RUSH_SECONDS:.1f} |"
         )
@@ -135,11 +86,10 @@ def _model() -> str:
         "| connections to the primary | GB of memory |",
         "|---|---|---|---|---|",
     ]
-    each = model.demand(1, of).application
     for pods in PODS:
-        cores = pods * plant.cores_a_pod * BUSY
+        busy = pods * plant.cores_a_pod * BUSY
         lines.append(
-            f"| {pods} | {cores / each:,.0f} | {cores / login:.0f} "
+            f"| {pods} | {busy / of.person.application:,.0f} | {busy / login:.0f} "
             f"| {model.connections(replace(plant, pods=pods)):,} of {plant.max_connections:,} "
             f"| {pods * of.process / 1e9:.1f} |"
         )
@@ -154,6 +104,10 @@ def _model() -> str:
     )
 
 
+def _load() -> Tables:
+    return Tables(LOAD.read_text("utf-8"))
+
+
 def _login_seconds() -> float:
     hasher = PasswordHash.recommended()
     hasher.hash("the first one")
@@ -163,18 +117,15 @@ def _login_seconds() -> float:
     return (process_time() - began) / 5
 
 
-def _steps(steps: Sequence[Step]) -> str:
-    lines = [
-        "| requests/s | of all cores, model | measured | of the server alone "
-        "| p95 ms, model | measured | p50 ms | refused |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {each.rate:,.0f} | {each.predicted:.0%} | {each.used:.0%} | {each.server:.0%} of one "
-        f"| {each.predicted_p95:.1f} | {each.p95:.1f} | {each.p50:.1f} "
-        f"| {each.refused:.2%} |"
-        for each in steps
-    ]
+def _steps(steps: Sequence[model.Step]) -> str:
+    parts = [field.name for field in fields(model.Cores)]
+    heads = [f"{part}, model | measured" for part in parts]
+    lines = [f"| people | {' | '.join(heads)} |", "|---|" + "---|" * (2 * len(parts))]
+    first = steps[0]
+    for step in steps:
+        said = first.cores.times(step.people / first.people)
+        cells = [f"{getattr(said, part):.3f} | {getattr(step.cores, part):.3f}" for part in parts]
+        lines.append(f"| {step.people:,} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

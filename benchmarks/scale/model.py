@@ -1,10 +1,11 @@
-"""What N people take of every part, from what a request takes of it. Pure arithmetic.
+"""What N people take of every part: as many times what some were seen to take. Pure arithmetic.
 
-A visit is that of the load test (`benchmarks/load`): the home screen, categories, one to three
-pages of the menu, some dishes; in 0.11 of visits an order, whose phone asks for it every ten
-seconds where it has no socket, and which the counter moves on four times. Ten seconds on a screen
-make a visit last 59. Nothing is between people and the application: no CDN, which would take most
-pictures, and the catalogue of whoever is not logged in.
+What they take at least is that of their requests, each asked for alone and over and over. A visit
+is that of the load test (`benchmarks/load`): the home screen, categories, one to three pages of the
+menu, some dishes; in 0.11 of visits an order, whose phone asks for it every ten seconds where it
+has no socket, and which the counter moves on four times. Ten seconds on a screen make a visit last
+59. Nothing is between people and the application: no CDN, which would take most pictures, and the
+catalogue of whoever is not logged in.
 """
 
 import math
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.goals import Tables
+from benchmarks.load.climb import GROWS
+from benchmarks.load.machine import APPLICATION
 
 CATALOGUE: Final = "cached catalogue, 100 products"
 LIST: Final = "20 orders, four fields"
@@ -54,16 +57,40 @@ class Cost:
     redis: float
     bytes: float
 
-    @property
-    def processor(self) -> float:
-        """CPU seconds of all together."""
-        return self.application + self.database + self.redis
+
+@dataclass(frozen=True)
+class Cores:
+    """CPU seconds a second, by who takes them."""
+
+    application: float
+    primary: float
+    replicas: float
+    redis: float
+
+    def times(self, factor: float) -> "Cores":
+        """So many times as much."""
+        return Cores(
+            self.application * factor,
+            self.primary * factor,
+            self.replicas * factor,
+            self.redis * factor,
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What so many people took of each part in the load test."""
+
+    people: int
+    cores: Cores
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What the tables say: of requests by their kind, of frames, sockets and processes."""
+    """What the tables say: of a person, of requests by their kind, of frames, sockets and
+    processes."""
 
+    person: Cores
     kinds: Mapping[str, Cost]
     frame: float
     """CPU seconds."""
@@ -103,17 +130,30 @@ class Demand:
     people: float
     requests: float
     orders: float
-    application: float
-    primary: float
-    replicas: float
-    redis: float
+    cores: Cores
     bytes: float
     sockets: float
     socket_bytes: float
 
 
-def costs(tables: Tables) -> Costs:
-    """From the tables of docs/performance.md. Raises KeyError where one is missing."""
+def steps(load: Tables) -> list[Step]:
+    """Those of docs/load.md, from the first to the last."""
+    found = load.those(f"cores: {APPLICATION}", "load")
+    return [
+        Step(
+            int(people.replace(",", "")),
+            Cores(*(load.figure(f"cores: {part}", "load", people) for part in GROWS)),
+        )
+        for people in found
+    ]
+
+
+def costs(tables: Tables, load: Tables) -> Costs:
+    """From the tables of docs/performance.md and docs/load.md: a person as in the largest step at
+    which the goals were met. Raises KeyError where one is missing."""
+    met = [step for step in steps(load) if load.told("met", "load", f"{step.people:,}") != "no"]
+    if not met:
+        raise KeyError("no step at which the goals were met")
     redis = tables.figure("Redis's µs", "edge", "all, limits in Redis") / 1e6
     kinds = {}
     for kind in (CATALOGUE, LIST, DETAIL, PLACE):
@@ -135,6 +175,7 @@ def costs(tables: Tables) -> Costs:
     )
     room = "room of 5,000, an event at a time: CPU µs a delivery"
     return Costs(
+        met[-1].cores.times(1 / met[-1].people),
         kinds,
         frame=tables.figure("Comanda", "realtime", room) / 1e6,
         ping=tables.figure("Comanda", "realtime", "5,000 idle: % of a core") / 100 / 5_000,
@@ -145,33 +186,44 @@ def costs(tables: Tables) -> Costs:
 
 def demand(people: float, of: Costs) -> Demand:
     """What so many people take, who all are in the app."""
-    visits = people / VISIT_SECONDS
-    rates = {kind: visits * VISIT[kind] for kind in KINDS}
-    orders = visits * ORDERS
-    frames = orders * (1 + MOVES) * (SOCKETS + BOARDS)
+    rates = _rates(people)
     sockets = people * SOCKETS
-    spent = {kind: rates[kind] * of.kinds[kind].application for kind in KINDS}
     return Demand(
         people,
         sum(rates.values()),
-        orders,
-        sum(spent.values()) + frames * of.frame + sockets * of.ping,
-        rates[PLACE] * of.kinds[PLACE].database,
-        sum(rates[kind] * of.kinds[kind].database for kind in KINDS if kind != PLACE),
-        sum(rates[kind] * of.kinds[kind].redis for kind in KINDS),
+        people / VISIT_SECONDS * ORDERS,
+        of.person.times(people),
         sum(rates[kind] * of.kinds[kind].bytes for kind in KINDS),
         sockets,
         sockets * (of.socket + KERNEL_SOCKET_BYTES),
     )
 
 
+def least(people: float, of: Costs) -> Cores:
+    """What their requests, frames and sockets would take if none came between others."""
+    rates = _rates(people)
+    frames = people / VISIT_SECONDS * ORDERS * (1 + MOVES) * (SOCKETS + BOARDS)
+    spent = sum(rates[kind] * of.kinds[kind].application for kind in KINDS)
+    return Cores(
+        spent + frames * of.frame + people * SOCKETS * of.ping,
+        rates[PLACE] * of.kinds[PLACE].database,
+        sum(rates[kind] * of.kinds[kind].database for kind in KINDS if kind != PLACE),
+        sum(rates[kind] * of.kinds[kind].redis for kind in KINDS),
+    )
+
+
+def _rates(people: float) -> dict[str, float]:
+    """Requests a second."""
+    return {kind: people / VISIT_SECONDS * VISIT[kind] for kind in KINDS}
+
+
 def used(wanted: Demand, of: Costs, plant: Plant) -> dict[str, float]:
     """The share of each part that is taken; at 1 there is no more of it."""
     return {
-        "CPU of the API's pods": wanted.application / (plant.pods * plant.cores_a_pod),
-        "CPU of the primary": wanted.primary / plant.primary_cores,
-        "CPU of the replicas": wanted.replicas / (plant.replicas * plant.replica_cores),
-        "CPU of Redis": wanted.redis / plant.redis_cores,
+        "CPU of the API's pods": wanted.cores.application / (plant.pods * plant.cores_a_pod),
+        "CPU of the primary": wanted.cores.primary / plant.primary_cores,
+        "CPU of the replicas": wanted.cores.replicas / (plant.replicas * plant.replica_cores),
+        "CPU of Redis": wanted.cores.redis / plant.redis_cores,
         "memory of the API's pods": of.process / plant.memory_a_pod
         + wanted.socket_bytes / (plant.pods * plant.memory_a_pod),
         "bandwidth": wanted.bytes * 8 / plant.bits,
@@ -186,7 +238,7 @@ def connections(plant: Plant) -> int:
 
 def pods_needed(wanted: Demand, plant: Plant, share: float) -> int:
     """Pods that are then busy to that share of a core."""
-    return max(1, math.ceil(wanted.application / (plant.cores_a_pod * share)))
+    return max(1, math.ceil(wanted.cores.application / (plant.cores_a_pod * share)))
 
 
 def first_wall(of: Costs, plant: Plant) -> tuple[str, float]:
@@ -199,34 +251,3 @@ def first_wall(of: Costs, plant: Plant) -> tuple[str, float]:
     }
     part = min(walls, key=lambda each: walls[each])
     return part, walls[part]
-
-
-def slowdown(load: float, cores: int) -> float:
-    """How many times as long a request takes as with nobody else there: M/M/c, which is that of
-    sharing the cores fairly, too, whatever the requests are like (Kleinrock, Queueing Systems II).
-
-    `load` is CPU seconds that are asked for in a second. Infinite where there are too few.
-    """
-    if load >= cores:
-        return math.inf
-    terms = [load**number / math.factorial(number) for number in range(cores)]
-    last = load**cores / math.factorial(cores) * cores / (cores - load)
-    waits = last / (sum(terms) + last)
-    return 1 + waits / (cores - load)
-
-
-def percentile(share: float, services: Mapping[float, float], slower: float) -> float:
-    """Seconds within which `share` of requests are answered, where a request takes so many seconds
-    (the keys) with so much weight, exponentially spread, and all are so much slower."""
-    if math.isinf(slower):
-        return math.inf
-    whole = sum(services.values())
-    least, most = 0.0, 100 * slower * max(services)
-    for _ in range(60):
-        middle = (least + most) / 2
-        late = sum(
-            weight / whole * math.exp(-middle / (service * slower))
-            for service, weight in services.items()
-        )
-        least, most = (middle, most) if late > 1 - share else (least, middle)
-    return most

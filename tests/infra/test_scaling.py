@@ -1,6 +1,6 @@
 """The model of what people take: its arithmetic, and that it reads what was measured."""
 
-import math
+from dataclasses import astuple
 
 import pytest
 
@@ -11,30 +11,40 @@ from benchmarks.scale.model import (
     PLACE,
     VISIT,
     VISIT_SECONDS,
+    Cores,
     Cost,
     Costs,
     Plant,
     costs,
     demand,
     first_wall,
-    percentile,
+    least,
     pods_needed,
-    slowdown,
+    steps,
     used,
 )
 
 # A millisecond of everybody for each request, and nothing for sockets.
-PLAIN = Costs({kind: Cost(1e-3, 1e-3, 1e-3, 1000) for kind in KINDS}, 0.0, 0.0, 0.0, 256e6)
+PLAIN = Costs(
+    Cores(1e-4, 1e-4, 1e-4, 1e-4),
+    {kind: Cost(1e-3, 1e-3, 1e-3, 1000) for kind in KINDS},
+    frame=0.0,
+    ping=0.0,
+    socket=0.0,
+    process=256e6,
+)
 
 
 def test_people_take_what_their_visits_take() -> None:
-    taken = demand(VISIT_SECONDS * 10, PLAIN)
+    people = VISIT_SECONDS * 10
+    taken, alone = demand(people, PLAIN), least(people, PLAIN)
     requests = 10 * sum(VISIT.values())
     assert taken.requests == pytest.approx(requests)
-    assert taken.application == taken.redis == pytest.approx(requests / 1000)
-    assert taken.primary == pytest.approx(10 * VISIT[PLACE] / 1000)
-    assert taken.primary + taken.replicas == pytest.approx(requests / 1000)
     assert taken.bytes == pytest.approx(requests * 1000)
+    assert taken.cores.application == taken.cores.redis == pytest.approx(people * 1e-4)
+    assert alone.application == alone.redis == pytest.approx(requests / 1000)
+    assert alone.primary == pytest.approx(10 * VISIT[PLACE] / 1000)
+    assert alone.primary + alone.replicas == pytest.approx(requests / 1000)
 
 
 def test_the_first_wall_is_where_the_scarcest_part_is_used_up() -> None:
@@ -43,26 +53,43 @@ def test_the_first_wall_is_where_the_scarcest_part_is_used_up() -> None:
     assert part == "CPU of Redis"
     assert used(demand(people, PLAIN), PLAIN, plant)[part] == pytest.approx(1)
     assert max(used(demand(people * 0.9, PLAIN), PLAIN, plant).values()) < 1
-    # A thousand requests a second: a core of the application's.
+    # A core of the application's.
     assert pods_needed(demand(people, PLAIN), plant, share=0.6) == 2
 
 
-def test_who_shares_cores_is_slowed_down_as_queues_are() -> None:
-    # M/M/1: 1 / (1 - load). M/M/2: 1 / (1 - (load / 2) ** 2).
-    assert slowdown(0.5, 1) == pytest.approx(2)
-    assert slowdown(1.0, 2) == pytest.approx(4 / 3)
-    assert slowdown(0.0, 2) == 1
-    assert math.isinf(slowdown(2.0, 2))
+PAGE = """
+<!-- load -->
+| people | requests/s | met |
+|---|---|---|
+| 1,000 | 140 | yes |
+| 2,000 | 280 | at the server |
+| 3,000 | 400 | no |
+
+| people | cores: application | cores: PostgreSQL, primary | cores: PostgreSQL, replicas | cores: Redis |
+|---|---|---|---|---|
+| 1,000 | 0.2 | 0.1 | 0.04 | 0.02 |
+| 2,000 | 0.3 | 0.2 | 0.08 | 0.04 |
+| 3,000 | 0.9 | 0.9 | 0.9 | 0.9 |
+<!-- /load -->
+"""  # noqa: E501
 
 
-def test_a_percentile_is_that_of_the_mixture() -> None:
-    assert percentile(0.95, {2.0: 1}, slower=3) == pytest.approx(-6 * math.log(0.05))
-    # Half of a tenth: the others are long answered.
-    assert percentile(0.95, {1.0: 1, 1e-6: 9}, slower=1) == pytest.approx(math.log(2))
-    assert math.isinf(percentile(0.95, {1.0: 1}, math.inf))
+def test_a_person_takes_what_those_took_for_whom_the_goals_were_met() -> None:
+    tables = Tables(page.PAGE.read_text("utf-8"))
+    assert [step.people for step in steps(Tables(PAGE))] == [1000, 2000, 3000]
+    person = costs(tables, Tables(PAGE)).person
+    assert astuple(person.times(2000)) == pytest.approx((0.3, 0.2, 0.08, 0.04))
+    with pytest.raises(KeyError):
+        costs(tables, Tables(PAGE.replace("yes", "no").replace("at the server", "no")))
 
 
 def test_every_figure_of_the_model_is_on_the_page() -> None:
-    found = costs(Tables(page.PAGE.read_text("utf-8")))
+    tables, load = (
+        Tables(each.read_text("utf-8")) for each in (page.PAGE, page.PAGE.with_name("load.md"))
+    )
+    found = costs(tables, load)
     assert all(cost.application > 0 for cost in found.kinds.values())
     assert 0 < found.process < Plant().memory_a_pod
+    # What is asked for alone, over and over, is never dearer than in a crowd.
+    alone, taken = least(1000, found), demand(1000, found).cores
+    assert 0 < alone.application < taken.application
