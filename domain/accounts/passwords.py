@@ -1,10 +1,15 @@
 """Passwords: which are taken, and Argon2id in a few threads."""
 
+import asyncio
+import os
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, ParamSpec, TypeVar
 from unicodedata import normalize
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from pwdlib import PasswordHash
 
 from domain.errors import InvalidError, UnavailableError
@@ -31,6 +36,9 @@ NOBODYS: Final = (
 # Argon2id takes 64 MiB and some 50 ms of a core: more at once than cores only adds waiting.
 _AT_ONCE: Final = 2
 _MOST_WAITING: Final = 64
+# Steps by which that comes after whoever else wants a core: one login must not hold up hundreds who
+# are logged in.
+_GIVES_WAY: Final = 10
 
 
 def require_good(password: str, email: str) -> None:
@@ -49,6 +57,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._limiter = CapacityLimiter(_AT_ONCE)
+        self._threads = ThreadPoolExecutor(_AT_ONCE, "passwords", _give_way)
 
     async def hash(self, password: str) -> str:
         """A hash to keep."""
@@ -63,7 +72,15 @@ class Passwords:
     async def _in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._limiter.statistics().tasks_waiting >= _MOST_WAITING:
             raise UnavailableError("Too many people are logging in at this moment.")
-        return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._limiter)
+        async with self._limiter:
+            running = asyncio.get_running_loop()
+            return await running.run_in_executor(self._threads, partial(work, *args, **kwargs))
+
+
+def _give_way() -> None:
+    # Elsewhere it would be the whole process that is as nice.
+    if sys.platform == "linux":
+        os.nice(_GIVES_WAY)
 
 
 def _composed(password: str) -> str:

@@ -1,6 +1,8 @@
 """A login proves who is asking, and tells a stranger nothing; a session is one device's own."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from threading import Event, Semaphore
@@ -151,6 +153,19 @@ async def test_so_many_passwords_are_looked_at_at_once_so_many_wait_and_no_more(
     finally:
         go_on.set()
     assert len(await asyncio.gather(*hashing)) == 66
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+async def test_passwords_give_way_to_whatever_else_wants_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def own(*_: object) -> str:
+        return str(os.getpriority(os.PRIO_PROCESS, 0))
+
+    monkeypatch.setattr(PasswordHash, "hash", own)
+    others = os.getpriority(os.PRIO_PROCESS, 0)
+    assert int(await Passwords().hash("correct horse")) == min(others + 10, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == others
 
 
 async def test_of_two_who_register_an_address_at_once_one_is_a_customer_with_an_empty_wallet(
