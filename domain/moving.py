@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
-    literal,
     or_,
     select,
     type_coerce,
@@ -32,17 +31,15 @@ from domain.accounts import Principal
 from domain.database import Writer
 from domain.events import announced
 from domain.model import OrderStatus, Role
-from domain.model.nested import json_object
-from domain.model.selection import columns
 from domain.orders import (
     CHANGED,
     COLUMNS,
     OF_THE_COUNTER,
     OWN,
-    TOLD,
     Order,
     items,
     parties,
+    told,
     whole,
 )
 from domain.people import ACTIVE
@@ -93,8 +90,8 @@ async def moved(writer: Writer, caller: Principal, step: Step) -> Order:
     row = (await writer.change(_MOVE[caller.role], given)).one_or_none()
     if row is None:
         raise UnmovedError
-    *columns_, writer.transaction = row
-    return whole(columns_)
+    *columns, writer.transaction = row
+    return whole(columns)
 
 
 def _from(states: str) -> ColumnElement[bool]:
@@ -136,9 +133,7 @@ def _move(role: Role) -> Select[*tuple[object, ...]]:
     order = _moved(role)
     news = order_notices.news(order)
     notification = notifications.written(news)
-    told = {name: order.c[field] for name, field in TOLD.items()}
-    changed = select(literal(CHANGED, Text), json_object(columns(*told), told))
-    event = announced(changed, *notifications.events(notification, news))
+    event = announced(told(CHANGED, order), *notifications.events(notification, news))
     head = (order.c[name] for name in COLUMNS)
     return select(*head, items(order.c.id), order.c.changed_in).add_cte(event)
 

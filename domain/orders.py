@@ -7,12 +7,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
+    Select,
     Text,
     bindparam,
     cast,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -131,8 +134,14 @@ def parties(caller: Principal) -> dict[str, int | None]:
     return {"caller": caller.id, "counter": caller.cafeteria_id}
 
 
+def told(kind: str, order: CTE) -> Select[str, Any]:
+    """What the outbox is to hold of an order: kind and payload."""
+    payload = {name: order.c[field] for name, field in TOLD.items()}
+    return select(literal(kind, Text), json_object(columns(*payload), payload))
+
+
 def whole(row: Sequence[Any]) -> Order:
     """An order of a row of COLUMNS and its items."""
     *head, lines = row
-    columns = dict(zip(COLUMNS, head, strict=True))
-    return Order(**columns, items=msgspec.json.decode(lines, type=list[Item]))
+    named = dict(zip(COLUMNS, head, strict=True))
+    return Order(**named, items=msgspec.json.decode(lines, type=list[Item]))

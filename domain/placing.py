@@ -25,7 +25,6 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    literal,
     or_,
     select,
     true,
@@ -38,7 +37,7 @@ from domain.events import announced
 from domain.idempotency import Once
 from domain.model.nested import instant, json_object
 from domain.model.selection import columns
-from domain.orders import COLUMNS, CREATED, TOLD, UNDER_WAY, Order
+from domain.orders import COLUMNS, CREATED, UNDER_WAY, Order, told
 from domain.people import ACTIVE
 from domain.trace import traceparent
 
@@ -151,8 +150,8 @@ def _answer(order: CTE, products: CTE) -> CTE:
     head = {name: order.c[name] for name in COLUMNS}
     moments = {name: instant(order.c[name]) for name in ("created_at", "updated_at")}
     whole = head | moments | {"items": select(items).scalar_subquery()}
-    told = cast(json_object(columns(*whole), whole), Text)
-    body = func.convert_to(told, "UTF8", type_=LargeBinary)
+    text = cast(json_object(columns(*whole), whole), Text)
+    body = func.convert_to(text, "UTF8", type_=LargeBinary)
     return select(body.label("body")).select_from(order).cte("answer")
 
 
@@ -163,8 +162,7 @@ def _place() -> Select[bytes, int]:
     paid = wallet.paid(bill)
     order = _order(bill, paid)
     answer = _answer(order, products)
-    told = {name: order.c[field] for name, field in TOLD.items()}
-    event = announced(select(literal(CREATED, Text), json_object(columns(*told), told)))
+    event = announced(told(CREATED, order))
     items = insert(model.OrderItem).from_select(
         ["order_id", "product_id", "quantity", "unit_price_minor"],
         select(order.c.id, products.c.id, products.c.quantity, products.c.price_minor).select_from(
