@@ -5,18 +5,18 @@ import json
 import os
 import random
 import re
-import select
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import gevent
-from gevent.monkey import get_original
-from geventhttpclient.connectionpool import ConnectionPool
-from locust import FastHttpUser, constant
+from locust import User, constant
+from locust.exception import CatchResponseError
 
+from benchmarks.load.connection import FAILURES, Answer, Connections
 from benchmarks.load.journal import Journal
 
 PHONES: Final = "phones"
@@ -27,20 +27,6 @@ _TRIES: Final = 4
 _MAX_AGE: Final = re.compile(r"max-age=(\d+)")
 # Bodies that are everybody's are understood once a process, and not once a phone.
 _MOST_SHARED: Final = 2_000
-
-
-class Answer(NamedTuple):
-    """What came back; without a status, none did."""
-
-    status: int
-    told: Any
-    headers: Mapping[str, str]
-
-    @property
-    def is_open(self) -> bool:
-        """Whether what was asked for may have happened or not, as far as this one tells."""
-        is_in_flight = self.status == 409 and self.told.get("type", "").endswith(":in-flight")
-        return self.status in (0, 429) or self.status >= 500 or is_in_flight
 
 
 class Kept(NamedTuple):
@@ -85,14 +71,13 @@ class Lunch:
         raise RuntimeError(f"there are only {len(people)} {kind}")
 
 
-class App(FastHttpUser):
+class App(User):
     """An app on a device, with an address and a connection of its own."""
 
     abstract = True
     lunch: Lunch
     kind = PHONES
     wait_time = constant(0)
-    connection_timeout = network_timeout = 20.0
     _shared: Final[dict[tuple[str, str], Any]] = {}
 
     def on_start(self) -> None:
@@ -100,6 +85,9 @@ class App(FastHttpUser):
         number = int(self.person["id"])
         # As its load balancer tells the application.
         self.address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        where = urlsplit(self.host)
+        self.place = where.hostname or "", where.port or 80
+        self._connections = Connections(*self.place)
         self._refresh_token: str = self.person["refresh"]
         self._access_token = ""
         self._expires_at = 0.0
@@ -197,12 +185,12 @@ class App(FastHttpUser):
 
     def _understood(self, path: str, etag: str, answer: Answer) -> Any:
         if "public" not in answer.headers.get("cache-control", ""):
-            return json.loads(answer.told)
+            return answer.told
         told = self._shared.get((path, etag))
         if told is None:
             if len(self._shared) > _MOST_SHARED:
                 self._shared.clear()
-            told = self._shared[path, etag] = json.loads(answer.told)
+            told = self._shared[path, etag] = answer.told
         return told
 
     def _send(
@@ -220,38 +208,45 @@ class App(FastHttpUser):
             "x-forwarded-for": self.address,
             **(headers or {}),
         }
-        with self.client.request(
-            method, path, name=name, json=body, headers=given, catch_response=True
-        ) as answer:
-            status = int(answer.status_code or 0)
-            content = answer.content if status else b""
-            if status in refusals:
-                answer.success()
-            elif status >= 400:
-                answer.failure(f"{status} {_problem(content)}")
-            is_read_later = method == "GET" or status == 204 or not content
-            told = content if is_read_later else json.loads(content)
-            return Answer(status, told, answer.headers or {})
+        content = b""
+        if body is not None:
+            given["content-type"] = "application/json"
+            content = json.dumps(body).encode()
+        error: Exception | None = None
+        began = time.perf_counter()
+        try:
+            answer = self._connections.ask(method, path, given, content)
+        except FAILURES as failure:
+            answer, error = Answer(), failure
+        seconds = time.perf_counter() - began
+        if answer.status >= 400 and answer.status not in refusals:
+            error = CatchResponseError(f"{answer.status} {_problem(answer)}")
+        self.count(method, name, seconds, len(answer.body), error)
+        return answer
+
+    def count(
+        self,
+        method: str,
+        name: str,
+        seconds: float,
+        size: int = 0,
+        error: Exception | None = None,
+    ) -> None:
+        """Into Locust's figures."""
+        self.environment.events.request.fire(
+            request_type=method,
+            name=name,
+            response_time=seconds * 1000,
+            response_length=size,
+            exception=error,
+            context={},
+        )
 
     # How it passes time
 
     def rest(self, seconds: float) -> None:
         """Two seconds at least, and so many on average."""
         gevent.sleep(self.lunch.pace * (2 + random.expovariate(1 / max(0.1, seconds - 2))))
-
-
-def _is_alive(_: ConnectionPool, connection: gevent.socket.socket) -> bool:
-    """Whether nothing lies in it, not even its end. The client's own way is select(2), which knows
-    no descriptor above 1023: each phone from there on would connect anew for each request."""
-    if connection.fileno() < 0:
-        return False
-    looking = _poll()
-    looking.register(connection, select.POLLIN)
-    return not looking.poll(0)
-
-
-_poll: Final = get_original("select", "poll")
-ConnectionPool._is_socket_alive = _is_alive
 
 
 def chance_of(*facts: Any) -> float:
@@ -272,8 +267,8 @@ def _after(answer: Answer, tries: int) -> float:
         return float(2**tries) * random.uniform(0.5, 1.0)
 
 
-def _problem(content: bytes) -> str:
+def _problem(answer: Answer) -> str:
     try:
-        return str(json.loads(content)["type"]).rpartition(":")[2]
+        return str(answer.told["type"]).rpartition(":")[2]
     except (ValueError, KeyError, TypeError):
         return ""

@@ -8,7 +8,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
@@ -85,8 +84,7 @@ class Watching(App):
 
     def watch(self) -> None:
         """From now on, until the end."""
-        where = urlsplit(self.host)
-        place = (where.hostname or "", where.port or 80, self.address)
+        place = (*self.place, self.address)
         self.live = LiveSocket(place, self.token, self._heard, self._welcomed, self._position())
 
     def _position(self) -> str:
@@ -113,7 +111,7 @@ class Watching(App):
 
     def _welcomed(self, seconds: float) -> None:
         self.is_welcome = True
-        self._count("SOCKET", "connect", seconds)
+        self.count("SOCKET", "connect", seconds)
 
     def _heard(self, name: str, news: dict[str, Any]) -> None:
         if name.startswith("order:") and "orderId" in news:
@@ -133,16 +131,6 @@ class Watching(App):
             since, more = told["next"], told["more"]
         if self.live is not None and since:
             self.live.since = since
-
-    def _count(self, kind: str, name: str, seconds: float) -> None:
-        self.environment.events.request.fire(
-            request_type=kind,
-            name=name,
-            response_time=seconds * 1000,
-            response_length=0,
-            exception=None,
-            context={},
-        )
 
 
 class Phone(Watching):
