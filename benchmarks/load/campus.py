@@ -36,6 +36,7 @@ DECLINES: Final = 0.015
 PHONES_A_COUNTER: Final = 40
 # More phones than are in use: they are drawn in no order.
 _SPARE: Final = 1.05
+# What is in a wallet at most: of what was topped up once, as much is left as on any other day.
 _BALANCE_MINOR: Final = 2_000
 _STOCK: Final = 100_000
 _LONG: Final = timedelta(days=30)
@@ -210,14 +211,12 @@ async def _accounts(
     if role is Role.CUSTOMER:
         keys = [row["id"] for row in rows]
         await connection.execute(
-            "INSERT INTO wallets (user_id, balance_minor)"
-            " SELECT id, $2 FROM unnest($1::bigint[]) id",
-            keys,
-            _BALANCE_MINOR,
-        )
-        await connection.execute(
-            "INSERT INTO transactions (user_id, kind, amount_minor)"
-            " SELECT id, 'top_up', $2 FROM unnest($1::bigint[]) id",
+            "WITH filled AS ("
+            " INSERT INTO wallets (user_id, balance_minor)"
+            " SELECT id, 1 + floor(random() * $2) FROM unnest($1::bigint[]) id"
+            " RETURNING user_id, balance_minor)"
+            " INSERT INTO transactions (user_id, kind, amount_minor)"
+            " SELECT user_id, 'top_up', balance_minor FROM filled",
             keys,
             _BALANCE_MINOR,
         )
