@@ -69,8 +69,9 @@ def table(steps: Sequence[Step]) -> str:
     """All steps, and the highest that met what is promised."""
     rows = [
         "| people | requests/s | client p95 ms | p99 | server p95 ms | p99 | errors "
-        "| machine | of it the generator | the application waited for a core | met |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| machine | of it the generator | the application waited for a core "
+        "| the same work, CPU ms | met |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for step in steps:
         window, taken = step.window, step.window.taken
@@ -85,6 +86,7 @@ def table(steps: Sequence[Step]) -> str:
             f"| {taken.error_share:.3%} | {(last.busy - first.busy) / machine:.0%} "
             f"| {generator / machine:.0%} "
             f"| {waited(first.usage[APPLICATION], last.usage[APPLICATION]):.0%} "
+            f"| {window.pace:.2f} "
             f"| {met.get((step.is_met_at_client, step.is_met_at_server), 'no')} |"
         )
     client = max((s.window.people for s in steps if s.is_met_at_client), default=0)

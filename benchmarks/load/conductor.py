@@ -1,6 +1,7 @@
 """Leads a crowd through a run, tells how it goes, and notes how every part does."""
 
 import asyncio
+import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from benchmarks.load import truth
 from benchmarks.load.campus import Campus
 from benchmarks.load.figures import Scraped, Second, Taken
 from benchmarks.load.generator import Generator
-from benchmarks.load.machine import Machine, Usage, busy_seconds
+from benchmarks.load.machine import Machine, Usage, busy_seconds, pace
 from domain.database import dsn
 
 Say = Callable[[str], None]
@@ -58,6 +59,7 @@ class Sample:
     scraped: Scraped
     usage: dict[str, Usage]
     busy: float
+    pace: float
     nodes: dict[str, Node]
     redis: Redis
 
@@ -76,6 +78,11 @@ class Window:
     def elapsed(self) -> float:
         """Seconds."""
         return self.samples[-1].at - self.samples[0].at
+
+    @property
+    def pace(self) -> float:
+        """CPU milliseconds that the same work took of a core meanwhile."""
+        return statistics.median(sample.pace for sample in self.samples)
 
     @property
     def taken(self) -> Taken:
@@ -194,6 +201,7 @@ class Conductor:
                 Scraped.of(self._place.url),
                 self._machine.look(),
                 busy_seconds(),
+                pace(),
                 asyncio.run(_nodes(self._place.nodes)),
                 _redis(self._place.environment["COMANDA_REDIS_URL"]),
             )

@@ -1,6 +1,9 @@
 """What each part takes of the machine, of all its processes: proc(5)."""
 
 import os
+import re
+import statistics
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,6 +16,9 @@ _PROC: Final = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _NANOSECONDS: Final = 1e9
+# Squares in a piece of work, some milliseconds, and how many of these make a median.
+_WORK: Final = 30_000
+_PACES: Final = 5
 CORES: Final = os.cpu_count() or 1
 
 APPLICATION: Final = "application"
@@ -31,12 +37,16 @@ _ROLES: Final = {
 }
 # As a process that renders is started (imaging/worker.py).
 _RENDERS: Final = "imaging.worker_process"
+# Those that a backend of PostgreSQL has met stay open until it ends, up to a bound of its own
+# (max_files_per_process): how many these are says how long it has lived.
+_TABLES: Final = re.compile(r"/(base|global)/")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one part: CPU seconds since it began, bytes that it shares with nobody, open files,
-    processes, and the seconds for which what could run had no core (proc_schedstat)."""
+    """Of one part: CPU seconds since it began, bytes that it shares with nobody, open files (but
+    for those of tables, which are PostgreSQL's own matter), processes, and the seconds for which
+    what could run had no core (proc_schedstat)."""
 
     cpu: float = 0.0
     memory: int = 0
@@ -72,7 +82,8 @@ class Machine:
         usage = dict.fromkeys(PARTS, Usage())
         delays = {}
         for pid, part in self._parts(running, children):
-            usage[part] += Usage(running[pid].ticks / _TICKS, _memory(pid), _files(pid), 1)
+            files = _files(pid, without_tables=part in (PRIMARY, REPLICAS))
+            usage[part] += Usage(running[pid].ticks / _TICKS, _memory(pid), files, 1)
             delays[pid] = _delay(pid)
             # Unlike CPU seconds, nobody inherits those of a process that has ended.
             self._delayed[part] += delays[pid] - self._delays.get(pid, 0.0)
@@ -96,6 +107,17 @@ class Machine:
                 part = PICTURES
             yield pid, part
             roots += [(child, part) for child in children.get(pid, ())]
+
+
+def pace() -> float:
+    """CPU milliseconds that work which is always the same takes of a core at this moment: where
+    others share the machine, or its caches, more, and all that is measured takes more with it."""
+    took = []
+    for _ in range(_PACES):
+        began = time.thread_time_ns()
+        sum(number * number for number in range(_WORK))
+        took.append((time.thread_time_ns() - began) / 1e6)
+    return statistics.median(took)
 
 
 def busy_seconds() -> float:
@@ -124,11 +146,22 @@ def _memory(pid: int) -> int:
     return (int(resident) - int(shared)) * _PAGE
 
 
-def _files(pid: int) -> int:
+def _files(pid: int, *, without_tables: bool) -> int:
+    directory = f"{_PROC}/{pid}/fd"
     try:
-        return len(os.listdir(_PROC / str(pid) / "fd"))
+        numbers = os.listdir(directory)
     except OSError:
         return 0
+    if not without_tables:
+        return len(numbers)
+    return sum(_TABLES.search(_target(f"{directory}/{number}")) is None for number in numbers)
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""  # it has just been closed
 
 
 def _delay(pid: int) -> float:
