@@ -174,6 +174,10 @@ class Shared:
         named = {name.decode(): value.decode() for name, value in headers}
         return Whole(body, headers=named, status_code=status)
 
+    async def said(self, key: str, make: Make) -> Any:
+        """What is everybody's in an answer that is not: JSON, for an encoder to take as it is."""
+        return msgspec.Raw((await self.get(key, make)).content.plain.body)
+
     async def get(self, key: str, make: Make) -> Kept:
         """What is kept under the key, or made for all who ask meanwhile."""
         kept = self._kept.get(key)

@@ -14,6 +14,7 @@ from bff.edge import kinds
 from bff.edge.kinds import Kind
 from bff.edge.problems import Problem, declared
 from bff.representation import views
+from bff.representation.shared import Made, Shared
 from bff.representation.views import View
 from domain import configuration as settings
 from domain.accounts import Principal
@@ -86,26 +87,29 @@ async def show_home(
     menu: NamedDependency[Menu],
     bestsellers: NamedDependency[Bestsellers],
     personal: NamedDependency[Personal],
+    shared: NamedDependency[Shared],
 ) -> HomeView:
     """Who to greet, where to eat, what there is, what is ordered most; and, for who has logged in,
     the order that is under way, how many notifications are unread, and the balance."""
     parts = _Parts()
 
-    async def doors() -> list[DoorView]:
+    async def doors() -> Made:
         places = await cafeterias.listed(datetime.now(UTC))
-        return [_door(each) for each in sorted(places, key=lambda place: not place.status.is_open)]
+        turns = [each.status.next_change for each in places if each.status.next_change]
+        opened_first = sorted(places, key=lambda place: not place.status.is_open)
+        return Made([_door(each) for each in opened_first], until=min(turns, default=None))
 
-    async def categories() -> list[views.CategoryView]:
-        return [views.category(each) for each in await menu.categories()]
+    async def categories() -> Made:
+        return Made([views.category(each) for each in await menu.categories()])
 
-    async def top() -> list[views.ProductView]:
+    async def top() -> Made:
         products = await bestsellers.top(await configuration.value(settings.BESTSELLERS))
-        return [views.product(each) for each in products]
+        return Made([views.product(each) for each in products])
 
     notice = parts.begin(configuration.value(settings.NOTICE), "greeting")
-    places = parts.begin(doors(), "cafeterias")
-    sections = parts.begin(categories(), "categories")
-    favourites = parts.begin(top(), "bestsellers")
+    places = parts.begin(shared.said("/api/home#cafeterias", doors), "cafeterias")
+    sections = parts.begin(shared.said("/api/home#categories", categories), "categories")
+    favourites = parts.begin(shared.said("/api/home#bestsellers", top), "bestsellers")
     own = None if visitor is None else parts.begin(personal.own(visitor), *_OWN)
     await parts.come()
     mine = parts.had(own)
