@@ -12,7 +12,9 @@ from bff.operations.figures import Figures
 from infra.local import debian
 
 # Of what is said in PromQL the words that are no names of series.
-_WORDS = frozenset({"by", "on", "and", "or", "le", "vector", "ignoring", "group_left", "offset"})
+_WORDS = frozenset(
+    {"by", "on", "and", "or", "unless", "le", "vector", "ignoring", "group_left", "offset"}
+)
 # What stands in strings, in braces, in brackets, or behind `by` and the like.
 _NO_NAMES = re.compile(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\b(?:by|on|ignoring|without)\s*\([^)]*\)')
 _NAME = re.compile(r"\b([a-z_][a-z0-9_:]*)\b(?!\s*\()")

@@ -42,7 +42,6 @@ OF_KUBERNETES = {
     "kube_cronjob_created",
     "kube_cronjob_status_last_successful_time",
 }
-# Of kube-state-metrics, which there is with a cluster alone.
 
 
 def every_rule() -> list[dict[str, Any]]:
@@ -394,6 +393,7 @@ OF_PARTS: dict[str, Case] = {
     ),
 }
 ALERTS = OF_OBJECTIVES | OF_PARTS
+NO_DRILL_AT_ALL = [at("kube_cronjob_created", "-9x90", cronjob="comanda-ledger")]
 # Requests of six an hour, one of which failed.
 A_FAULT_AT_NIGHT = [
     at(f"{SECONDS}_count", "0+1x180", status="2xx", route="/api/home"),
@@ -430,6 +430,7 @@ def test_every_alert_fires_when_it_should_and_not_when_it_should_not(tmp_path: P
         if alert != "Watchdog"
     ]
     tests.append(fires("AvailabilityBurn", A_FAULT_AT_NIGHT, "70m", wanted=False))
+    tests.append(fires("DrillOverdue", NO_DRILL_AT_ALL, "70m"))
     file = tmp_path / "alerts.test.yaml"
     # JSON is YAML, too.
     file.write_text(
