@@ -1,13 +1,18 @@
 """The first screen of the app: everything in one trip, and whatever of it can be had."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from bff.representation import views
+from bff.representation.shared import Made, Make, Shared
 from bff.routes import home
+from domain.cache import changes
+from domain.model.menu import Product
 from tests.bff.test_orders import bearer, order
 from tests.domain.conftest import met_at
 
@@ -103,6 +108,47 @@ async def test_what_is_sold_most_and_can_be_had_comes_first(
     )
     screen = await shown(client)
     assert [each["id"] for each in screen["bestsellers"]] == sold[3:11]
+
+
+async def test_what_is_everybodys_is_made_once_until_it_changes(
+    client: httpx.AsyncClient, student: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process that is never too busy to hear of changes.
+    monkeypatch.setattr(changes, "TRUST", 60.0)
+    made: list[int] = []
+    said = views.product
+
+    def product(dish: Product) -> views.ProductView:
+        made.append(dish.id)
+        return said(dish)
+
+    monkeypatch.setattr(views, "product", product)
+    first = (await shown(client, student))["bestsellers"]
+    assert made == [each["id"] for each in first] != []
+    assert (await shown(client))["bestsellers"] == first
+    assert len(made) == len(first)
+    admin = await bearer(client, "admin1") | {"if-match": "*"}
+    dish = f"/api/products/{first[0]['id']}"
+    changed = await client.patch(dish, json={"price": "9.87"}, headers=admin)
+    assert changed.status_code == 200
+    fence = {"comanda-fence": changed.headers["comanda-fence"]}
+    after = (await shown(client, fence))["bestsellers"]
+    assert after == [first[0] | {"price": "9.87", "version": 2}, *first[1:]]
+
+
+async def test_a_door_is_shown_no_longer_than_until_it_turns(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, Made] = {}
+
+    async def said(_: Shared, key: str, make: Make) -> Any:
+        made[key] = await make()
+        return made[key].says
+
+    monkeypatch.setattr(Shared, "said", said)
+    doors = (await shown(client))["cafeterias"]
+    turns = [datetime.fromisoformat(each["nextChange"]) for each in doors if each["nextChange"]]
+    assert made["/api/home#cafeterias"].until == min(turns)
 
 
 async def test_who_has_not_logged_in_sees_what_is_everybodys(client: httpx.AsyncClient) -> None:
