@@ -77,13 +77,15 @@ class _Reply(NamedTuple):
 class Kept:
     """An answer with all that was made of it."""
 
-    def __init__(self, body: bytes, made: Made, sources: Sources, now: datetime) -> None:
+    def __init__(
+        self, body: bytes, made: Made, sources: Sources, now: datetime, began: float
+    ) -> None:
         self.content = Content(body)
         self.sources = sources
         self.size = _BESIDE + _EACH * len(body)
         self.sent = 0
         control, lasts = _lasting(made.until, now)
-        self.expires = time.monotonic() + lasts
+        self.expires = began + lasts
         self._control = control.encode()
         self._own = [
             (name.lower().encode(), value.encode()) for name, value in made.headers.items()
@@ -189,8 +191,14 @@ class Shared:
             kept = await asyncio.shield(flight)
             if self._holds(kept):
                 return kept
-        # That one began before what this request has to see; by now there may be another.
-        kept = await asyncio.shield(self._flights.get(key) or self._fly(key, make))
+        # That one began before what this request has to see; by now there may be another, and of
+        # somebody who has to see less.
+        flight = self._flights.get(key)
+        if flight is not None:
+            kept = await asyncio.shield(flight)
+            if _is_late_enough(kept):
+                return kept
+        kept = await asyncio.shield(self._fly(key, make))
         if self._holds(kept):
             self._keep(key, kept)
         return kept
@@ -282,9 +290,16 @@ class Ready:
 async def _made(make: Make) -> Kept:
     sources, seen = Sources(), horizon.get()
     horizon.set(Horizon(0 if seen is None else seen.fence, sources))
-    now = datetime.now(UTC)
+    # To make it may take seconds, in which it comes nearer to its turn.
+    now, began = datetime.now(UTC), time.monotonic()
     made = await make()
-    return Kept(msgspec.json.encode(made.says), made, sources, now)
+    return Kept(msgspec.json.encode(made.says), made, sources, now, began)
+
+
+def _is_late_enough(kept: Kept) -> bool:
+    """For the present request, whatever was changed since."""
+    seen = horizon.get()
+    return seen is None or kept.sources.asof >= seen.fence
 
 
 def _question(scope: HTTPScope) -> Question | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 PATIENCE: Final = 1.0
 # Parts of a process that nobody waits for any more, and that go on.
 MOST_LATE: Final = 64
+# Where nothing was sold yet that can be had, it is looked again so soon.
+_NONE_YET: Final = timedelta(seconds=30)
 # What a person's own read is for.
 _OWN: Final = ("greeting", "activeOrder", "unread", "balance")
 _late: Final[set[asyncio.Task[Any]]] = set()
@@ -104,7 +106,8 @@ async def show_home(
 
     async def top() -> Made:
         products = await bestsellers.top(await configuration.value(settings.BESTSELLERS))
-        return Made([views.product(each) for each in products])
+        until = None if products else datetime.now(UTC) + _NONE_YET
+        return Made([views.product(each) for each in products], until=until)
 
     notice = parts.begin(configuration.value(settings.NOTICE), "greeting")
     places = parts.begin(shared.said("/api/home#cafeterias", doors), "cafeterias")

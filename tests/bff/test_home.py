@@ -1,7 +1,7 @@
 """The first screen of the app: everything in one trip, and whatever of it can be had."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -136,9 +136,9 @@ async def test_what_is_everybodys_is_made_once_until_it_changes(
     assert after == [first[0] | {"price": "9.87", "version": 2}, *first[1:]]
 
 
-async def test_a_door_is_shown_no_longer_than_until_it_turns(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Made]:
+    """What is everybody's, as it was made last, by its key."""
     made: dict[str, Made] = {}
 
     async def said(_: Shared, key: str, make: Make) -> Any:
@@ -146,9 +146,25 @@ async def test_a_door_is_shown_no_longer_than_until_it_turns(
         return made[key].says
 
     monkeypatch.setattr(Shared, "said", said)
+    return made
+
+
+async def test_a_door_is_shown_no_longer_than_until_it_turns(
+    client: httpx.AsyncClient, made: dict[str, Made]
+) -> None:
     doors = (await shown(client))["cafeterias"]
     turns = [datetime.fromisoformat(each["nextChange"]) for each in doors if each["nextChange"]]
     assert made["/api/home#cafeterias"].until == min(turns)
+
+
+async def test_where_nothing_was_sold_yet_it_is_looked_again_soon(
+    client: httpx.AsyncClient, made: dict[str, Made], connection: asyncpg.Connection
+) -> None:
+    await connection.execute("UPDATE products SET stock = 0")
+    assert (await shown(client))["bestsellers"] == []
+    soon = made["/api/home#bestsellers"].until
+    assert soon is not None
+    assert soon < datetime.now(UTC) + timedelta(minutes=1)
 
 
 async def test_who_has_not_logged_in_sees_what_is_everybodys(client: httpx.AsyncClient) -> None:

@@ -234,6 +234,16 @@ async def test_nobody_joins_a_making_that_began_before_their_own_write(
     horizon.reset(token)
 
 
+async def test_what_turns_while_it_is_made_is_not_kept(process: Process, shared: Shared) -> None:
+    async def slowly() -> Made:
+        until = datetime.now(UTC) + timedelta(seconds=0.2)
+        made = await told(process, 1)
+        await asyncio.sleep(0.3)
+        return made._replace(until=until)
+
+    assert await shared.get("answer", slowly) is not await shared.get("answer", slowly)
+
+
 async def test_what_reads_nothing_of_the_cache_is_not_kept(
     process: Process, shared: Shared
 ) -> None:
