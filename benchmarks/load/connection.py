@@ -17,7 +17,7 @@ import httptools
 from gevent.monkey import get_original
 
 # What a request may end with instead of an answer.
-FAILURES: Final = (OSError, httptools.HttpParserError)
+FAILURES: Final = (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade)
 CODINGS: Final = "gzip, br"
 _PATIENCE: Final = 20.0
 _AT_ONCE: Final = 65_536
@@ -38,12 +38,19 @@ class Answer:
     @cached_property
     def told(self) -> Any:
         """What its JSON says."""
+        return json.loads(self._plain())
+
+    def _plain(self) -> bytes:
         coding = self.headers.get("content-encoding")
-        if coding == "br":
-            return json.loads(brotli.decompress(self.body))
-        if coding == "gzip":
-            return json.loads(zlib.decompress(self.body, 16 + zlib.MAX_WBITS))
-        return json.loads(self.body)
+        try:
+            if coding == "br":
+                plain: bytes = brotli.decompress(self.body)
+                return plain
+            if coding == "gzip":
+                return zlib.decompress(self.body, 16 + zlib.MAX_WBITS)
+        except (brotli.error, zlib.error) as error:
+            raise ValueError("it is not coded as it says") from error
+        return self.body
 
     @property
     def is_open(self) -> bool:
@@ -64,7 +71,11 @@ class Connections:
         """What the server says to it. Raises FAILURES."""
         connection = self._idle.pop() if self._idle else Connection(*self._place)
         answer = connection.ask(method, path, headers, body)
-        self._idle.append(connection)
+        if self._idle:
+            # Another one came back first: one is enough again.
+            connection.close()
+        else:
+            self._idle.append(connection)
         return answer
 
 
@@ -86,11 +97,24 @@ class Connection:
         if body or method != "GET":
             lines.append(f"content-length: {len(body)}\r\n")
         lines.append("\r\n")
+        request = "".join(lines).encode() + body
+        # What is kept may be closed by the other end in this very moment: who only reads asks again
+        # (RFC 9112, 9.3.1).
+        is_kept = self._socket is not None
+        try:
+            return self._asked(request)
+        except ConnectionError:
+            if not is_kept or method != "GET" or self._has_begun:
+                raise
+        return self._asked(request)
+
+    def _asked(self, request: bytes) -> Answer:
+        self._has_begun = False
         opened = self._opened()
         try:
-            opened.sendall("".join(lines).encode() + body)
+            opened.sendall(request)
             return self._read(opened)
-        except FAILURES:
+        except BaseException:
             self.close()
             raise
 
@@ -106,10 +130,11 @@ class Connection:
         if self._socket is not None and self._look.poll(0):
             self.close()
         if self._socket is None:
-            self._socket = socket.create_connection(self._place, _PATIENCE)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._look.register(self._socket.fileno(), select.POLLIN)
+            opened = socket.create_connection(self._place, _PATIENCE)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._look.register(opened.fileno(), select.POLLIN)
             self._parser = httptools.HttpResponseParser(self)
+            self._socket = opened
         return self._socket
 
     def _read(self, opened: socket.socket) -> Answer:
@@ -120,6 +145,7 @@ class Connection:
             chunk = opened.recv(_AT_ONCE)
             if not chunk:
                 raise ConnectionResetError("the server has hung up")
+            self._has_begun = True
             self._parser.feed_data(chunk)
         status = self._parser.get_status_code()
         if not self._is_kept:

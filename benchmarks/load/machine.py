@@ -39,7 +39,7 @@ _ROLES: Final = {
 _RENDERS: Final = "imaging.worker_process"
 # Those that a backend of PostgreSQL has met stay open until it ends, up to a bound of its own
 # (max_files_per_process): how many these are says how long it has lived.
-_TABLES: Final = re.compile(r"/(base|global)/")
+_TABLES: Final = re.compile(r"/(base/\d+|global)/\d+[^/]*$")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The load test's figures are right, and it finds what people were told and nobody holds."""
 
 import logging
+import os
 import random
+import subprocess
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
@@ -256,3 +258,11 @@ def test_a_small_lunch_in_a_hurry_is_served_and_true(tmp_path: Path) -> None:
     assert verdict.compared["sockets"] > size.counters
     assert window.taken.failures == 0, window.errors
     assert crowd.seconds[-1].exceptions == {}
+
+
+@pytest.mark.long
+def test_a_phone_keeps_its_connection_and_asks_again_what_may_be_asked_again() -> None:
+    command = [str(generator.install()), "-m", "tests.infra.phone_connections"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
