@@ -234,6 +234,34 @@ async def test_nobody_joins_a_making_that_began_before_their_own_write(
     horizon.reset(token)
 
 
+async def test_who_has_to_see_more_is_not_given_what_somebody_else_began(
+    process: Process, shared: Shared
+) -> None:
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> Made:
+        made = await told(process, 1)
+        read.set()
+        await go_on.wait()
+        return made
+
+    async def mine() -> Made:
+        return Made("mine")
+
+    making = asyncio.create_task(shared.get("answer", slowly))
+    await read.wait()
+    # Of somebody who has written nothing, and is there first when that is over.
+    flight = shared._flights["answer"]
+    flight.add_done_callback(lambda _: shared._fly("answer", lambda: told(process, 1)) and None)
+    token = horizon.set(Horizon(2**62))
+    asked = asyncio.create_task(shared.get("answer", mine))
+    horizon.reset(token)
+    await asyncio.sleep(0)
+    go_on.set()
+    await making
+    assert (await asked).content.plain.body == b'"mine"'
+
+
 async def test_what_turns_while_it_is_made_is_not_kept(process: Process, shared: Shared) -> None:
     async def slowly() -> Made:
         until = datetime.now(UTC) + timedelta(seconds=0.2)
