@@ -115,11 +115,13 @@ class Bus(Background):
             later.append(heard)
         return None
 
-    async def reach(self, name: bytes) -> None:
-        """Returns when this process has come as far as another one."""
-        while _stands(self.last) < _stands(name):
+    async def reach(self, run: bytes, name: bytes) -> bool:
+        """Come as far as another process that was told by the server `run`; whether this one is
+        told by the same."""
+        while self.run is None or (self.run == run and _stands(self.last) < _stands(name)):
             self._moved.clear()
             await self._moved.wait()
+        return self.run == run
 
     async def _run(self) -> None:
         while True:
@@ -196,6 +198,7 @@ class Bus(Background):
             for doubter in self.doubters:
                 doubter(away)
         self.run = run
+        self._moved.set()
 
     def _take(self, batch: Sequence[Heard]) -> None:
         self._note(batch)

@@ -238,11 +238,10 @@ class Orders:
         state = await self._states.take(credentials.pid)
         if state is None or state.principal != _who(socket.data.principal):
             return False
-        if state.run != self._bus.run:
-            return False
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._bus.reach(last)
+                if not await self._bus.reach(state.run, last):
+                    return False
         except TimeoutError:
             return False
         heard = self._bus.since(last)

@@ -74,10 +74,12 @@ async def inside(settings: Settings, port: int | None = None) -> AsyncIterator[I
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    yield Inside(f"http://127.0.0.1:{port}", port, app.state[ENGINE])
-    server.should_exit = True
-    await running
+    try:
+        await until(lambda: server.started)
+        yield Inside(f"http://127.0.0.1:{port}", port, app.state[ENGINE])
+    finally:
+        server.should_exit = True
+        await running
 
 
 @pytest.fixture

@@ -195,13 +195,17 @@ async def serving(
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False
-    ) as client:
-        place = Place(port, engine, client, server)
-        yield place
-        await place.leave()
-    engine.close()
-    server.should_exit = True
-    await running
+    try:
+        await until(lambda: server.started)
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False
+        ) as client:
+            place = Place(port, engine, client, server)
+            try:
+                yield place
+            finally:
+                await place.leave()
+    finally:
+        engine.close()
+        server.should_exit = True
+        await running
