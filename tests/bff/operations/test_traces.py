@@ -279,7 +279,9 @@ async def test_what_is_done_behind_a_request_is_told_and_logged_in_its_trace(
     (later,) = collector.named("told")
     assert (later.trace_id, later.parent_span_id) == (first.trace_id, first.span_id)
     assert (later.status.code, later.status.message) == (Status.STATUS_CODE_ERROR, "RuntimeError")
-    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    # A machine that is busy may have others warn of it.
+    (line,) = [line for line in lines if f"event {event}, told" in line["event"]]
     assert line["level"] == "warning"
     assert line["trace_id"] == first.trace_id.hex()
     # And nothing else is.
