@@ -62,6 +62,8 @@ class Usage:
 class _Process:
     parent: int
     ticks: int
+    of_ended: int
+    """Ticks of children that have ended."""
 
 
 class Machine:
@@ -84,6 +86,9 @@ class Machine:
         for pid, part in self._parts(running, children):
             files = _files(pid, without_tables=part in (PRIMARY, REPLICAS))
             usage[part] += Usage(running[pid].ticks / _TICKS, _memory(pid), files, 1)
+            # Who renders is replaced now and then; nobody else of the application is.
+            heir = PICTURES if part == APPLICATION else part
+            usage[heir] += Usage(running[pid].of_ended / _TICKS)
             delays[pid] = _delay(pid)
             # Unlike CPU seconds, nobody inherits those of a process that has ended.
             self._delayed[part] += delays[pid] - self._delays.get(pid, 0.0)
@@ -136,7 +141,8 @@ def _running() -> Iterator[tuple[int, _Process]]:
         except OSError:
             continue  # it has just ended
         # utime, stime, and the same of children that have ended and been waited for.
-        yield int(directory.name), _Process(int(found[1]), sum(map(int, found[11:15])))
+        user, system, *of_ended = map(int, found[11:15])
+        yield int(directory.name), _Process(int(found[1]), user + system, sum(of_ended))
 
 
 def _memory(pid: int) -> int:
