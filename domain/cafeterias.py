@@ -36,6 +36,12 @@ class Cafeteria(Place, frozen=True):
     status: Status
 
 
+def first_turn(cafeterias: Iterable[Cafeteria]) -> datetime | None:
+    """When the first of them is another than it is now; None where nobody knows."""
+    turns = (each.status.next_change for each in cafeterias)
+    return min(filter(None, turns), default=None)
+
+
 class Statuses:
     """What the same hours mean, gone through once until the first of them turns."""
 

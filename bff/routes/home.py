@@ -19,7 +19,7 @@ from bff.representation.views import View
 from domain import configuration as settings
 from domain.accounts import Principal
 from domain.bestsellers import Bestsellers
-from domain.cafeterias import Cafeteria, Cafeterias
+from domain.cafeterias import Cafeteria, Cafeterias, first_turn
 from domain.configuration import Configuration
 from domain.errors import UnavailableError
 from domain.menu import Menu
@@ -97,9 +97,8 @@ async def show_home(
 
     async def doors() -> Made:
         places = await cafeterias.listed(datetime.now(UTC))
-        turns = [each.status.next_change for each in places if each.status.next_change]
         opened_first = sorted(places, key=lambda place: not place.status.is_open)
-        return Made([_door(each) for each in opened_first], until=min(turns, default=None))
+        return Made([_door(each) for each in opened_first], until=first_turn(places))
 
     async def categories() -> Made:
         return Made([views.category(each) for each in await menu.categories()])

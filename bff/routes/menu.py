@@ -24,7 +24,7 @@ from bff.representation.pages import (
 )
 from bff.representation.shared import Made, Shared
 from bff.routes.inputs import MOST_ID
-from domain.cafeterias import Cafeterias
+from domain.cafeterias import Cafeterias, first_turn
 from domain.menu import Menu, ProductOrder, Wanted
 from domain.model.paging import Rank
 
@@ -135,9 +135,8 @@ async def list_cafeterias(
 
     async def make() -> Made:
         every = await cafeterias.listed(datetime.now(UTC))
-        turns = [each.status.next_change for each in every if each.status.next_change]
         found = part.cut(every)
         shown = part.shown(chosen.shown(map(views.cafeteria, found.rows)), found)
-        return Made(*shown, until=min(turns, default=None))
+        return Made(*shown, until=first_turn(every))
 
     return await shared.answer(request, f"{part.key}#{chosen.key}", make)
