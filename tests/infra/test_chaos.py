@@ -69,6 +69,7 @@ def test_all_that_a_rule_says_of_time_is_shorter_and_nothing_else() -> None:
         assert not re.search(r"\[\d+[smhd]\]|offset \d+[smhd]\b", scaled(rule)["expr"])
     told = {name: (rule["expr"], rule["for"]) for name, rule in by_name.items()}
     assert told["OutboxStuck"] == ("max(comanda_outbox_oldest_seconds) > 10", "2000ms")
+    assert by_name["ArchiveBehind"]["expr"].startswith("pg_stat_archiver_last_archive_age > 10 or")
     assert told["LoopBlocked"] == ("comanda_event_loop_lag_seconds > 0.5", "5000ms")
     assert "offset 15000ms" in told["ProcessLost"][0]
     assert "[360000ms], 1440)" in told["DiskFills"][0]

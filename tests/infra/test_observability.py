@@ -22,6 +22,8 @@ OTHERS = {
     "up",
     "pg_stat_activity_count",
     "pg_settings_max_connections",
+    "pg_stat_archiver_archived_count",
+    "pg_stat_archiver_failed_count",
     "pg_stat_archiver_last_archive_age",
     "pg_stat_replication_pg_wal_lsn_diff",
     "pg_stat_database_xact_commit",
@@ -292,7 +294,12 @@ OF_PARTS: dict[str, Case] = {
     "ArchiveBehind": (
         [at("pg_stat_archiver_last_archive_age", "0+60x20")],
         "15m",
-        [at("pg_stat_archiver_last_archive_age", "60x20")],
+        # Who has tried in vain meanwhile has come through since.
+        [
+            at("pg_stat_archiver_last_archive_age", "60x20"),
+            at("pg_stat_archiver_failed_count", "0+1x20"),
+            at("pg_stat_archiver_archived_count", "0+1x20"),
+        ],
     ),
     "DrillOverdue": (
         # At the beginning of time, and seventeen days before.
@@ -394,6 +401,10 @@ OF_PARTS: dict[str, Case] = {
 }
 ALERTS = OF_OBJECTIVES | OF_PARTS
 NO_DRILL_AT_ALL = [at("kube_cronjob_created", "-9x90", cronjob="comanda-ledger")]
+NOTHING_ARCHIVED_EVER = [
+    at("pg_stat_archiver_failed_count", "0+1x20"),
+    at("pg_stat_archiver_archived_count", "0x20"),
+]
 # Requests of six an hour, one of which failed.
 A_FAULT_AT_NIGHT = [
     at(f"{SECONDS}_count", "0+1x180", status="2xx", route="/api/home"),
@@ -431,6 +442,7 @@ def test_every_alert_fires_when_it_should_and_not_when_it_should_not(tmp_path: P
     ]
     tests.append(fires("AvailabilityBurn", A_FAULT_AT_NIGHT, "70m", wanted=False))
     tests.append(fires("DrillOverdue", NO_DRILL_AT_ALL, "70m"))
+    tests.append(fires("ArchiveBehind", NOTHING_ARCHIVED_EVER, "15m"))
     file = tmp_path / "alerts.test.yaml"
     # JSON is YAML, too.
     file.write_text(
