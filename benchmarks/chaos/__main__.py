@@ -6,7 +6,6 @@ which alerts fired.
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -44,8 +43,6 @@ _LAST_ORDERS: Final = 120.0
 _TICK: Final = 0.25
 _A_SECOND: Final = 25.0
 """So many people come in a second."""
-# Of the ladder, so that each is another variant.
-_SIZES: Final = (800, 750, 640, 600, 480, 400, 320, 300, 256, 200, 160, 128)
 
 
 class Chaos:
@@ -59,8 +56,8 @@ class Chaos:
 
     def outcome(self, fault: Fault) -> Outcome:
         """Have it happen, and wait until it is over."""
-        fault.before(self._place)
         try:
+            fault.before(self._place)
             return self._outcome(fault)
         finally:
             fault.after(self._place)
@@ -152,7 +149,7 @@ def _measured(
 ) -> tuple[list[Outcome], Verdict]:
     with ExitStack() as open_:
         at = open_.enter_context(place.running(data, users, _say))
-        alerts = Alerts(data.parent / "alerts", at.application.port, at.redis)
+        alerts = Alerts(data.parent / "alerts", at.application.port, at.redis, at.database_url)
         open_.enter_context(alerts.running())
         crowd = open_.enter_context(Generator(python, at.directory, at.url, at.size.counters))
         crowd.people(users, _A_SECOND)
@@ -181,18 +178,12 @@ def _verdict(at: Place, crowd: Generator) -> Verdict:
 
 def _probes(at: Place) -> dict[str, Probe]:
     """Somebody who reads, somebody who writes, and somebody who wants to see what nobody saw."""
-    people = [json.loads(line) for line in (at.directory / "phones").read_text().splitlines()]
 
     def somebody() -> dict[str, str]:
-        # The last are spare. A token is good for a quarter of an hour only.
-        return {"authorization": at.bearer(people[-1]["id"], Role.CUSTOMER)}
+        # A token is good for a quarter of an hour only.
+        return {"authorization": at.bearer(at.spare[-1], Role.CUSTOMER)}
 
-    pictures = [
-        Question("GET", f"/products/{product}?w={width}&h={height}")
-        for width in _SIZES
-        for height in _SIZES
-        for product in range(1, place.DISHES + 1)
-    ]
+    pictures = [Question("GET", path) for path in place.PICTURES]
     return {
         "reading": Probe(at.url, [Question("GET", "/api/home")], somebody, 0.1),
         "writing": Probe(at.url, [Question("POST", "/api/notifications/read")], somebody, 0.1),

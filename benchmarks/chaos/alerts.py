@@ -2,8 +2,9 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +26,13 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SECONDS: Final = re.compile(r"(?<=\* )\d+(?= >=)|(?<=\], )\d+(?=\))")
 # Gauges of how long something waits already, with the bound.
 _AGES: Final = ("OutboxStuck", "ArchiveBehind")
-_AGE: Final = re.compile(r"(?<=> )\d+$")
+_AGE: Final = re.compile(r"(?<=> )\d{2,}")
 _MACHINE: Final = "prometheus-node-exporter"
 _REDIS: Final = "prometheus-redis-exporter"
+_POSTGRES: Final = "prometheus-postgres-exporter"
 _SCRAPE: Final = "500ms"
 _STEP: Final = 0.25
+_PATIENCE: Final = 30.0
 # Always there, to show that alerts come through.
 _HEARTBEAT: Final = "Watchdog"
 
@@ -65,23 +68,29 @@ def groups() -> dict[str, Any]:
 
 
 class Alerts:
-    """What Prometheus has told, of the application at one port and of this machine."""
+    """What Prometheus has told, of the application at one port, its database, its Redis, and this
+    machine."""
 
-    def __init__(self, home: Path, application: int, redis: RedisCluster) -> None:
-        programs = [watcher(), *(debian.program(each, each) for each in (_MACHINE, _REDIS))]
+    def __init__(
+        self, home: Path, application: int, redis: RedisCluster, database_url: str
+    ) -> None:
+        exporters = _MACHINE, _REDIS, _POSTGRES
+        programs = [watcher(), *(debian.program(each, each) for each in exporters)]
         if None in programs:
             raise StackError(
                 "There is no Prometheus, and no apt-get that fetches it.",
-                f"Install prometheus, {_MACHINE} and {_REDIS}.",
+                f"Install prometheus, {', '.join(exporters)}.",
             )
-        self._prometheus, self._of_machine, self._of_redis = map(str, programs)
+        self._prometheus, self._of_machine, self._of_redis, self._of_postgres = map(str, programs)
         self._home = home
         home.mkdir()
         ports = Ports(home / "ports.json")
         self._port, self._machine = ports.take("prometheus"), ports.take("machine")
-        self._redis = ports.take("redis")
+        self._redis, self._postgres = ports.take("redis"), ports.take("postgres")
         self._password = redis.password
+        self._database_url = database_url
         jobs = [_job("comanda", application), _job("node", self._machine)]
+        jobs.append(_job("postgres", self._postgres))
         jobs.append(self._each_of(redis))
         # JSON is YAML.
         (home / "rules.yml").write_text(json.dumps(groups()))
@@ -109,6 +118,8 @@ class Alerts:
             "--collector.filesystem",
         ]
         redis = [self._of_redis, f"-web.listen-address={LOOPBACK}:{self._redis}"]
+        postgres = [self._of_postgres, f"--web.listen-address={LOOPBACK}:{self._postgres}"]
+        given = {"DATA_SOURCE_NAME": f"{self._database_url}?sslmode=disable"}
         prometheus = [
             self._prometheus,
             "--config.file=prometheus.yml",
@@ -120,9 +131,21 @@ class Alerts:
             listening(
                 self._command(redis, "redis.log", REDIS_PASSWORD=self._password), self._redis
             ),
+            listening(self._command(postgres, "postgres.log", **given), self._postgres),
             listening(self._command(prometheus, "prometheus.log"), self._port),
         ):
+            self._until_heard()
             yield
+
+    def _until_heard(self) -> None:
+        """Alerts come through. Raises StackError."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                if any(each["metric"]["alertname"] == _HEARTBEAT for each in self._now()):
+                    return
+            time.sleep(_STEP)
+        raise StackError(f"{_HEARTBEAT} does not fire.", f"Look at {self._home}/prometheus.log.")
 
     def fired(self, since: float, until: float) -> dict[str, float]:
         """Alerts that began to fire between two moments, and when the first of that name did; all
@@ -137,6 +160,10 @@ class Alerts:
     def firing(self, at: float) -> set[str]:
         """What fires at a moment. Raises OSError."""
         return {each["metric"]["alertname"] for each in self._asked(at, at)} - {_HEARTBEAT}
+
+    def _now(self) -> list[dict[str, Any]]:
+        now = time.time()
+        return self._asked(now, now)
 
     def _asked(self, since: float, until: float) -> list[dict[str, Any]]:
         url = f"http://{LOOPBACK}:{self._port}/api/v1/query_range"

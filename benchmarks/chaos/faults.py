@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.chaos.guests import WATCHED, Guests
 from benchmarks.chaos.place import PRIMARY, REPLICAS, Place
 
 Act = Callable[[Place], None]
@@ -19,7 +20,20 @@ LATE: Final = 0.2
 
 _DISK_BYTES: Final = 400_000_000
 _LEFT_BYTES: Final = 4096
+# A third is free at first; then it is less, four times a second.
+_FREE_SHARE: Final = 1 / 3
+_GRAIN: Final = 100_000
 _BALLAST: Final = "ballast"
+# Seconds until a process that renders has begun to.
+_YOUNG: Final = 2.0
+# Tags of one change that are told one by one (migration 0012).
+_OF_A_CHANGE: Final = 200
+_CHANGES: Final = 10
+_TELL: Final = (
+    "SELECT tell_cache(ARRAY(SELECT 'product-' || each FROM generate_series({}, {}) each), '{{}}')"
+)
+# Of what Redis holds, what it may hold.
+_MEMORY_SHARE: Final = 0.98
 # Segments of WAL: what a standby has at hand, it goes on writing into.
 _SEGMENTS: Final = 12
 _CHANGE: Final = "SELECT pg_logical_emit_message(true, 'chaos', 'a change')"
@@ -76,7 +90,58 @@ def _kill_renderers(place: Place) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def _freeze_renderers(place: Place) -> None:
+    """All that have begun: who comes in their place is to get a picture, too."""
+    for several in place.renderers():
+        for pid in several:
+            with suppress(OSError):
+                if place.age(pid) > _YOUNG:
+                    os.kill(pid, signal.SIGSTOP)
+
+
+def _thaw_renderers(place: Place) -> None:
+    for several in place.renderers():
+        for pid in several:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGCONT)
+
+
 # ---- the database ---------------------------------------------------------------------------
+
+
+def _change_unseen(place: Place) -> None:
+    """Without the triggers that tell the cache."""
+    change = "UPDATE products SET description = description || ' '"
+    place.sql(PRIMARY, "SET session_replication_role = replica", change)
+
+
+def _change_back(place: Place) -> None:
+    """And tell."""
+    place.sql(PRIMARY, "UPDATE products SET description = rtrim(description)")
+
+
+def _change_much(place: Place) -> None:
+    """As far as anybody is told: one more of a change would have all dishes be another."""
+    firsts = range(WATCHED, WATCHED + _CHANGES * _OF_A_CHANGE, _OF_A_CHANGE)
+    place.sql(PRIMARY, *(_TELL.format(first, first + _OF_A_CHANGE - 1) for first in firsts))
+
+
+def _archive(place: Place) -> None:
+    """Have WAL archived, every few seconds, to nowhere; that begins with a start only."""
+    _configure(place, archive_mode="on", archive_command="true", archive_timeout="3s")
+    place.restart(PRIMARY)
+
+
+def _archive_no_more(place: Place) -> None:
+    _configure(place, archive_mode="off", archive_command="", archive_timeout="0")
+    # Or it would be told for ever how long ago that was.
+    place.sql(PRIMARY, "SELECT pg_stat_reset_shared('archiver')")
+    place.restart(PRIMARY)
+
+
+def _configure(place: Place, **settings: str) -> None:
+    changed = (f"ALTER SYSTEM SET {name} = '{value}'" for name, value in settings.items())
+    place.sql(PRIMARY, *changed, "SELECT pg_reload_conf()")
 
 
 def _on_small_disk(place: Place) -> None:
@@ -125,6 +190,21 @@ def _fill_disk(place: Place) -> None:
     place.sql(PRIMARY, *[_CHANGE, _SWITCH] * _SEGMENTS)
 
 
+def _begin_to_fill_disk(place: Place) -> None:
+    disk = shutil.disk_usage(_small_disk(place))
+    _lay(place, max(_GRAIN, disk.free - round(disk.total * _FREE_SHARE)))
+
+
+def _fill_disk_further(place: Place) -> None:
+    _lay(place, _GRAIN)
+
+
+def _lay(place: Place, more: int) -> None:
+    with (_small_disk(place) / _BALLAST).open("ab") as ballast:
+        os.posix_fallocate(ballast.fileno(), ballast.tell(), more)
+        ballast.truncate(ballast.tell() + more)
+
+
 def _free_disk(place: Place) -> None:
     (_small_disk(place) / _BALLAST).unlink()
 
@@ -150,12 +230,34 @@ def _kill_redis(place: Place) -> None:
         place.redis.kill(port)
 
 
+def _bind_memory(place: Place) -> None:
+    """Of one master, to less than it holds."""
+    master = next(
+        port for port in place.redis.ports if place.redis.ask(port, "ROLE")[0] == "master"
+    )
+    held = int(place.redis.ask(master, "INFO", "memory")["used_memory"])
+    place.redis.ask(master, "CONFIG", "SET", "maxmemory", round(held * _MEMORY_SHARE))
+
+
+def _free_memory(place: Place) -> None:
+    for port in place.redis.ports:
+        place.redis.ask(port, "CONFIG", "SET", "maxmemory", 0)
+
+
+# ---- who comes besides ----------------------------------------------------------------------
+
+_ASKERS: Final = Guests("ask")
+_SPECTATORS: Final = Guests("look")
+_SLEEPERS: Final = Guests("sleep")
+_CONNECTED: Final = Guests("connect")
+
+
 FAULTS: Final = (
     Fault(
         "latency",
         "every answer of PostgreSQL, Redis and S3 comes 200 ms later",
         lambda place: place.lanes.last(LATE),
-        ("LatencyBurn", "StatementsSlow"),
+        ("LatencyBurn", "StatementsSlow", "CacheMisses", "FramesBurn"),
         mend=lambda place: place.lanes.last(0),
         before=lambda place: place.serve(through_lanes=True),
         after=lambda place: place.serve(through_lanes=False),
@@ -188,6 +290,34 @@ FAULTS: Final = (
         seconds=20.0,
     ),
     Fault(
+        "frozen-renderers",
+        "all that render stand still, and whoever comes in their place, while 40 pictures a second "
+        "are asked for that nobody has seen",
+        _freeze_renderers,
+        ("RenderersCrash", "PictureQueueFull", "PicturesBurn"),
+        meanwhile=_freeze_renderers,
+        mend=_thaw_renderers,
+        before=_SPECTATORS.come,
+        after=_SPECTATORS.leave,
+        seconds=40.0,
+    ),
+    Fault(
+        "crowd",
+        "2,500 more ask at once, and again as soon as they are answered",
+        _ASKERS.come,
+        ("RequestsRefused",),
+        mend=_ASKERS.leave,
+    ),
+    Fault(
+        "sleepers",
+        "four phones a second come to watch dishes, do not read, and 8,000 dishes a second change",
+        _SLEEPERS.come,
+        ("SocketsSlow",),
+        meanwhile=_change_much,
+        mend=_SLEEPERS.leave,
+        seconds=40.0,
+    ),
+    Fault(
         "replica",
         "a replica is killed",
         lambda place: place.kill(REPLICAS[0]),
@@ -207,6 +337,18 @@ FAULTS: Final = (
         lambda place: _ask_first(place, "SELECT pg_wal_replay_pause()"),
         ("ReplicaLag",),
         mend=lambda place: _ask_first(place, "SELECT pg_wal_replay_resume()"),
+    ),
+    Fault(
+        "filling-disk",
+        "the disk of a replica fills slowly",
+        _begin_to_fill_disk,
+        ("DiskFills",),
+        meanwhile=_fill_disk_further,
+        mend=_free_disk,
+        before=_on_small_disk,
+        after=_off_small_disk,
+        seconds=80.0,
+        by_root=True,
     ),
     Fault(
         "full-disk",
@@ -230,8 +372,43 @@ FAULTS: Final = (
         "redis",
         "all of Redis is killed",
         _kill_redis,
-        ("RedisDown", "RedisNodeDown"),
+        ("RedisDown", "RedisNodeDown", "OutboxStuck"),
         mend=lambda place: place.redis.bring_back(),
+        # An event has to wait for ten of them.
+        seconds=25.0,
+    ),
+    Fault(
+        "full-redis",
+        "a master of Redis may hold no more than it does",
+        _bind_memory,
+        ("RedisFull",),
+        mend=_free_memory,
+        seconds=20.0,
+    ),
+    Fault(
+        "unseen",
+        "all dishes are changed by somebody who tells the cache nothing",
+        _change_unseen,
+        ("CacheStale",),
+        mend=_change_back,
+        seconds=20.0,
+    ),
+    Fault(
+        "connections",
+        "somebody takes 130 of the 200 connections to the primary",
+        _CONNECTED.come,
+        ("ConnectionsExhausted",),
+        mend=_CONNECTED.leave,
+    ),
+    Fault(
+        "archive",
+        "WAL is archived no more",
+        lambda place: _configure(place, archive_command="false"),
+        ("ArchiveBehind",),
+        mend=lambda place: _configure(place, archive_command="true"),
+        before=_archive,
+        after=_archive_no_more,
+        seconds=20.0,
     ),
     Fault("s3", "S3 is killed", lambda place: place.kill("s3"), ("ObjectStoreDown",)),
     # Of the old one there is nothing left, so it comes last.
@@ -247,22 +424,9 @@ FAULTS: Final = (
 
 # Alerts of what no fault here brings about: why not.
 ELSEWHERE: Final = {
-    "Watchdog": "fires always",
-    "RenderersCrash": "pictures that end whoever draws them, and not us",
-    "PicturesBurn": "pictures that are slow, and not away",
-    "FramesBurn": "changes that are told late, and not only to those who were cut off",
-    "RequestsRefused": "more at once than these people are",
-    "ConnectionsExhausted": "more processes than one machine has",
-    "ArchiveBehind": "WAL is archived by the drill of recovery, and not here",
-    "DrillOverdue": "weeks without a drill of recovery",
-    "OutboxStuck": "an event whose handler fails for ten minutes",
-    "RedisFull": "more keys than these people have",
-    "CacheMisses": "a quarter of an hour without a cache",
-    "CacheStale": "somebody who writes past the application",
-    "PictureQueueFull": "more pictures at once than these people look at",
-    "SocketsFull": "17,000 sockets for each process",
-    "SocketsSlow": "phones that do not read",
-    "DiskFills": "a disk that fills within a day, and not at once",
+    "Watchdog": "fires always, and did before the first fault",
+    "SocketsFull": "17,000 sockets for each process, which may not have as many files here",
+    "DrillOverdue": "a Kubernetes whose job of recovery has not run for weeks",
 }
 
 

@@ -5,6 +5,7 @@ object store, and the application in two processes. While a fault lasts nobody l
 """
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -47,7 +48,17 @@ RENDERERS: Final = 2
 
 DISHES: Final = 40
 """That have a picture; no variant of it is on the shelf."""
+# Of the ladder, so that each is another variant.
+_SIZES: Final = (800, 750, 640, 600, 480, 400, 320, 300, 256, 200, 160, 128)
+PICTURES: Final = [
+    f"/products/{dish}?w={width}&h={height}"
+    for width in _SIZES
+    for height in _SIZES
+    for dish in range(1, DISHES + 1)
+]
+"""Each that can be asked for."""
 
+_SPARE: Final = 20
 _ORDERS: Final = 5_000
 _PIXELS: Final = (2400, 1800)
 _PATIENCE: Final = 60.0
@@ -103,6 +114,11 @@ class Place:
         os.kill(pid, signal.SIGINT)
         _until(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), role)
 
+    def restart(self, role: str) -> None:
+        """Shut a node of the database down in good order; returns when it answers again."""
+        self.end(role)
+        _until(lambda: self._answers(role), role)
+
     def rest(self, seconds: float) -> None:
         """Let time pass in which what is missing is started again."""
         until = time.monotonic() + seconds
@@ -143,6 +159,11 @@ class Place:
         """The processes that render pictures, for each of them its own."""
         return [_children(worker, _RENDERS) for worker in self.workers()]
 
+    def age(self, pid: int) -> float:
+        """Seconds since a process began."""
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return uptime - int(_stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
+
     # What it is asked
 
     def sql(self, role: str, *statements: str) -> list[Any]:
@@ -164,6 +185,12 @@ class Place:
         except (httpx.TransportError, ValueError, KeyError):
             return ""
 
+    @property
+    def spare(self) -> list[int]:
+        """People who are not in the crowd."""
+        lines = (self.directory / "phones").read_text().splitlines()
+        return [int(json.loads(each)["id"]) for each in lines[-_SPARE:]]
+
     def bearer(self, user: int, role: Role) -> str:
         """Somebody's token."""
         tokens = AccessTokens(self.application.environment["COMANDA_TOKEN_SECRET"])
@@ -183,6 +210,13 @@ class Place:
         _until(lambda: all(self._announced(port) <= told for port in self.redis.ports), "Redis")
         self.application.end()
         self.application.start(self.lanes if through_lanes else None)
+
+    def _answers(self, role: str) -> bool:
+        self.stack.poll()
+        try:
+            return self.sql(role, "SELECT 1") == [1]
+        except (OSError, asyncpg.PostgresError):
+            return False
 
     def _announced(self, port: int) -> set[int]:
         ranges = self.redis.ask(port, "CLUSTER", "SLOTS")
@@ -308,17 +342,24 @@ def _children(parent: int, part: str) -> list[int]:
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (directory / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent and part in (directory / "cmdline").read_text():
+            if (
+                int(_stat(int(directory.name))[1]) == parent
+                and part in (directory / "cmdline").read_text()
+            ):
                 found.append(int(directory.name))
         except OSError:
             continue
     return sorted(found)
 
 
+def _stat(pid: int) -> list[str]:
+    """Of proc(5), from the state on. Raises OSError."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def _is_zombie(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return _stat(pid)[0] == "Z"
     except OSError:
         return True
 
