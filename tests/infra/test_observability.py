@@ -402,7 +402,8 @@ OF_PARTS: dict[str, Case] = {
 ALERTS = OF_OBJECTIVES | OF_PARTS
 NO_DRILL_AT_ALL = [at("kube_cronjob_created", "-9x90", cronjob="comanda-ledger")]
 NOTHING_ARCHIVED_EVER = [
-    at("pg_stat_archiver_failed_count", "0+1x20"),
+    at("pg_stat_archiver_last_archive_age", " ".join(["NaN"] * 20)),
+    at("pg_stat_archiver_failed_count", "0 1+1x18"),
     at("pg_stat_archiver_archived_count", "0x20"),
 ]
 # Requests of six an hour, one of which failed.
@@ -443,6 +444,7 @@ def test_every_alert_fires_when_it_should_and_not_when_it_should_not(tmp_path: P
     tests.append(fires("AvailabilityBurn", A_FAULT_AT_NIGHT, "70m", wanted=False))
     tests.append(fires("DrillOverdue", NO_DRILL_AT_ALL, "70m"))
     tests.append(fires("ArchiveBehind", NOTHING_ARCHIVED_EVER, "15m"))
+    tests.append(fires("ArchiveBehind", NOTHING_ARCHIVED_EVER, "9m", wanted=False))
     file = tmp_path / "alerts.test.yaml"
     # JSON is YAML, too.
     file.write_text(
