@@ -178,10 +178,11 @@ def _verdict(at: Place, crowd: Generator) -> Verdict:
 
 def _probes(at: Place) -> dict[str, Probe]:
     """Somebody who reads, somebody who writes, and somebody who wants to see what nobody saw."""
+    spare = at.spare[-1]
 
     def somebody() -> dict[str, str]:
         # A token is good for a quarter of an hour only.
-        return {"authorization": at.bearer(at.spare[-1], Role.CUSTOMER)}
+        return {"authorization": at.bearer(spare, Role.CUSTOMER)}
 
     pictures = [Question("GET", path) for path in place.PICTURES]
     return {

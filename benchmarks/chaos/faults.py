@@ -133,9 +133,10 @@ def _archive(place: Place) -> None:
 
 
 def _archive_no_more(place: Place) -> None:
-    _configure(place, archive_mode="off", archive_command="", archive_timeout="0")
-    # Or it would be told for ever how long ago that was.
-    place.sql(PRIMARY, "SELECT pg_stat_reset_shared('archiver')")
+    settings = "archive_mode", "archive_command", "archive_timeout"
+    # Or it would be told for ever how long ago something was archived.
+    forget = "SELECT pg_stat_reset_shared('archiver')"
+    place.sql(PRIMARY, *(f"ALTER SYSTEM RESET {each}" for each in settings), forget)
     place.restart(PRIMARY)
 
 
@@ -165,14 +166,17 @@ def _on_small_disk(place: Place) -> None:
 
 
 def _off_small_disk(place: Place) -> None:
-    """It has room again."""
-    place.end(REPLICAS[-1])
+    """It has room again; where it never came to the small one, it is as it was."""
     home = _small_disk(place)
     moved = home.with_suffix(".moved")
-    _run("cp", "-a", str(home), str(moved))
-    _run("umount", str(home))
-    home.rmdir()
-    moved.rename(home)
+    if os.path.ismount(home):
+        place.end(REPLICAS[-1])
+        if not moved.exists():
+            _run("cp", "-a", str(home), str(moved))
+        _run("umount", str(home))
+    if moved.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        moved.rename(home)
 
 
 def _fill_disk(place: Place) -> None:
@@ -200,13 +204,13 @@ def _fill_disk_further(place: Place) -> None:
 
 
 def _lay(place: Place, more: int) -> None:
-    with (_small_disk(place) / _BALLAST).open("ab") as ballast:
+    with (_small_disk(place) / _BALLAST).open("ab") as ballast, suppress(OSError):
+        # Where there is no room any more, it is full.
         os.posix_fallocate(ballast.fileno(), ballast.tell(), more)
-        ballast.truncate(ballast.tell() + more)
 
 
 def _free_disk(place: Place) -> None:
-    (_small_disk(place) / _BALLAST).unlink()
+    (_small_disk(place) / _BALLAST).unlink(missing_ok=True)
 
 
 def _small_disk(place: Place) -> Path:
@@ -240,8 +244,13 @@ def _bind_memory(place: Place) -> None:
 
 
 def _free_memory(place: Place) -> None:
+    """To what the others may hold."""
+    bounds = [
+        int(place.redis.ask(port, "CONFIG", "GET", "maxmemory")["maxmemory"])
+        for port in place.redis.ports
+    ]
     for port in place.redis.ports:
-        place.redis.ask(port, "CONFIG", "SET", "maxmemory", 0)
+        place.redis.ask(port, "CONFIG", "SET", "maxmemory", max(bounds))
 
 
 # ---- who comes besides ----------------------------------------------------------------------
@@ -425,7 +434,7 @@ FAULTS: Final = (
 # Alerts of what no fault here brings about: why not.
 ELSEWHERE: Final = {
     "Watchdog": "fires always, and did before the first fault",
-    "SocketsFull": "17,000 sockets for each process, which may not have as many files here",
+    "SocketsFull": "17,000 sockets for each process: more files than most machines let one have",
     "DrillOverdue": "a Kubernetes whose job of recovery has not run for weeks",
 }
 

@@ -1,7 +1,7 @@
 """Who comes besides the crowd, and is too many, or does what no app does.
 
-`python -m benchmarks.chaos.guests WHAT` is told on standard input where to, and goes on until it
-is ended.
+`python -m benchmarks.chaos.guests WHAT` is told by a line on standard input where to, and goes on
+until that ends.
 """
 
 import asyncio
@@ -63,14 +63,14 @@ class Guests:
         command = [sys.executable, "-m", "benchmarks.chaos.guests", self._what]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
         assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(where))
-        self._process.stdin.close()
+        self._process.stdin.write(msgspec.json.encode(where) + b"\n")
+        self._process.stdin.flush()
 
     def leave(self, _: Place) -> None:
         """All of them are gone."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
             self._process = None
 
 
@@ -154,7 +154,10 @@ async def _fall_asleep(port: int, token: str) -> None:
             await loop.sock_sendall(sleeper, said)
             heard = b""
             while answer not in heard:
-                heard += await loop.sock_recv(sleeper, 1024)
+                more = await loop.sock_recv(sleeper, 1024)
+                if not more:
+                    return  # it is not let in
+                heard += more
 
 
 # What is forgotten is closed.
@@ -168,10 +171,15 @@ _DO: Final[dict[str, Callable[[Where], Awaitable[None]]]] = {
 
 
 async def main(what: str) -> None:
-    """Do it, and wait to be ended."""
-    where = msgspec.json.decode(sys.stdin.buffer.read(), type=Where)
-    await _DO[what](where)
-    await asyncio.Event().wait()
+    """Until the input ends, or it cannot be done."""
+    loop, lines = asyncio.get_running_loop(), asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    where = msgspec.json.decode(await lines.readline(), type=Where)
+    doing, over = asyncio.ensure_future(_DO[what](where)), asyncio.create_task(lines.read())
+    await asyncio.wait({doing, over}, return_when=asyncio.FIRST_COMPLETED)
+    if doing.done():
+        doing.result()
+        await over
 
 
 if __name__ == "__main__":

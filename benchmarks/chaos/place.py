@@ -58,7 +58,6 @@ PICTURES: Final = [
 ]
 """Each that can be asked for."""
 
-_SPARE: Final = 20
 _ORDERS: Final = 5_000
 _PIXELS: Final = (2400, 1800)
 _PATIENCE: Final = 60.0
@@ -189,7 +188,7 @@ class Place:
     def spare(self) -> list[int]:
         """People who are not in the crowd."""
         lines = (self.directory / "phones").read_text().splitlines()
-        return [int(json.loads(each)["id"]) for each in lines[-_SPARE:]]
+        return [int(json.loads(each)["id"]) for each in lines[self.size.phones :]]
 
     def bearer(self, user: int, role: Role) -> str:
         """Somebody's token."""

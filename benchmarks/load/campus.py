@@ -35,7 +35,8 @@ DECLINES: Final = 0.015
 # People for each behind a counter: nobody may ask more than a hundred times in a minute.
 PHONES_A_COUNTER: Final = 40
 # More phones than are in use: they are drawn in no order.
-_SPARE: Final = 1.05
+_SPARE_SHARE: Final = 0.05
+_LEAST_SPARE: Final = 20
 # What is in a wallet at most: of what was topped up once, as much is left as on any other day.
 _BALANCE_MINOR: Final = 2_000
 _STOCK: Final = 100_000
@@ -59,6 +60,11 @@ class Size:
     replicas: int = 3
     has_shelf: bool = True
     """Whether the variants of yesterday's phones are there."""
+
+    @property
+    def people(self) -> int:
+        """Who have an account, with those who are spare."""
+        return self.phones + max(_LEAST_SPARE, round(self.phones * _SPARE_SHARE))
 
     @property
     def counters(self) -> int:
@@ -166,7 +172,7 @@ async def fill(database_url: str, size: Size, directory: Path) -> Before:
         async with connection.transaction():
             await _open_all_day(connection)
             await connection.execute("UPDATE products SET stock = $1, is_available = true", _STOCK)
-            phones = await _accounts(connection, round(size.phones * _SPARE), Role.CUSTOMER)
+            phones = await _accounts(connection, size.people, Role.CUSTOMER)
             counters = await _accounts(connection, size.counters, Role.STAFF)
         _write(directory / "phones", phones)
         of_each = size.counters // _PLACES

@@ -86,7 +86,7 @@ class Machine:
         for pid, part in self._parts(running, children):
             files = _files(pid, without_tables=part in (PRIMARY, REPLICAS))
             usage[part] += Usage(running[pid].ticks / _TICKS, _memory(pid), files, 1)
-            # Who renders is replaced now and then; nobody else of the application is.
+            # In a load run who renders is replaced now and then; nobody else of the application is.
             heir = PICTURES if part == APPLICATION else part
             usage[heir] += Usage(running[pid].of_ended / _TICKS)
             delays[pid] = _delay(pid)

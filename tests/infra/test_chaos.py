@@ -2,10 +2,16 @@
 
 import asyncio
 import re
+import subprocess
+import sys
+
+import msgspec
+import pytest
 
 from benchmarks.chaos import figures
 from benchmarks.chaos.alerts import beginnings, scaled
 from benchmarks.chaos.faults import ELSEWHERE, FAULTS
+from benchmarks.chaos.guests import Where
 from benchmarks.chaos.lanes import Lanes
 from benchmarks.chaos.probes import Asked
 from benchmarks.load.figures import Entry, Second
@@ -88,6 +94,20 @@ def test_every_alert_is_of_a_fault_or_it_is_said_why_not() -> None:
     alerts = {rule["alert"] for rule in every_rule() if "alert" in rule}
     assert of_faults | set(ELSEWHERE) == alerts
     assert not of_faults & set(ELSEWHERE)
+
+
+@pytest.mark.parametrize("what", ["ask", "look", "sleep"])
+def test_guests_go_with_whoever_brought_them(what: str) -> None:
+    nobody = Where(free_port(), ["Bearer x"], "")
+    command = [sys.executable, "-m", "benchmarks.chaos.guests", what]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as guests:
+        assert guests.stdin is not None
+        guests.stdin.write(msgspec.json.encode(nobody) + b"\n")
+        guests.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            guests.wait(1)
+        guests.communicate()
+        assert guests.returncode == 0
 
 
 async def test_what_goes_a_long_way_comes_whole_and_in_its_order_while_that_becomes_shorter() -> (
