@@ -257,6 +257,7 @@ def _free_memory(place: Place) -> None:
 
 _ASKERS: Final = Guests("ask")
 _SPECTATORS: Final = Guests("look")
+_SITTERS: Final = Guests("sit")
 _SLEEPERS: Final = Guests("sleep")
 _CONNECTED: Final = Guests("connect")
 
@@ -269,7 +270,7 @@ FAULTS: Final = (
         ("LatencyBurn", "StatementsSlow", "CacheMisses", "FramesBurn"),
         mend=lambda place: place.lanes.last(0),
         before=lambda place: place.serve(through_lanes=True),
-        after=lambda place: place.serve(through_lanes=False),
+        after=lambda place: place.serve(),
         # Three requests in ten have to be slow, of all there were in six hours.
         seconds=120.0,
     ),
@@ -325,6 +326,17 @@ FAULTS: Final = (
         meanwhile=_change_much,
         mend=_SLEEPERS.leave,
         seconds=40.0,
+    ),
+    Fault(
+        "sockets",
+        "17,400 sockets more come to the one process that serves",
+        _SITTERS.come,
+        ("SocketsFull",),
+        mend=_SITTERS.leave,
+        before=lambda place: place.serve(processes=1),
+        after=lambda place: place.serve(),
+        # Who has not said what it wants after 45 s has to go.
+        seconds=30.0,
     ),
     Fault(
         "replica",
@@ -434,7 +446,6 @@ FAULTS: Final = (
 # Alerts of what no fault here brings about: why not.
 ELSEWHERE: Final = {
     "Watchdog": "fires always, and did before the first fault",
-    "SocketsFull": "17,000 sockets for each process: more files than most machines let one have",
     "DrillOverdue": "a Kubernetes whose job of recovery has not run for weeks",
 }
 

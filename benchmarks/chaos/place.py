@@ -197,9 +197,10 @@ class Place:
 
     # Through lanes, or not
 
-    def serve(self, *, through_lanes: bool) -> None:
+    def serve(self, *, through_lanes: bool = False, processes: int = PROCESSES) -> None:
         """Start the application anew, over long ways to its servers or short ones."""
-        if through_lanes == self.application.is_through_lanes:
+        now = self.application
+        if (through_lanes, processes) == (now.is_through_lanes, now.processes):
             return
         for port in self.redis.ports:
             # Whoever asks a cluster is told where its nodes are.
@@ -207,8 +208,8 @@ class Place:
             self.redis.ask(port, "CONFIG", "SET", "cluster-announce-port", announced)
         told = set(self.lanes.ports.values()) if through_lanes else set(self.redis.ports)
         _until(lambda: all(self._announced(port) <= told for port in self.redis.ports), "Redis")
-        self.application.end()
-        self.application.start(self.lanes if through_lanes else None)
+        now.end()
+        now.start(self.lanes if through_lanes else None, processes)
 
     def _answers(self, role: str) -> bool:
         self.stack.poll()
@@ -234,8 +235,8 @@ class Application:
         self.port = port
         self.environment = environment
         self.is_through_lanes = False
-        serve = [sys.executable, "-m", "bff.serve", "--port", str(port)]
-        self._argv = [*serve, "--workers", str(PROCESSES)]
+        self.processes = 0
+        self._argv = [sys.executable, "-m", "bff.serve", "--port", str(port)]
         self._log = directory / "application.log"
         self._child: Child | None = None
 
@@ -245,13 +246,15 @@ class Application:
         assert self._child is not None
         return self._child.pid
 
-    def start(self, lanes: Lanes | None = None) -> None:
+    def start(self, lanes: Lanes | None = None, processes: int = PROCESSES) -> None:
         """Start it; returns when it is ready."""
         self.is_through_lanes = lanes is not None
+        self.processes = processes
+        argv = [*self._argv, "--workers", str(processes)]
         given = dict(self.environment)
         if lanes is not None:
             given = {name: lanes.through(value) for name, value in given.items()}
-        self._child = child = Child("application", Command(self._argv, given, log=self._log))
+        self._child = child = Child("application", Command(argv, given, log=self._log))
         deadline = time.monotonic() + _PATIENCE
         while not self._is_ready():
             if child.exit_code() is not None or time.monotonic() > deadline:

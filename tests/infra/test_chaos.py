@@ -96,7 +96,7 @@ def test_every_alert_is_of_a_fault_or_it_is_said_why_not() -> None:
     assert not of_faults & set(ELSEWHERE)
 
 
-@pytest.mark.parametrize("what", ["ask", "look", "sleep"])
+@pytest.mark.parametrize("what", ["ask", "look", "sit", "sleep"])
 def test_guests_go_with_whoever_brought_them(what: str) -> None:
     nobody = Where(free_port(), ["Bearer x"], "")
     command = [sys.executable, "-m", "benchmarks.chaos.guests", what]
