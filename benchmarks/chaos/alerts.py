@@ -141,8 +141,9 @@ class Alerts:
         """Alerts come through. Raises StackError."""
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
+            now = time.time()
             with suppress(OSError):
-                if any(each["metric"]["alertname"] == _HEARTBEAT for each in self._now()):
+                if any(each["metric"]["alertname"] == _HEARTBEAT for each in self._asked(now, now)):
                     return
             time.sleep(_STEP)
         raise StackError(f"{_HEARTBEAT} does not fire.", f"Look at {self._home}/prometheus.log.")
@@ -160,10 +161,6 @@ class Alerts:
     def firing(self, at: float) -> set[str]:
         """What fires at a moment. Raises OSError."""
         return {each["metric"]["alertname"] for each in self._asked(at, at)} - {_HEARTBEAT}
-
-    def _now(self) -> list[dict[str, Any]]:
-        now = time.time()
-        return self._asked(now, now)
 
     def _asked(self, since: float, until: float) -> list[dict[str, Any]]:
         url = f"http://{LOOPBACK}:{self._port}/api/v1/query_range"

@@ -238,8 +238,6 @@ class Orders:
         state = await self._states.take(credentials.pid)
         if state is None or state.principal != _who(socket.data.principal):
             return False
-        if not state.run:
-            return False
         try:
             async with asyncio.timeout(_PATIENCE):
                 if not await self._bus.reach(state.run, last):

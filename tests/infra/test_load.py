@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from benchmarks.load import campus, generator, journal, truth
 from benchmarks.load.conductor import Conductor
 from benchmarks.load.figures import Entry, Histogram, Scraped, Slope, Taken, slope
-from benchmarks.load.machine import APPLICATION, GENERATOR
+from benchmarks.load.machine import APPLICATION, GENERATOR, PICTURES, Machine
 from benchmarks.load.soak import ENOUGH, Trend
 from benchmarks.load.truth import Held, Order, Placed, Told, Topped, Watched, compare
+from infra.local import control
 
 log = logging.getLogger(__name__)
 
@@ -258,6 +260,24 @@ def test_a_small_lunch_in_a_hurry_is_served_and_true(tmp_path: Path) -> None:
     assert verdict.compared["sockets"] > size.counters
     assert window.taken.failures == 0, window.errors
     assert crowd.seconds[-1].exceptions == {}
+
+
+def test_what_those_took_who_rendered_and_ended_is_not_the_applications(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = "sum(number * number for number in range(4_000_000))"
+    ran = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}])"
+    command = [sys.executable, "-c", f"{ran}; print(flush=True); input()"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as serving:
+        assert serving.stdout is not None
+        serving.stdout.readline()
+        itself = control.ProcessStatus("application", serving.pid, None, True, "")
+        stack = control.Status(True, None, (itself,), ())
+        monkeypatch.setattr(control, "status", lambda _: stack)
+        taken = Machine(tmp_path, []).look()
+        serving.communicate(b"\n")
+    assert taken[PICTURES].cpu > 2 * taken[APPLICATION].cpu
 
 
 @pytest.mark.long

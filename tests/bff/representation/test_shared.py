@@ -64,6 +64,20 @@ def lasting(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
 
 
+class Slow:
+    """A making that has read the first price, and goes on when it may."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.has_read, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def make(self) -> Made:
+        made = await told(self._process, 1)
+        self.has_read.set()
+        await self.may_go_on.wait()
+        return made
+
+
 async def test_what_is_ready_takes_no_statement_and_is_encoded_once(
     client: httpx.AsyncClient, bodies: list[bytes]
 ) -> None:
@@ -168,18 +182,12 @@ async def test_what_is_kept_is_bounded_and_what_is_asked_for_stays(
 async def test_a_change_after_the_reading_is_not_lost_on_what_was_made_of_it(
     process: Process, shared: Shared
 ) -> None:
-    read, go_on = asyncio.Event(), asyncio.Event()
+    slow = Slow(process)
 
-    async def slowly() -> Made:
-        made = await told(process, 1)
-        read.set()
-        await go_on.wait()
-        return made
-
-    making = asyncio.create_task(shared.get("answer", slowly))
-    await read.wait()
+    making = asyncio.create_task(shared.get("answer", slow.make))
+    await slow.has_read.wait()
     await process.reprice(1, 4711)
-    go_on.set()
+    slow.may_go_on.set()
     await making
     new = await shared.get("answer", lambda: told(process, 1))
     assert b"4711" in new.content.plain.body
@@ -204,16 +212,10 @@ async def test_what_was_made_anew_of_one_change_is_as_ready_as_before(
 async def test_nobody_joins_a_making_that_began_before_their_own_write(
     process: Process, shared: Shared
 ) -> None:
-    read, go_on = asyncio.Event(), asyncio.Event()
+    slow = Slow(process)
 
-    async def slowly() -> Made:
-        made = await told(process, 1)
-        read.set()
-        await go_on.wait()
-        return made
-
-    making = asyncio.create_task(shared.get("answer", slowly))
-    await read.wait()
+    making = asyncio.create_task(shared.get("answer", slow.make))
+    await slow.has_read.wait()
     seen = Horizon()
     token = horizon.set(seen)
     await process.reprice(1, 4712)
@@ -226,7 +228,7 @@ async def test_nobody_joins_a_making_that_began_before_their_own_write(
 
     mine = [asyncio.create_task(shared.get("answer", anew)) for _ in range(5)]
     await asyncio.sleep(0)
-    go_on.set()
+    slow.may_go_on.set()
     await making
     for each in await asyncio.gather(*mine):
         assert b"4712" in each.content.plain.body
@@ -237,19 +239,13 @@ async def test_nobody_joins_a_making_that_began_before_their_own_write(
 async def test_who_has_to_see_more_is_not_given_what_somebody_else_began(
     process: Process, shared: Shared
 ) -> None:
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slowly() -> Made:
-        made = await told(process, 1)
-        read.set()
-        await go_on.wait()
-        return made
+    slow = Slow(process)
 
     async def mine() -> Made:
         return Made("mine")
 
-    making = asyncio.create_task(shared.get("answer", slowly))
-    await read.wait()
+    making = asyncio.create_task(shared.get("answer", slow.make))
+    await slow.has_read.wait()
     # Of somebody who has written nothing, and is there first when that is over.
     flight = shared._flights["answer"]
     flight.add_done_callback(lambda _: shared._fly("answer", lambda: told(process, 1)) and None)
@@ -257,7 +253,7 @@ async def test_who_has_to_see_more_is_not_given_what_somebody_else_began(
     asked = asyncio.create_task(shared.get("answer", mine))
     horizon.reset(token)
     await asyncio.sleep(0)
-    go_on.set()
+    slow.may_go_on.set()
     await making
     assert (await asked).content.plain.body == b'"mine"'
 
