@@ -20,6 +20,7 @@ from redis import Redis
 from bff.realtime import bus, engine, orders
 from bff.settings import Settings, Sockets
 from domain.accounts import ACCESS_TOKEN_LIFETIME, AccessTokens, Principal
+from domain.redis import Nodes
 from imaging.shelves import Shelves
 from tests.bff.realtime.clients import POLLING, UPGRADED, WEBSOCKET, Clients
 from tests.bff.realtime.conftest import Inside, Person, inside, running
@@ -380,6 +381,23 @@ async def test_a_process_that_has_just_begun_knows_what_was_told_before(
         _, news, _ = json.loads((await again.text()).removeprefix("42/orders,"))
         assert news["orderId"] == missed["id"]
         again.writer.transport.abort()
+
+
+async def test_nobody_waits_for_what_another_server_told(settings: Settings) -> None:
+    with Redis.from_url(settings.redis_url) as redis:
+        redis.delete(bus.KEY)
+    nodes = Nodes(settings.redis_url)
+    nodes.start()
+    begun = bus.Bus(nodes)
+    comes = asyncio.create_task(begun.reach(b"another", b"1-0"))
+    begun.start()
+    try:
+        # There is nothing in the stream that it would hear of.
+        async with asyncio.timeout(10):
+            assert await comes is False
+    finally:
+        await begun.close()
+        await nodes.close()
 
 
 async def test_who_missed_more_than_may_wait_for_them_reads_anew(
