@@ -63,6 +63,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     stack.wait_for_replicas()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is meant to take minutes may."""
+    for item in items:
+        if item.get_closest_marker("long") or item.get_closest_marker("infra"):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """What was imported stays: no look for cycles need go through it again, once a test or so."""

@@ -2,8 +2,12 @@
 
 import asyncio
 import os
+import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import httpx
 
@@ -12,6 +16,8 @@ from bff.settings import Settings
 # For who asks more than anybody may: all of it as somebody, or as nobody.
 UNLIMITED = {f"COMANDA_LIMIT_{name}": "0" for name in ("GENERAL", "ANONYMOUS", "LOGIN", "PAYMENT")}
 _SERVE = (sys.executable, "-m", "bff.serve")
+# Seconds in which a process ends that is asked to: its own patience, and some.
+_LEAVES = 30
 
 
 def free_port() -> int:
@@ -35,8 +41,36 @@ def environment(settings: Settings) -> dict[str, str]:
         "COMANDA_S3_ORIGINALS": settings.s3_originals,
         "COMANDA_S3_VARIANTS": settings.s3_variants,
         "COMANDA_ACCESS_LOG": "0",
+        "PYTHONFAULTHANDLER": "1",
     }
     return {**os.environ, **own}
+
+
+@contextmanager
+def running(
+    settings: Settings, ports: Sequence[int], workers: int = 1, **more: str
+) -> Iterator[list[str]]:
+    """The application at each of these ports, in so many processes each; the URLs."""
+    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"} | more
+    processes = [subprocess.Popen(command(port, workers), env=given) for port in ports]
+    try:
+        yield [f"http://127.0.0.1:{port}" for port in ports]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            until_ended(process)
+
+
+def until_ended(process: subprocess.Popen[bytes]) -> None:
+    """Returns when it has ended, as it was asked to. Where it does not, it says where each of its
+    threads is, and is killed: TimeoutExpired."""
+    try:
+        process.wait(_LEAVES)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        process.wait()
+        raise
 
 
 async def until_healthy(url: str) -> None:

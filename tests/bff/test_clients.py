@@ -17,9 +17,9 @@ from imaging.shelves import Shelves
 from infra.demo.campus import PASSWORD
 from infra.demo.pictures import draw_jpeg
 from tests.bff.realtime.clients import HOME, installed
-from tests.bff.realtime.conftest import Person, running
+from tests.bff.realtime.conftest import Person
 from tests.clients_page import snippets
-from tests.serving import free_port, until_healthy
+from tests.serving import free_port, running, until_healthy
 
 # What an app does with them, told on standard output.
 APP: Final = """

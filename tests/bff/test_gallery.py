@@ -1,7 +1,5 @@
 """The gallery in a real browser: the right width and format, and nothing that shifts."""
 
-import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from typing import NamedTuple, cast
 
@@ -17,7 +15,7 @@ from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
 from tests.browser import needs_browser
-from tests.serving import command, environment, free_port, until_healthy
+from tests.serving import free_port, running, until_healthy
 
 DISHES = 6
 # The candidates of an original 1600 pixels wide.
@@ -35,20 +33,9 @@ async def gallery(settings: Settings, shelves: Shelves) -> AsyncIterator[str]:
         picture = await shelve(shelves, product_id, body, facts(body), levels(body))
         await Catalogue(Database(cluster)).hang(product_id, picture)
     await cluster.close()
-    port = free_port()
-    server = await asyncio.create_subprocess_exec(
-        *command(port),
-        env=environment(settings),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
+    with running(settings, [free_port()]) as (url,):
         await until_healthy(url)
         yield f"{url}/gallery"
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 WATCH_SHIFTS = """

@@ -1,8 +1,6 @@
 """What the server takes of a connection before, and after, there is a request to serve."""
 
 import asyncio
-import os
-import subprocess
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +22,7 @@ from bff.edge.protocol import (
     BoundedProtocol,
 )
 from bff.settings import Settings
-from tests.serving import command, free_port, until_healthy
+from tests.serving import free_port, running, until_healthy
 
 Application = Callable[..., Awaitable[None]]
 Connection = tuple[StreamReader, StreamWriter]
@@ -319,26 +317,11 @@ async def test_a_body_beyond_the_limit_is_refused_and_the_connection_goes_on(
 
 async def test_every_worker_of_the_command_line_keeps_the_bounds(settings: Settings) -> None:
     port = free_port()
-    environment = {
-        "COMANDA_DATABASE_URL": settings.database_url,
-        "COMANDA_REPLICA_URLS": "",
-        "COMANDA_PICTURE_PROCESSES": "1",
-    }
-    server = await asyncio.create_subprocess_exec(
-        *command(port),
-        *("--workers", "2"),
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        await until_healthy(f"http://127.0.0.1:{port}")
+    with running(settings, [port], workers=2) as (url,):
+        await until_healthy(url)
         for _ in range(8):
             answered = await exchange(port, GET + b"X: " + b"x" * MOST_HEAD_BYTES + b"\r\n\r\n")
             assert is_problem(answered, kinds.HEAD_TOO_LARGE)
-    finally:
-        server.terminate()
-        await server.wait()
 
 
 LARGE = b"x" * 40_000_000

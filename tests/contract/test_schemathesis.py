@@ -15,7 +15,7 @@ from bff.settings import Settings
 from domain.accounts import AccessTokens, Principal
 from domain.model import Role
 from imaging.shelves import Shelves
-from tests.serving import UNLIMITED, command, environment, free_port, until_healthy
+from tests.serving import UNLIMITED, free_port, running, until_healthy
 
 HERE: Final = Path(__file__).parent
 CONFIGURATION: Final = HERE / "schemathesis.toml"
@@ -74,16 +74,10 @@ async def campaign(
     (cwd / "people.json").write_text(json.dumps({"auth": entries}))
     port = free_port()
     # Limits are what it would find first, and nothing else then.
-    server = await asyncio.create_subprocess_exec(
-        *command(port), env=environment(settings) | UNLIMITED
-    )
-    try:
-        await until_healthy(f"http://127.0.0.1:{port}")
+    with running(settings, [port], **UNLIMITED) as (url,):
+        await until_healthy(url)
         told = (f"--config-file={CONFIGURATION}", PHASES, *options)
         code, report = await schemathesis(port, *told, cwd=cwd)
-    finally:
-        server.terminate()
-        await server.wait()
     assert code == 0, report
 
 
@@ -124,7 +118,7 @@ async def schemathesis(port: int, *options: str, cwd: Path) -> tuple[int, str]:
     """What it ends with, and what it tells."""
     # The configuration comes before the command.
     before = [each for each in options if each.startswith("--config-file=")]
-    running = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("schemathesis")),
         *before,
         "run",
@@ -138,5 +132,5 @@ async def schemathesis(port: int, *options: str, cwd: Path) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    report, _ = await running.communicate()
-    return running.returncode or 0, report.decode()
+    report, _ = await process.communicate()
+    return process.returncode or 0, report.decode()

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,7 +19,7 @@ from imaging.intake import shelve
 from imaging.pyramid import levels
 from imaging.shelves import Shelves
 from infra.demo.pictures import draw_jpeg
-from tests.serving import command, environment, free_port, until_healthy
+from tests.serving import free_port, running, until_healthy
 
 PRODUCTS = 10
 CROWD = 1000
@@ -35,17 +34,9 @@ class Answer(NamedTuple):
 @asynccontextmanager
 async def server(settings: Settings) -> AsyncIterator[int]:
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *command(port),
-        env={**environment(settings), "COMANDA_PICTURE_PROCESSES": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        await until_healthy(f"http://127.0.0.1:{port}")
+    with running(settings, [port]) as (url,):
+        await until_healthy(url)
         yield port
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 @pytest.fixture

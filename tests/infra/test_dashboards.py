@@ -24,12 +24,12 @@ from infra.observability.__main__ import GENERATED
 from infra.observability.dashboards import DASHBOARDS
 from infra.observability.draw import drawn
 from infra.observability.rules import objectives
-from tests.bff.realtime.conftest import Person, running
+from tests.bff.realtime.conftest import Person
 from tests.domain.conftest import replicas  # noqa: F401
 from tests.imaging.samples import encoded, scene
 from tests.infra.observability import tool
 from tests.infra.test_observability import OTHERS, every_rule
-from tests.serving import free_port, until_healthy
+from tests.serving import free_port, running, until_healthy
 
 pytestmark = pytest.mark.infra
 ROUNDS = 12

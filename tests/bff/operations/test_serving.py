@@ -27,7 +27,7 @@ from domain.sweeper import Sweeper
 from imaging.shelves import Shelves
 from tests.bff.edge.test_limits import Serve, redis_that_can_go
 from tests.bff.operations.test_figures import COUNT, of, scraped
-from tests.serving import command, environment, free_port, until_healthy
+from tests.serving import command, environment, free_port, until_ended, until_healthy
 
 
 @asynccontextmanager
@@ -46,7 +46,7 @@ async def served(
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(60)
+        until_ended(process)
 
 
 def children(process: int) -> list[int]:

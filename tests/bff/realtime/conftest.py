@@ -1,9 +1,8 @@
 """The application in two processes, people who may see some of its orders, and their phones."""
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import uuid4
 
@@ -21,25 +20,9 @@ from imaging.shelves import Shelves
 from infra.demo.campus import PASSWORD
 from tests.bff.realtime.clients import Clients, clients
 from tests.bff.realtime.peer import until
-from tests.serving import command, environment, free_port, until_healthy
+from tests.serving import free_port, running, until_healthy
 
 PROCESSES: Final = 2
-
-
-@contextmanager
-def running(
-    settings: Settings, ports: Sequence[int], workers: int = 1, **more: str
-) -> Iterator[list[str]]:
-    """The application at each of these ports, in so many processes each; the URLs."""
-    given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"} | more
-    processes = [subprocess.Popen(command(port, workers), env=given) for port in ports]
-    try:
-        yield [f"http://127.0.0.1:{port}" for port in ports]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
 
 
 @pytest.fixture
@@ -71,6 +54,7 @@ async def inside(settings: Settings, port: int | None = None) -> AsyncIterator[I
         http=BoundedProtocol,
         log_level="critical",
         ws_ping_interval=None,
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())

@@ -23,9 +23,9 @@ from domain.accounts import ACCESS_TOKEN_LIFETIME, AccessTokens, Principal
 from domain.redis import Nodes
 from imaging.shelves import Shelves
 from tests.bff.realtime.clients import POLLING, UPGRADED, WEBSOCKET, Clients
-from tests.bff.realtime.conftest import Inside, Person, inside, running
+from tests.bff.realtime.conftest import Inside, Person, inside
 from tests.bff.realtime.peer import Peer, until
-from tests.serving import Proxy, free_port, until_healthy
+from tests.serving import Proxy, free_port, running, until_healthy
 
 TRANSPORTS = {"websocket": WEBSOCKET, "polling": POLLING, "upgraded": UPGRADED}
 REFUSED = "urn:comanda:problem:"
