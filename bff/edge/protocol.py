@@ -53,6 +53,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # For a head, from the connection or its first byte on: a phone needs two round trips.
     head_seconds = 10.0
+    # For a body to bring so many bytes more, or its end: what is slower is no phone.
+    body_seconds = 20.0
+    body_bytes = 8 * 1024
     # For the rest of a body that was answered before it was read, then for a refused sender.
     drain_seconds = 5.0
     # For a reader to take more of an answer that waits for it; the kernel tells of megabytes only.
@@ -69,6 +72,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head = 0
         # Bytes that the parser took and has not told of: part of a name, a value, a chunk's size.
         self._untold = 0
+        # Bytes of the body that have come.
+        self._body = 0
         self._in_head = self._in_body = self._leaving = False
         self._refusal: Kind | None = None
         self._deadline: TimerHandle | None = None
@@ -114,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(kinds.HEAD_TOO_LARGE)
         if is_between:
             self._remember(data)
-        self._await_head()
+        self._await_rest()
         self._forget_answered()
 
     # Of the parser
@@ -142,10 +147,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._untold = 0
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
+        self._body = 0
         self._disarm()
 
     def on_body(self, body: bytes) -> None:
         self._untold = 0
+        self._body += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -388,11 +395,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = kind
         raise _RefusedError(kind)
 
-    def _await_head(self) -> None:
-        """Whoever has begun a head is to end it."""
-        is_begun = self._is_within() and not (self._in_body or self._leaving)
-        if is_begun and self._deadline is None:
+    def _await_rest(self) -> None:
+        """Whoever has begun a head is to end it, and whoever sends a body is to go on."""
+        if self._leaving or self._deadline is not None:
+            return
+        if self._in_body:
+            self._await_body()
+        elif self._is_within():
             self._within(self.head_seconds, self._too_slow)
+
+    def _await_body(self) -> None:
+        self._within(self.body_seconds, partial(self._look_at_pace, self._body))
+
+    def _look_at_pace(self, before: int) -> None:
+        # It may be us for whom it waits.
+        is_held = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        if is_held or self._body - before >= self.body_bytes:
+            self._await_body()
+        else:
+            self._deadline = None
+            self._refuse(kinds.TOO_SLOW)
 
     def _too_slow(self) -> None:
         self._deadline = None

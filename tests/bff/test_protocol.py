@@ -199,15 +199,77 @@ async def test_a_body_may_take_longer_than_its_head() -> None:
         assert (await response(reader)).startswith(b"HTTP/1.1 200")
 
 
-async def test_who_waits_for_the_body_of_a_refused_request_is_told() -> None:
+class Pressing(BoundedProtocol):
+    """The protocol that looks every moment whether a body has gone on, by one byte at least."""
+
+    body_seconds = 0.02
+    body_bytes = 1
+    looks = 0
+
+    def _look_at_pace(self, before: int) -> None:
+        type(self).looks += 1
+        super()._look_at_pace(before)
+
+
+async def looked(at_least: int) -> None:
+    """Returns when it has looked so often since."""
+    before = Pressing.looks
+    while Pressing.looks < before + at_least:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def test_a_body_that_goes_on_may_take_as_long_as_it_needs() -> None:
+    async with listening(protocol=Pressing) as port, connected(port) as (reader, writer):
+        writer.write(CHUNKED)
+        waiting = asyncio.create_task(looked(3))
+        while not waiting.done():
+            writer.write(b"1\r\nx\r\n")
+            await asyncio.sleep(0)
+        writer.write(b"0\r\n\r\n")
+        assert (await response(reader)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_body_that_we_let_wait_is_not_slow() -> None:
+    may_read = asyncio.Event()
+
+    async def read_late(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await may_read.wait()
+        await answer(scope, receive, send)
+
+    async with listening(read_late, Pressing) as port, connected(port) as (reader, writer):
+        # More than is read of what nobody takes.
+        writer.write(b"POST /read HTTP/1.1\r\n" + HOST + b"Content-Length: 1000000\r\n\r\n")
+        writer.write(b"x" * 1_000_000)
+        await looked(5)
+        may_read.set()
+        assert (await response(reader)).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("sent", [b"", b"1\r\nx\r\n"], ids=["nothing of it", "the beginning"])
+async def test_who_stops_in_the_middle_of_a_body_is_told_and_so_is_who_reads_it(
+    sent: bytes,
+) -> None:
     told = asyncio.Event()
+    async with listening(until_gone(told), Pressing) as port, connected(port) as (reader, writer):
+        writer.write(CHUNKED + sent)
+        assert is_problem(await reader.read(), kinds.TOO_SLOW)
+        await told.wait()
+
+
+def until_gone(told: asyncio.Event) -> Application:
+    """An application that reads until the client is gone, and then says so."""
 
     async def wait(_: dict[str, Any], receive: Any, __: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         told.set()
 
-    async with listening(wait) as port, connected(port) as (reader, writer):
+    return wait
+
+
+async def test_who_waits_for_the_body_of_a_refused_request_is_told() -> None:
+    told = asyncio.Event()
+    async with listening(until_gone(told)) as port, connected(port) as (reader, writer):
         writer.write(CHUNKED + b"no size\r\n")
         assert is_problem(await reader.read(), kinds.INVALID_REQUEST)
         await told.wait()
