@@ -232,10 +232,7 @@ class Cluster:
         """Whether the primary has come as far; what it wrote a moment ago is looked for. While it
         is away nobody can tell, and whoever asks for it is believed.
         """
-        # Twice: the look that somebody else began may have come too early.
-        for _ in range(2):
-            if self._primary.position < fence:
-                await self._primary.look()
+        await _catch_up(self._primary, fence)
         return not self._primary.up or self._primary.position >= fence
 
     async def close(self) -> None:
@@ -254,10 +251,10 @@ class Cluster:
     ) -> tuple[T, Fence] | None:
         """What is read `on` a node, and of which position; None if that is no more to be
         had there."""
+        if node is self._primary and node.up and fence < UNKNOWN:
+            # It has been there, unless somebody was believed who made it up while it was away.
+            await _catch_up(node, fence)
         asof = node.position
-        if node is self._primary and fence < UNKNOWN:
-            # It has been there, or there would be no such fence.
-            asof = max(asof, fence)
         try:
             result = await on(node)
         except (LostError, PassedError) as error:
@@ -329,6 +326,14 @@ async def _has_come(node: Node, fence: Fence) -> bool:
     if node.position < fence < UNKNOWN:
         await node.look()
     return node.up and node.position >= fence
+
+
+async def _catch_up(node: Node, fence: Fence) -> None:
+    """Know that a node has come as far, if it has."""
+    # Twice: the look that somebody else began may have come too early.
+    for _ in range(2):
+        if node.position < fence:
+            await node.look()
 
 
 async def _fence(connection: asyncpg.Connection) -> Fence:

@@ -251,6 +251,20 @@ async def test_a_fence_is_known_as_soon_as_it_is_given_out_and_no_later_one_is(
     await away.close()
 
 
+async def test_what_was_read_is_as_of_no_position_that_somebody_made_up(database: str) -> None:
+    async def look(reader: Reader) -> None:
+        await reader.scalar(ONE)
+
+    # It is believed while the primary is away, which may be back by the time of the read.
+    cluster = Cluster(database, [], QUICK)
+    _, fence = await cluster.write(one)
+    _, asof = await cluster.snapshot(Role.MENU, look, fence)
+    assert asof >= fence
+    _, asof = await cluster.snapshot(Role.MENU, look, fence + 2**40)
+    assert fence <= asof < fence + 2**40
+    await cluster.close()
+
+
 async def test_a_write_whose_connection_is_lost_is_unavailable(
     cluster: Cluster, connection: asyncpg.Connection
 ) -> None:
