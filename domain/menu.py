@@ -16,6 +16,8 @@ from domain.errors import NotFoundError
 from domain.model.menu import Category, Picture, Product
 from domain.model.paging import Following, Rank, Stretch, Window
 
+# Characters of a name by which it is sorted: where a list goes on has to fit into an address.
+_MOST_SORTED: Final = 120
 PICTURE_COLUMNS: Final[tuple[Any, ...]] = (
     model.Product.picture_version,
     model.Product.picture_original,
@@ -217,7 +219,7 @@ def _can_be_had(product: Product) -> bool:
 def _rank(product: Product, order: ProductOrder) -> Rank:
     match order.removeprefix("-"):
         case ProductOrder.NAME:
-            return Rank(_folded(product.name), product.id)
+            return Rank(_folded(product.name)[:_MOST_SORTED], product.id)
         case ProductOrder.PRICE:
             return Rank(product.price_minor, product.id)
     return Rank(product.id, product.id)

@@ -36,6 +36,11 @@ class Wishes(NamedTuple):
     accept_encoding: str | None
     if_none_match: str | None
 
+    @property
+    def characters(self) -> int:
+        """How long it is."""
+        return len(self.accept_encoding or "") + len(self.if_none_match or "")
+
     def choice(self, among: tuple[Coding, ...] = LIVE) -> Choice:
         """The coding of the answer."""
         return chosen(self.accept_encoding, among)

@@ -8,6 +8,9 @@ from bff.representation.codings import LEAST_BYTES, Choice, Coding
 
 # 96 bits: nobody will meet two bodies with the same.
 _TAG_BYTES: Final = 12
+# The end of its tag tells how well a body is coded.
+_LIVE: Final = ""
+_KEPT: Final = "+"
 
 
 class Coded:
@@ -44,7 +47,7 @@ class Content:
         found = self._kept.get(coding.name) or self._live.get(coding.name)
         if found is None:
             body = coding.live(self.plain.body)
-            found = self._live[coding.name] = self._named(body, coding, "")
+            found = self._live[coding.name] = self._named(body, coding, _LIVE)
         if len(found.body) >= len(self.plain.body) and not choice.must:
             return self.plain
         return found
@@ -61,17 +64,20 @@ class Content:
     def settle(self, coding: Coding) -> None:
         """Code it as well as can be, for all who ask from now on; this may take a tenth of a
         second, and can be done in a thread."""
-        kept = self._named(coding.kept(self.plain.body), coding, "+")
+        kept = self._named(coding.kept(self.plain.body), coding, _KEPT)
         live = self._live.get(coding.name)
         # What repeats itself a lot is sometimes smaller by the cheap way.
         self._kept[coding.name] = live if live and len(live.body) <= len(kept.body) else kept
 
     def known_as(self, coded: Coded) -> list[str]:
-        """The tags of what `coded` stands for: the same body in the same coding."""
+        """The tags of what `coded` stands for: the same body in the same coding, be it as small as
+        can be; another process may have got there first."""
         if coded.coding is None:
             return [coded.etag]
-        several = {self._live.get(coded.coding), self._kept.get(coded.coding)}
-        return [each.etag for each in several if each is not None]
+        return [self._tag(coded.coding, suffix) for suffix in (_LIVE, _KEPT)]
 
     def _named(self, body: bytes, coding: Coding, suffix: str) -> Coded:
-        return Coded(body, coding.name, f'"{self._name}-{coding.name}{suffix}"')
+        return Coded(body, coding.name, self._tag(coding.name, suffix))
+
+    def _tag(self, coding: str, suffix: str) -> str:
+        return f'"{self._name}-{coding}{suffix}"'

@@ -27,7 +27,7 @@ P = TypeVar("P")
 MOST_ROWS: Final = 100
 # An OFFSET reads all that it skips: what lies deeper is no page that anybody turns to.
 DEEPEST_ROW: Final = 10_000
-# Of a name of 120 characters, and what is around it.
+# Of 120 characters of a name, and what is around them.
 MOST_CURSOR_CHARACTERS: Final = 768
 _MAC_BYTES: Final = 12
 _MOST_KNOWN: Final = 1024
@@ -208,7 +208,11 @@ class Cursors:
         mac, told = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(of, told)):
             raise _refusal("cursor", "it is none that was given out for this list")
-        return position(*msgspec.msgpack.decode(told))
+        try:
+            return position(*msgspec.msgpack.decode(told))
+        except TypeError as error:
+            # Of a release in which positions were made of something else.
+            raise _refusal("cursor", "it is none that is given out any more") from error
 
     def _mac(self, of: Listing, told: bytes) -> bytes:
         return hmac.digest(self._key, of.key.encode() + b"\0" + told, "sha256")[:_MAC_BYTES]

@@ -38,15 +38,17 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 # Ways to ask that lead to an answer without a look at the route.
 MOST_QUESTIONS: Final = 4096
 _MOST_QUESTION_BYTES: Final = 1024
-# Ways to wish for the same answer whose forms are known.
-_MOST_WISHES: Final = 64
+# Ways to wish for the same answer whose forms are known, and how long their words may be: a
+# browser's list of codings and our own tag.
+_MOST_WISHES: Final = 16
+_MOST_WISH_CHARACTERS: Final = 256
 # An answer that was sent so often is worth a coding that takes its time,
 WORTH: Final = 16
 # and the pauses between two of these are so many times as long as they took.
 _PAUSE: Final = 20
-# Bytes that an answer takes beside its body, and for each byte of that: its codings are a sixth of
-# it or so, and there are six of them.
-_BESIDE: Final = 2048
+# Bytes that an answer takes beside its body, with all of its forms, and for each byte of that: its
+# codings are a sixth of it or so, and there are six of them.
+_BESIDE: Final = 2048 + _MOST_WISHES * 1024
 _EACH: Final = 3
 # A fence is one client's; a cache in between may have nothing that is late enough for it.
 VARY: Final = f"{answers.VARY}, Comanda-Fence"
@@ -97,9 +99,11 @@ class Kept:
         self.sent += 1
         known = self._replies.get(wanted)
         if known is None or known.settled != self.content.settled:
-            if len(self._replies) >= _MOST_WISHES:
-                self._replies.clear()
-            known = self._replies[wanted] = self._reply(wanted)
+            known = self._reply(wanted)
+            if wanted.characters <= _MOST_WISH_CHARACTERS:
+                if len(self._replies) >= _MOST_WISHES:
+                    self._replies.clear()
+                self._replies[wanted] = known
         return known
 
     def _reply(self, wanted: Wishes) -> "_Reply":

@@ -10,6 +10,8 @@ import asyncpg
 import httpx
 import pytest
 
+from domain.menu_changes import MOST_PRODUCT_NAME
+
 
 async def test_products_come_by_page_and_add_up(client: httpx.AsyncClient) -> None:
     seen: list[int] = []
@@ -218,6 +220,23 @@ async def test_a_list_by_cursor_is_not_disturbed_by_what_comes_meanwhile(
     rest = (await client.get(behind)).json()["data"]
     ids = [each["id"] for each in first["data"] + rest]
     assert len(ids) == len(set(ids)) == 200
+
+
+@pytest.mark.parametrize("letter", ["한", "ﷺ", "🍲"])
+async def test_a_list_by_names_of_any_script_goes_on(
+    client: httpx.AsyncClient, connection: asyncpg.Connection, letter: str
+) -> None:
+    # Without accents one becomes three letters, another one eighteen.
+    name = letter * MOST_PRODUCT_NAME
+    await connection.execute("UPDATE products SET name = $1 WHERE id IN (1, 2)", name)
+    url, seen = "/api/products?sort=-name&limit=1&fields=id", []
+    for _ in range(3):
+        answer = (await client.get(url)).json()
+        seen += [each["id"] for each in answer["data"]]
+        cursor = answer["pagination"]["nextCursor"]
+        url = f"/api/products?sort=-name&limit=1&fields=id&cursor={cursor}"
+    assert seen[:2] == [2, 1]
+    assert len(set(seen)) == 3
 
 
 async def test_links_can_be_followed_from_end_to_end(client: httpx.AsyncClient) -> None:

@@ -18,6 +18,7 @@ from bff.representation.codings import (
     Coding,
     chosen,
 )
+from bff.representation.content import Content
 from tests.bff.representation.readers import READERS, ZstdDecompressor
 
 
@@ -139,3 +140,14 @@ def test_a_piece_can_be_read_before_the_next_one_comes(coding: Coding) -> None:
         assert brotli.Decompressor().process(first) == b"id,createdAt\r\n"
     else:
         assert ZstdDecompressor().decompress(first) == b"id,createdAt\r\n"
+
+
+def test_who_has_it_from_a_process_that_codes_it_otherwise_has_it() -> None:
+    body = b"soup of the day, " * 200
+    quick, slow = Content(body), Content(body)
+    choice = chosen("br", KEPT)
+    slow.settle(BROTLI)
+    one, other = quick.coded(choice), slow.coded(choice)
+    assert one.etag in slow.known_as(other)
+    assert other.etag in quick.known_as(one)
+    assert quick.plain.etag not in quick.known_as(one)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from litestar.exceptions import ValidationException
+from msgspec import Struct
 
 from bff.representation.pages import (
     DEEPEST_ROW,
@@ -73,6 +74,16 @@ def test_a_cursor_is_of_its_own_list_filters_and_order(other: Listing) -> None:
     cursor = CURSORS.make(ORDERS, HERE)
     assert "for this list" in refused(of=other, cursor=cursor)[1]
     assert asked(of=ORDERS._replace(fields="id"), cursor=cursor).part == Following(20, HERE)
+
+
+def test_a_cursor_of_another_release_is_refused() -> None:
+    class Before(Struct):
+        value: str
+        id: int
+        more: int
+
+    cursor = CURSORS.make(ORDERS, Before("soup", 7, 1))
+    assert refused(cursor=cursor)[0] == "cursor"
 
 
 def test_a_cursor_of_another_secret_is_refused() -> None:

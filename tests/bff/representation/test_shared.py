@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -177,6 +178,23 @@ async def test_what_is_kept_is_bounded_and_what_is_asked_for_stays(
     huge = [await shared.get("huge", lambda: told(process, 1, 200_000)) for _ in range(2)]
     assert huge[0] is not huge[1]
     assert shared.size <= 100_000
+
+
+@pytest.mark.parametrize("characters", [60, 250, 20_000])
+async def test_however_an_answer_is_wished_for_it_takes_no_more_than_is_counted(
+    process: Process, shared: Shared, characters: int
+) -> None:
+    kept = await shared.get("answer", lambda: told(process, 1))
+    # What any wish makes of it is made.
+    shared.reply(kept, Wishes(None, None))
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            shared.reply(kept, Wishes(None, f"{number:0{characters}}"))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < kept.size
 
 
 async def test_a_change_after_the_reading_is_not_lost_on_what_was_made_of_it(
