@@ -11,6 +11,7 @@ from litestar.types import HTTPScope
 # Proxies in a row; who sends more makes them up.
 _MOST_HOPS: Final = 16
 _MOST_KNOWN: Final = 4096
+_MOST_KNOWN_CHARACTERS: Final = 512
 
 
 class ProxyHeader(StrEnum):
@@ -61,8 +62,11 @@ class Clients:
             return Client(peer, is_secure)
         headers = scope["headers"]
         told = b",".join(value for name, value in headers if name == self._name)
-        scheme = [value for name, value in headers if name == b"x-forwarded-proto"]
-        return self._of(peer, told.decode("latin-1"), scheme[-1] if scheme else b"", is_secure)
+        schemes = [value for name, value in headers if name == b"x-forwarded-proto"]
+        scheme = schemes[-1] if schemes else b""
+        is_usual = len(told) + len(scheme) <= _MOST_KNOWN_CHARACTERS
+        found = self._of if is_usual else self._found
+        return found(peer, told.decode("latin-1"), scheme, is_secure)
 
     def _found(self, peer: str, told: str, scheme: bytes, is_secure: bool) -> Client:
         if self._header is ProxyHeader.FORWARDED:

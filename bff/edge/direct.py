@@ -14,7 +14,7 @@ from bff.edge.answers import told
 from bff.edge.calls import Call
 from bff.edge.edge import GONE, Edge
 from bff.edge.exchange import Exchange
-from bff.edge.express import Heads, lines
+from bff.edge.express import MOST_ORIGIN_BYTES, Heads, lines
 from bff.edge.fences import Fenced
 from bff.edge.limits.layer import Limited, policies
 from bff.edge.limits.policies import Decision
@@ -141,14 +141,16 @@ class Direct:
 
     def _lasting_of(self, exchange: Exchange, sent: Sent) -> bytes:
         """What the edge adds to all such answers."""
-        kind, origin = sent.named.get("content-type"), exchange.headers.get(b"origin")
+        kind, origin = sent.named.get("content-type"), exchange.headers.get(b"origin", b"")
         key = (sent.status_code, *sent.named), kind, exchange.is_secure, origin
         known = self._lasting.get(key)
         if known is None:
-            if len(self._lasting) >= _MOST_LASTING:
-                self._lasting.clear()
             given = sent.raw
-            known = self._lasting[key] = lines(self._edge.lasting(exchange, given)[len(given) :])
+            known = lines(self._edge.lasting(exchange, given)[len(given) :])
+            if len(origin) <= MOST_ORIGIN_BYTES:
+                if len(self._lasting) >= _MOST_LASTING:
+                    self._lasting.clear()
+                self._lasting[key] = known
         return known
 
 

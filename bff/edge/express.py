@@ -11,7 +11,7 @@ from litestar.types import HTTPScope
 from bff.edge.edge import Edge
 from bff.edge.exchange import Exchange
 from bff.edge.headers import Headers
-from bff.edge.limits.layer import Limited
+from bff.edge.limits.layer import Limited, is_free
 from bff.edge.limits.policies import Decision, Windows
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ _MOST_KNOWN: Final = 4096
 _MOST_HEAD_BYTES: Final = 2048
 _TRACE: Final = b"traceparent"
 _MOST_LASTING: Final = 1024
+# Longer than any that a browser sends.
+MOST_ORIGIN_BYTES: Final = 512
 _END: Final = b"\r\n\r\n"
 
 
@@ -170,7 +172,7 @@ class Express:
         self, decision: Decision, found: Found, exchange: Exchange, first: Headers
     ) -> Answer:
         exchange.decisions.append(decision)
-        if found[0] == HTTPStatus.NOT_MODIFIED:
+        if is_free(exchange, found[0]):
             self._limiter.hand_back(decision.windows, decision.moment)
         return self._answer(found, exchange, first)
 
@@ -178,13 +180,16 @@ class Express:
         status, headers, body = found
         exchange.status, exchange.bytes = status, len(body)
         # To hash all of them takes longer. They are kept, so nothing else is at their place.
-        key = status, id(headers), exchange.is_secure, exchange.headers.get(b"origin")
+        origin = exchange.headers.get(b"origin", b"")
+        key = status, id(headers), exchange.is_secure, origin
         lasting = self._lasting.get(key)
         if lasting is None:
-            if len(self._lasting) >= _MOST_LASTING:
-                self._lasting.clear()
             rest = lines(self._edge.lasting(exchange, list(headers)))
-            lasting = self._lasting[key] = first_line(status), rest, headers
+            lasting = first_line(status), rest, headers
+            if len(origin) <= MOST_ORIGIN_BYTES:
+                if len(self._lasting) >= _MOST_LASTING:
+                    self._lasting.clear()
+                self._lasting[key] = lasting
         line, rest, _ = lasting
         if first is not self._first:
             # Another one each second: the date is in it.

@@ -66,7 +66,7 @@ class Finish:
     def own(self, exchange: Exchange) -> Headers:
         """Those of this one alone."""
         whole = [(b"x-request-id", exchange.id.encode())]
-        if exchange.was_replayed:
+        if exchange.was_replayed and exchange.status < _REFUSED:
             whole.append(_REPLAYED)
         if exchange.decisions:
             whole += _limits(exchange.decisions)

@@ -7,6 +7,7 @@ from typing import Final
 
 _ROBOT: Final = "bot"
 _MOST_KNOWN: Final = 1024
+_MOST_KNOWN_BYTES: Final = 512
 # What no route of ours is called, and every scanner asks for first.
 _SCANNED: Final = re.compile(
     r"/\.(?!well-known/)|\.(?:php\d?|phtml|aspx?|jspx?|cgi|env|git|sql|bak|ini)(?:/|$)"
@@ -20,10 +21,14 @@ class Robots:
 
     def __init__(self, approved: Sequence[str]) -> None:
         self._approved = [name.lower() for name in approved]
-        self.are_refused = lru_cache(_MOST_KNOWN)(self._are_refused)
+        self._known = lru_cache(_MOST_KNOWN)(self._are_refused)
+
+    def are_refused(self, user_agent: bytes) -> bool:
+        """Whether it calls itself a bot, and not only by names that are approved."""
+        is_usual = len(user_agent) <= _MOST_KNOWN_BYTES
+        return (self._known if is_usual else self._are_refused)(user_agent)
 
     def _are_refused(self, user_agent: bytes) -> bool:
-        """Whether it calls itself a bot, and not only by names that are approved."""
         left = user_agent.decode("latin-1").lower()
         if _ROBOT not in left:
             return False

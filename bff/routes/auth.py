@@ -15,7 +15,7 @@ from bff.edge.limits.attempts import Attempts
 from bff.edge.limits.layer import limited_by
 from bff.edge.problems import declared
 from bff.representation.views import View
-from bff.routes.inputs import END, MOST_ID
+from bff.routes.inputs import END, LINE, MOST_ID
 from domain.accounts import (
     LEAST_PASSWORD,
     MOST_ADDRESS,
@@ -46,7 +46,7 @@ JSON_PROBLEMS: Final = (
 Address = Annotated[
     str, Meta(max_length=MOST_ADDRESS, pattern=r"^[^\x00-\x20\x7f@]+@[^\x00-\x20\x7f@]+" + END)
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME, pattern=r"^[^\x00-\x1f\x7f]+" + END)]
+Name = Annotated[str, Meta(min_length=1, max_length=MOST_NAME, pattern=LINE)]
 NewPassword = Annotated[str, Meta(min_length=LEAST_PASSWORD, max_length=MOST_PASSWORD)]
 OldPassword = Annotated[str, Meta(min_length=1, max_length=MOST_PASSWORD)]
 DeviceName = Annotated[str, Meta(max_length=MOST_DEVICE_NAME)]

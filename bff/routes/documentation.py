@@ -72,11 +72,12 @@ _LIMITS: Final = {
 }
 _FENCE: Final = {
     "Comanda-Fence": "the last one that was told, over a socket perhaps: nothing from before it is"
-    " answered; one's own changes are seen without it",
+    " answered. One's own orders, wallet and notices are seen without it; after a change of the"
+    " menu send what it was answered with",
 }
 # Of what can be asked for again.
 _AGAIN: Final = {
-    "If-None-Match": "entity tags of what the caller has, or *",
+    "If-None-Match": "entity tags of what the caller has; * counts as a request that is answered",
     "X-No-Compression": "whatever it says, the body comes as it is",
 }
 _KEPT: Final = {

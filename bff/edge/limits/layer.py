@@ -36,7 +36,7 @@ class Limited:
     """An ASGI application, each of whose requests is counted before it is served.
 
     Whose token is good is counted by person, everybody else by address. What changed nothing
-    for whoever asked, a 304 or the answer to a replay, is given back.
+    for whoever asked, a 304 for what they have or the answer to a replay, is given back.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Limited:
 
     def too_much(self, exchange: Exchange, decision: Decision) -> Sequence[Window]:
         """Of an answer, the windows in which its request was counted and is not to be."""
-        if exchange.status == HTTPStatus.NOT_MODIFIED:
+        if is_free(exchange, exchange.status):
             return decision.windows
         # It was asked for all the same.
         return decision.windows[1:] if exchange.was_replayed else ()
@@ -174,6 +174,13 @@ class Limited:
 
     def _policy(self, name: str) -> Policy:
         return getattr(self._policies, name)  # type: ignore[no-any-return]
+
+
+def is_free(exchange: Exchange, status: int) -> bool:
+    """Whether an answer only says that whoever asked has it. That something is there (`*`) is
+    nobody's copy, and would take as much work as often as anybody likes."""
+    known = exchange.headers.get(b"if-none-match", b"")
+    return status == HTTPStatus.NOT_MODIFIED and known.strip() != b"*"
 
 
 def policies(route: Route) -> tuple[str, ...] | None:
