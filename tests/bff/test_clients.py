@@ -97,4 +97,4 @@ async def test_a_phone_does_what_the_page_says(
     assert told["mine"] == [row["id"] for row in mine]
     assert told["me"] == email
     assert told["missed"] == "created"
-    assert re.search(r"v=.+&w=200&h=150&q=80$", told["picture"])
+    assert re.search(r"v=.+&w=200&q=80$", told["picture"])
