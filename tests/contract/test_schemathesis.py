@@ -74,7 +74,7 @@ async def campaign(
     (cwd / "people.json").write_text(json.dumps({"auth": entries}))
     port = free_port()
     # Limits are what it would find first, and nothing else then.
-    with running(settings, [port], **UNLIMITED) as (url,):
+    with running(settings, [port], 1, **UNLIMITED) as (url,):
         await until_healthy(url)
         told = (f"--config-file={CONFIGURATION}", PHASES, *options)
         code, report = await schemathesis(port, *told, cwd=cwd)
