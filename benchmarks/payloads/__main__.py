@@ -20,7 +20,6 @@ from benchmarks.pictures.application import environment, prepare, start
 from benchmarks.servers import data_directory
 from bff.representation import views
 from bff.representation.codings import BROTLI, GZIP, ZSTD, Coding
-from bff.representation.fields import Field, Resource
 from bff.representation.shared import WORTH
 from domain.database import dsn
 from domain.model import Role
@@ -102,10 +101,10 @@ def _sizes(client: httpx.Client) -> Iterator[str]:
     orders = views.ORDERS[Role.CUSTOMER]
     catalogue, own = "/api/products?limit=100&fields=", "/api/orders?limit=20&fields="
     several = {
-        "100 products, every field": catalogue + ",".join(_everything(views.PRODUCTS)),
+        "100 products, every field": catalogue + views.PRODUCTS.whole.key,
         "100 products, by default": catalogue.removesuffix("&fields="),
         "100 products, `id,name,price,picture.url`": f"{catalogue}id,name,price,picture.url",
-        "20 orders, every field": own + ",".join(_everything(orders)),
+        "20 orders, every field": own + orders.whole.key,
         "20 orders, by default": own.removesuffix("&fields="),
         "20 orders, `id,status,totalAmount`": f"{own}id,status,totalAmount",
         "20 orders, the same with `items.quantity,items.product.name`": (
@@ -151,14 +150,6 @@ def _first_screen(client: httpx.Client) -> Iterator[str]:
 def _answer(client: httpx.Client, url: str) -> httpx.Response:
     answer = client.get(url, headers={"accept-encoding": GZIP.name})
     return answer.raise_for_status()
-
-
-def _everything(resource: Resource, prefix: str = "") -> Iterator[str]:
-    for name, member in resource.members.items():
-        if isinstance(member, Field):
-            yield prefix + name
-        else:
-            yield from _everything(member.resource, f"{prefix}{name}.")
 
 
 def _size(client: httpx.Client, url: str, coding: Coding | None) -> int:

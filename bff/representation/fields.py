@@ -85,9 +85,10 @@ class FieldSet:
 
     def shown(self, things: Iterable[Any]) -> list[msgspec.Struct]:
         """Each thing, which has the columns as attributes, as a struct."""
-        return [self._of(thing) for thing in things]
+        return [self.of(thing) for thing in things]
 
-    def _of(self, thing: Any) -> msgspec.Struct:
+    def of(self, thing: Any) -> msgspec.Struct:
+        """One thing, likewise."""
         values = list(self._values(thing))
         for place, convert in self._converters:
             values[place] = convert(values[place])
@@ -96,7 +97,7 @@ class FieldSet:
             if isinstance(value, list):
                 values[place] = part.shown(value)
             elif value is not None:
-                values[place] = part._of(value)
+                values[place] = part.of(value)
         return self._struct(*values)
 
     def _converted(self, row: Iterable[Any]) -> Iterable[Any]:
@@ -139,6 +140,15 @@ class Resource:
         """
         return self._known(text)
 
+    def select_of_one(self, text: str | None) -> FieldSet:
+        """The same of one thing by itself, which comes whole if nothing is named."""
+        return self.whole if text is None else self.select(text)
+
+    @cached_property
+    def whole(self) -> FieldSet:
+        """Every field there is."""
+        return FieldSet(self, self._everything())
+
     @cached_property
     def shape(self) -> Any:
         """A type for the API's description: every field, and none of them certain."""
@@ -160,6 +170,12 @@ class Resource:
         if max(path.count(".") for path in paths) >= MOST_DEPTH:
             raise _refusal(f"nothing lies deeper than {MOST_DEPTH} names")
         return FieldSet(self, self._tree(paths))
+
+    def _everything(self) -> Tree:
+        return {
+            name: member.resource._everything() if isinstance(member, Related) else None
+            for name, member in self.members.items()
+        }
 
     def _tree(self, paths: Iterable[str], prefix: str = "") -> Tree:
         """The paths as a tree in the order of the resource, so that one question has one form."""

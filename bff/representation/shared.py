@@ -26,6 +26,7 @@ from bff.representation.content import Coded, Content
 from cdn import freshness
 from domain.cache import Cache
 from domain.database import Horizon, Sources, horizon
+from domain.errors import NotFoundError
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 Found = tuple[int, RawHeaders, bytes]
@@ -55,11 +56,13 @@ VARY: Final = f"{answers.VARY}, Comanda-Fence"
 
 
 class Made(NamedTuple):
-    """What an answer says, the headers that only it has, and when it turns by itself."""
+    """What an answer says, the headers that only it has, when it turns by itself, and the version
+    of what can be changed by that."""
 
     says: Any
     headers: Mapping[str, str] = {}
     until: datetime | None = None
+    version: str | None = None
 
 
 Make = Callable[[], Awaitable[Made]]
@@ -82,7 +85,7 @@ class Kept:
     def __init__(
         self, body: bytes, made: Made, sources: Sources, now: datetime, began: float
     ) -> None:
-        self.content = Content(body)
+        self.content = Content(body, made.version)
         self.sources = sources
         self.size = _BESIDE + _EACH * len(body)
         self.sent = 0
@@ -190,18 +193,14 @@ class Shared:
         if kept is not None and self._holds(kept):
             self._kept.move_to_end(key)
             return kept
-        flight = self._flights.get(key)
-        if flight is not None:
-            kept = await asyncio.shield(flight)
-            if self._holds(kept):
-                return kept
+        kept = await self._joined(key)
+        if kept is not None and self._holds(kept):
+            return kept
         # That one began before what this request has to see; by now there may be another, and of
         # somebody who has to see less.
-        flight = self._flights.get(key)
-        if flight is not None:
-            kept = await asyncio.shield(flight)
-            if _is_late_enough(kept):
-                return kept
+        kept = await self._joined(key)
+        if kept is not None and _is_late_enough(kept):
+            return kept
         kept = await asyncio.shield(self._fly(key, make))
         if self._holds(kept):
             self._keep(key, kept)
@@ -234,6 +233,15 @@ class Shared:
             and bool(kept.sources.tags)
             and self._cache.holds(kept.sources)
         )
+
+    async def _joined(self, key: str) -> Kept | None:
+        """What somebody else is having made. None where nobody is, or there was no such thing as
+        they began: since then it may have been added."""
+        flight = self._flights.get(key)
+        try:
+            return None if flight is None else await asyncio.shield(flight)
+        except NotFoundError:
+            return None
 
     def _fly(self, key: str, make: Make) -> asyncio.Task[Kept]:
         flight = self._flights[key] = asyncio.create_task(_made(make))

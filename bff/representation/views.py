@@ -330,7 +330,7 @@ CAFETERIAS: Final = Resource(
         "closesAt": Field("closes_at", datetime | None),
         "lastOrderAt": Field("last_order_at", datetime | None),
         "nextChange": Field("next_change", datetime | None),
-        "version": Field("version", int),
+        "lastOrderMinutes": Field("last_order_minutes", int),
         "hours": Related(
             "hours",
             Resource(
@@ -344,6 +344,7 @@ CAFETERIAS: Final = Resource(
             ),
             is_many=True,
         ),
+        "version": Field("version", int),
     },
     default=(
         "id",

@@ -1,10 +1,10 @@
 """One cafeteria: as everybody sees it, and as administrators change it and its hours."""
 
 from datetime import UTC, date, datetime, time
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
-from litestar import delete, get, patch, post, put
+from litestar import Request, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,9 +13,20 @@ from bff.edge import kinds
 from bff.edge.problems import declared
 from bff.representation import views
 from bff.representation.answers import Answer
+from bff.representation.fields import Fields
+from bff.representation.shared import Made, Shared
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, PathId, WallTime, given
-from bff.routes.versions import IfMatch, adding, changing, expected, reading, removing, versioned
+from bff.routes.versions import (
+    IfMatch,
+    adding,
+    alone,
+    changing,
+    expected,
+    removing,
+    showing,
+    versioned,
+)
 from domain.accounts import Principal
 from domain.cafeteria_changes import (
     MOST_INTERVALS,
@@ -29,7 +40,7 @@ from domain.cafeteria_changes import (
     CafeteriaChanges,
     NewCafeteria,
 )
-from domain.cafeterias import Cafeteria, Cafeterias
+from domain.cafeterias import Cafeteria, Cafeterias, first_turn
 from domain.errors import InvalidError
 from domain.model.hours import Interval, SpecialDay, WeeklyInterval
 
@@ -107,13 +118,23 @@ class ExceptionList(Struct, frozen=True):
     "/api/cafeterias/{cafeteria_id:int}",
     summary="A cafeteria",
     tags=["menu"],
-    **reading(),
+    **showing(views.CAFETERIAS),
 )
 async def show_cafeteria(
-    cafeteria_id: PathId, cafeterias: NamedDependency[Cafeterias]
-) -> Answer[views.CafeteriaView]:
-    """With its hours, and whether it is open at this instant."""
-    return _shown(await cafeterias.one(cafeteria_id, datetime.now(UTC)))
+    request: Request[Any, Any, Any],
+    cafeteria_id: PathId,
+    cafeterias: NamedDependency[Cafeterias],
+    shared: NamedDependency[Shared],
+    fields: Fields = None,
+) -> Answer[Any]:
+    """With its hours, and whether it is open at this instant; the same for everybody."""
+    chosen = views.CAFETERIAS.select_of_one(fields)
+
+    async def make() -> Made:
+        place = await cafeterias.one(cafeteria_id, datetime.now(UTC))
+        return alone(views.cafeteria(place), chosen, until=first_turn([place]))
+
+    return await shared.answer(request, f"/api/cafeterias/{cafeteria_id}#{chosen.key}", make)
 
 
 @get(

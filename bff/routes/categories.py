@@ -1,8 +1,8 @@
 """One section of the menu: as everybody sees it, and as administrators change it."""
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
-from litestar import delete, get, patch, post
+from litestar import Request, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -10,9 +10,20 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bff.edge import kinds
 from bff.representation import views
 from bff.representation.answers import Answer
+from bff.representation.fields import Fields
+from bff.representation.shared import Made, Shared
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, PathId, Slug, given
-from bff.routes.versions import IfMatch, adding, changing, expected, reading, removing, versioned
+from bff.routes.versions import (
+    IfMatch,
+    adding,
+    alone,
+    changing,
+    expected,
+    removing,
+    showing,
+    versioned,
+)
 from domain.accounts import Principal
 from domain.menu import Menu
 from domain.menu_changes import (
@@ -54,13 +65,22 @@ class CategoryPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     "/api/categories/{category_id:int}",
     summary="A section of the menu",
     tags=["menu"],
-    **reading(),
+    **showing(views.CATEGORIES),
 )
 async def show_category(
-    category_id: PathId, menu: NamedDependency[Menu]
-) -> Answer[views.CategoryView]:
-    """404 for one that was withdrawn."""
-    return versioned(views.category(await menu.category(category_id)))
+    request: Request[Any, Any, Any],
+    category_id: PathId,
+    menu: NamedDependency[Menu],
+    shared: NamedDependency[Shared],
+    fields: Fields = None,
+) -> Answer[Any]:
+    """The same for everybody; 404 for one that was withdrawn."""
+    chosen = views.CATEGORIES.select_of_one(fields)
+
+    async def make() -> Made:
+        return alone(views.category(await menu.category(category_id)), chosen)
+
+    return await shared.answer(request, f"/api/categories/{category_id}#{chosen.key}", make)
 
 
 @post(

@@ -69,7 +69,7 @@ async def list_settings(
     "/api/admin/configuration/{key:str}",
     summary="A setting",
     tags=["operations"],
-    **reading(by_all=False),
+    **reading(),
 )
 async def show_setting(
     key: Key,

@@ -81,7 +81,8 @@ _AGAIN: Final = {
     "X-No-Compression": "whatever it says, the body comes as it is",
 }
 _KEPT: Final = {
-    "ETag": "of this body in this coding; strong, and for If-None-Match",
+    "ETag": "of this body in this coding; strong, and for If-None-Match; of what has a version it"
+    " begins with that, and is for If-Match, too",
     "Cache-Control": "how long who may keep it",
     "Vary": "the request's headers that chose it",
 }

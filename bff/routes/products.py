@@ -1,8 +1,8 @@
 """One product: as everybody sees it, and as those who run its counter change it."""
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
-from litestar import delete, get, patch, post
+from litestar import Request, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -10,9 +10,20 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bff.edge import kinds
 from bff.representation import views
 from bff.representation.answers import Answer
+from bff.representation.fields import Fields
+from bff.representation.shared import Made, Shared
 from bff.routes.idempotency import IdempotencyKey, keyed
 from bff.routes.inputs import LINE, TEXT, Id, PathId, Price, given
-from bff.routes.versions import IfMatch, adding, changing, expected, reading, removing, versioned
+from bff.routes.versions import (
+    IfMatch,
+    adding,
+    alone,
+    changing,
+    expected,
+    removing,
+    showing,
+    versioned,
+)
 from domain.accounts import Principal
 from domain.menu import Menu
 from domain.menu_changes import (
@@ -58,13 +69,22 @@ class ProductPatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     "/api/products/{product_id:int}",
     summary="A product",
     tags=["menu"],
-    **reading(),
+    **showing(views.PRODUCTS),
 )
 async def show_product(
-    product_id: PathId, menu: NamedDependency[Menu]
-) -> Answer[views.ProductView]:
-    """As it stands on the menu; 404 for one that was withdrawn."""
-    return versioned(views.product(await menu.product(product_id)))
+    request: Request[Any, Any, Any],
+    product_id: PathId,
+    menu: NamedDependency[Menu],
+    shared: NamedDependency[Shared],
+    fields: Fields = None,
+) -> Answer[Any]:
+    """As it stands on the menu, the same for everybody; 404 for one that was withdrawn."""
+    chosen = views.PRODUCTS.select_of_one(fields)
+
+    async def make() -> Made:
+        return alone(views.product(await menu.product(product_id)), chosen)
+
+    return await shared.answer(request, f"/api/products/{product_id}#{chosen.key}", make)
 
 
 @post(

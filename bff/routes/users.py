@@ -80,7 +80,7 @@ async def list_users(
     "/api/admin/users/{user_id:int}",
     summary="A person",
     tags=["people"],
-    **reading(by_all=False),
+    **reading(),
 )
 async def show_user(
     user_id: PathId, principal: NamedDependency[Principal], users: NamedDependency[Users]

@@ -2,6 +2,7 @@
 13.1.1), and what routes to it have in common."""
 
 import re
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final, Protocol, TypedDict, TypeVar
 
@@ -14,6 +15,8 @@ from bff.edge import kinds
 from bff.edge.kinds import Kind
 from bff.edge.problems import declared
 from bff.representation.answers import Answer
+from bff.representation.fields import FieldSet, Resource, answered
+from bff.representation.shared import Made
 from bff.routes.auth import BEARER, JSON_PROBLEMS
 from domain.versions import Expected
 
@@ -74,6 +77,11 @@ def versioned(view: V, at: str | None = None) -> Answer[V]:
     return Answer(view, headers=headers if at is None else headers | {"Location": at})
 
 
+def alone(view: Versioned, chosen: FieldSet, until: datetime | None = None) -> Made:
+    """One thing as everybody is told of it, under its version, until it turns by itself."""
+    return Made(chosen.of(view), until=until, version=str(view.version))
+
+
 class Declared(TypedDict, total=False):
     """What the decorator of a route is told."""
 
@@ -86,10 +94,14 @@ _READ: Final = (kinds.INVALID_PARAMETER, kinds.NOT_FOUND, kinds.UNAVAILABLE)
 _WHO: Final = (kinds.UNAUTHENTICATED, kinds.FORBIDDEN)
 
 
-def reading(*, by_all: bool = True) -> Declared:
-    """Of a route that shows one; by all, or by who may."""
-    if by_all:
-        return {"response_headers": [ETAG], "responses": declared(*_READ)}
+def showing(resource: Resource) -> Declared:
+    """Of a route that shows one to everybody."""
+    shown = answered(resource.shape, "Of it what `fields` names, by default all")
+    return {"responses": declared(*_READ) | shown}
+
+
+def reading() -> Declared:
+    """Of a route that shows one to who may."""
     return {
         "security": BEARER,
         "response_headers": [ETAG],

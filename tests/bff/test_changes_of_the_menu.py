@@ -272,11 +272,13 @@ async def test_a_cafeteria_is_opened_changed_and_closed_for_good(
     changed = await client.patch(where, json=change, headers=seen(admin, added))
     assert changed.json() == added.json() | change | {"version": 2}
     always = [{"weekday": day, "opensAt": "00:00", "closesAt": "00:00"} for day in range(1, 8)]
+    # What is sent once prefers another coding than what is kept.
+    plain = {"accept-encoding": "identity"}
     opened = await client.put(
-        f"{where}/hours", json={"hours": always}, headers=seen(admin, changed)
+        f"{where}/hours", json={"hours": always}, headers=seen(admin, changed) | plain
     )
     assert (opened.json()["isOpen"], len(opened.json()["hours"])) == (True, 7)
-    shown = await client.get(where)
+    shown = await client.get(where, headers=plain)
     assert (shown.json(), shown.headers["etag"]) == (opened.json(), opened.headers["etag"])
     full = await client.delete("/api/cafeterias/1", headers=admin | {"if-match": "*"})
     assert full.status_code == 409

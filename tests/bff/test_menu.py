@@ -249,6 +249,26 @@ async def test_links_can_be_followed_from_end_to_end(client: httpx.AsyncClient) 
     assert set(answer.links) == {"first", "prev", "last"}
 
 
+@pytest.mark.parametrize(
+    ("url", "several", "wrong", "closest"),
+    [
+        ("/api/products/1", ["price", "name", "version"], "pirce", "price"),
+        ("/api/categories/1", ["position", "slug"], "postion", "position"),
+        ("/api/cafeterias/1", ["isOpen", "lastOrderMinutes", "hours"], "isOpn", "isOpen"),
+    ],
+)
+async def test_one_by_itself_comes_whole_or_as_its_fields_say(
+    client: httpx.AsyncClient, url: str, several: list[str], wrong: str, closest: str
+) -> None:
+    whole = (await client.get(url)).json()
+    some = await client.get(f"{url}?fields={','.join(several)}")
+    assert some.json() == {name: whole[name] for name in several}
+    assert (await client.get(url)).json() == whole
+    refused = await client.get(f"{url}?fields={wrong}")
+    assert (refused.status_code, refused.json()["errors"][0]["parameter"]) == (400, "fields")
+    assert f"do you mean {closest}?" in refused.json()["detail"]
+
+
 async def test_sorts_and_filters_are_in_the_description(client: httpx.AsyncClient) -> None:
     document = (await client.get("/schema/openapi.json")).json()
     told = {

@@ -33,6 +33,7 @@ from tests.bff.test_protocol import connected, exchange, listening
 
 MENU = "/api/products?limit=50"
 SECTIONS = "/api/categories"
+DISH = "/api/products/1"
 PICTURE = "/products/1?w=320&fm=webp"
 APP = "https://app.campus.example"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -189,7 +190,7 @@ async def test_the_answer_is_the_same_both_ways(
     async with place(settings, **changes) as at:
         token = tuple((await bearer(at.client, "student1")).items())
         wishes = WISHES | {"a person": [HOST, GZIP, *token]}
-        for target in (MENU, SECTIONS):
+        for target in (MENU, SECTIONS, DISH):
             await at.ordinary(target, [HOST])
             for name, headers in wishes.items():
                 usual = await at.ordinary(target, headers)

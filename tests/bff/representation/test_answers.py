@@ -170,7 +170,7 @@ async def test_what_holds_a_secret_is_neither_coded_nor_kept(client: httpx.Async
 async def test_the_menu_may_be_kept_by_everybody_and_personal_things_by_nobody_else(
     client: httpx.AsyncClient, student: dict[str, str]
 ) -> None:
-    for url in (MENU, "/api/categories"):
+    for url in (MENU, "/api/categories", "/api/products/1", "/api/categories/1"):
         control = (await client.get(url)).headers["cache-control"]
         assert control.startswith("public, max-age=15, s-maxage=15, stale-while-revalidate=")
         assert "stale-if-error=" in control

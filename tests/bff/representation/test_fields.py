@@ -121,6 +121,24 @@ def test_a_view_is_sent_with_the_fields_that_were_chosen_and_no_others() -> None
     assert msgspec.json.encode(chosen.shown([without])) == b'[{"price":"8.25","picture":null}]'
 
 
+@pytest.mark.parametrize(
+    ("resource", "view"),
+    [
+        (views.PRODUCTS, views.ProductView),
+        (views.PICTURES, views.PictureView),
+        (views.CATEGORIES, views.CategoryView),
+        (views.CAFETERIAS, views.CafeteriaView),
+    ],
+)
+def test_one_by_itself_is_all_of_its_view_if_nothing_is_named(
+    resource: Resource, view: type[views.View]
+) -> None:
+    whole = [path.partition(".")[0] for path in resource.select_of_one(None).key.split(",")]
+    names = [each.encode_name for each in msgspec.structs.fields(view)]
+    assert list(dict.fromkeys(whole)) == names
+    assert resource.select_of_one(names[0]).key == names[0]
+
+
 def test_what_is_heavy_is_sent_to_who_asks_for_it_only() -> None:
     heavy = {"description", "picture.srcset", "picture.sizes", "items.quantity", "version"}
     for resource in (views.PRODUCTS, *views.ORDERS.values()):

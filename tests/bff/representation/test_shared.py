@@ -16,16 +16,22 @@ import pytest
 from bff.representation import shared as shared_module
 from bff.representation.answers import Wishes
 from bff.representation.content import Content
-from bff.representation.shared import WORTH, Made, Shared
+from bff.representation.shared import VARY, WORTH, Made, Make, Shared
+from bff.settings import Settings
+from cdn import freshness
 from domain.cache import changes
 from domain.database import Horizon, horizon
 from domain.database.statements import log
+from domain.errors import NotFoundError
 from tests.bff.test_orders import bearer, order
+from tests.conftest import Serve
 from tests.domain.cache.processes import PRICES, Process, running
 
 MENU = "/api/products?limit=50"
 GZIP = {"accept-encoding": "gzip"}
 BROTLI = Wishes("br", None)
+DISH = "/api/products/1"
+ALONE = (DISH, "/api/categories/1", "/api/cafeterias/1")
 
 
 @pytest.fixture
@@ -34,9 +40,9 @@ def bodies(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     monkeypatch.setattr(changes, "TRUST", 60.0)
     made: list[bytes] = []
 
-    def content(body: bytes) -> Content:
+    def content(body: bytes, version: str | None) -> Content:
         made.append(body)
-        return Content(body)
+        return Content(body, version)
 
     monkeypatch.setattr(shared_module, "Content", content)
     return made
@@ -96,6 +102,107 @@ async def test_what_is_ready_takes_no_statement_and_is_encoded_once(
             assert other.status_code == 304
     assert sent == []
     assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("url", ALONE)
+async def test_one_by_itself_is_as_ready_as_a_list(
+    client: httpx.AsyncClient, bodies: list[bytes], url: str
+) -> None:
+    first = await client.get(url, headers=GZIP)
+    assert (first.headers["cache-control"], first.headers["vary"]) == (freshness.SHARED, VARY)
+    known = GZIP | {"if-none-match": first.headers["etag"]}
+    with statements("FROM") as sent:
+        for _ in range(10):
+            again = await client.get(url, headers=GZIP)
+            assert (lasting(again), again.content) == (lasting(first), first.content)
+            head = await client.head(url, headers=GZIP)
+            assert (lasting(head), head.content) == (lasting(first), b"")
+            assert (await client.get(url, headers=known)).status_code == 304
+    assert sent == []
+    assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("accepted", ["identity", "gzip", "br", "zstd"])
+async def test_what_everybody_may_keep_is_changed_by_its_tag_in_whatever_coding_it_came(
+    client: httpx.AsyncClient, accepted: str
+) -> None:
+    staff = await bearer(client, "staff1")
+    long = {"description": "con pollo, conejo y judías verdes; " * 20}
+    await client.patch(DISH, json=long, headers=staff | {"if-match": "*"})
+    found = await client.get(DISH, headers={"accept-encoding": accepted})
+    assert found.headers["cache-control"] == freshness.SHARED
+    assert found.headers.get("content-encoding", "identity") == accepted
+    seen = staff | {"if-match": found.headers["etag"]}
+    for status in (200, 412):
+        changed = await client.patch(DISH, json={"stock": 9}, headers=seen)
+        assert changed.status_code == status
+
+
+async def test_what_was_coded_as_well_as_can_be_is_changed_by_its_tag_too(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_module, "WORTH", 0)
+    staff = await bearer(client, "staff1")
+    long = {"description": " ".join(str(number**5) for number in range(150))}
+    await client.patch(DISH, json=long, headers=staff | {"if-match": "*"})
+    async with asyncio.timeout(30):
+        while True:
+            found = await client.get(DISH, headers={"accept-encoding": "br"})
+            if found.headers["etag"].endswith('-br+"'):
+                break
+            await asyncio.sleep(0.01)
+    seen = staff | {"if-match": found.headers["etag"]}
+    changed = await client.patch(DISH, json={"stock": 9}, headers=seen)
+    assert changed.status_code == 200
+
+
+async def test_what_was_withdrawn_is_ready_for_nobody(
+    client: httpx.AsyncClient, bodies: list[bytes]
+) -> None:
+    for _ in range(2):
+        assert (await client.get(DISH)).status_code == 200
+    assert len(bodies) == 1
+    staff = await bearer(client, "staff1") | {"if-match": "*"}
+    assert (await client.delete(DISH, headers=staff)).status_code == 204
+    for method in ("GET", "HEAD", "GET"):
+        gone = await client.request(method, DISH)
+        assert (gone.status_code, gone.headers["cache-control"]) == (404, "no-store")
+    assert len(bodies) == 1
+
+
+async def test_who_changed_one_sees_it_at_once_wherever_they_ask(
+    client: httpx.AsyncClient, serve: Serve, settings: Settings, bodies: list[bytes]
+) -> None:
+    staff = await bearer(client, "staff1")
+    async with serve(settings) as other:
+        for times, price in enumerate(("1.11", "2.22", "3.33"), start=1):
+            for each in (other, client):
+                found = await each.get(DISH)
+            assert len(bodies) == 2 * times
+            seen = staff | {"if-match": found.headers["etag"]}
+            changed = await client.patch(DISH, json={"price": price}, headers=seen)
+            fence = {"comanda-fence": changed.headers["comanda-fence"]}
+            for each in (other, client):
+                assert (await each.get(DISH, headers=fence)).json() == changed.json()
+            # Where it was changed, it is known without that.
+            assert (await client.get(DISH)).json() == changed.json()
+
+
+async def test_a_door_by_itself_is_told_no_longer_than_until_it_turns(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Made] = []
+    get = Shared.get
+
+    async def noted(shared: Shared, key: str, make: Make) -> Any:
+        made.append(await make())
+        return await get(shared, key, make)
+
+    monkeypatch.setattr(Shared, "get", noted)
+    for key in range(1, 6):
+        turns = (await client.get(f"/api/cafeterias/{key}")).json()["nextChange"]
+        assert made[-1].until == (turns and datetime.fromisoformat(turns))
+    assert len({each.until for each in made}) > 1
 
 
 async def test_a_crowd_has_it_made_once(client: httpx.AsyncClient, bodies: list[bytes]) -> None:
@@ -274,6 +381,25 @@ async def test_who_has_to_see_more_is_not_given_what_somebody_else_began(
     slow.may_go_on.set()
     await making
     assert (await asked).content.plain.body == b'"mine"'
+
+
+async def test_what_was_not_there_as_somebody_else_asked_may_be_there_by_now(
+    process: Process, shared: Shared
+) -> None:
+    go_on = asyncio.Event()
+
+    async def none_yet() -> Made:
+        await go_on.wait()
+        raise NotFoundError("product", 1)
+
+    theirs = asyncio.create_task(shared.get("answer", none_yet))
+    await asyncio.sleep(0)
+    mine = asyncio.create_task(shared.get("answer", lambda: told(process, 1)))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await mine).content.plain.body
+    with pytest.raises(NotFoundError):
+        await theirs
 
 
 async def test_what_turns_while_it_is_made_is_not_kept(process: Process, shared: Shared) -> None:
