@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,17 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     order_history = OrderHistory(database)
     order_changes = OrderChanges(database, lambda: cache.changes.generation)
-    clients = _clients(settings)
+    drain = Drain()
+    access = AccessLog(settings.access_log, settings.log_format)
+    edge_around = partial(
+        Edge,
+        clients=_clients(settings),
+        hosts=settings.hosts,
+        robots=Robots(settings.approved_bots),
+        cors=Cors(settings.cors_origins),
+        finish=Finish(settings.hsts_seconds),
+        drain=drain,
+    )
     live = Live(
         nodes,
         outbox,
@@ -167,7 +178,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         order_history,
         order_changes,
         origins=settings.cors_origins,
-        clients=clients,
+        # A poll takes half a minute because nothing happens: that is no request's latency.
+        around=partial(edge_around, watch=[access.note_problem]),
         directory=_directory(settings.metrics_directory),
         traces=traces,
     )
@@ -187,12 +199,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
         payment=settings.limit_payment,
         login=settings.limit_login,
     )
-    drain = Drain()
     probes = Probes(cluster, nodes, shelves, drain)
     figures = Figures(_directory(settings.metrics_directory))
     window = Window(figures)
     around = Surroundings(cluster, nodes, settings.pods_host)
-    access = AccessLog(settings.access_log, settings.log_format)
     limiter = Limiter(nodes, fences)
     subjects = Subjects(settings.token_secret)
     parts: dict[str, object] = {
@@ -320,20 +330,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
         most=settings.most_in_flight,
     )
     fenced = Fenced(limited, cluster.knows)
-    edge = Edge(
+    edge = edge_around(
         Shortcut(fenced, origin.answers),
-        clients=clients,
-        hosts=settings.hosts,
-        robots=Robots(settings.approved_bots),
-        cors=Cors(settings.cors_origins),
-        finish=Finish(settings.hsts_seconds),
-        drain=drain,
         watch=[figures.note, access.note, *traces.watches],
         meet=traces.meets,
     )
     figures.counters += [
         lambda: sources.of_limits(limiter),
         lambda: sources.of_edge(edge),
+        lambda: sources.of_edge(live.edge),
         lambda: sources.of_cache(cache),
         lambda: sources.of_database(cluster),
         lambda: sources.of_sockets(live.figures),
@@ -349,7 +354,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         lambda: sources.of_dependencies(probes),
         lambda: sources.of_surroundings(around),
     ]
-    app.asgi_handler = Sockets(edge, live.engine)
+    app.asgi_handler = Sockets(edge, live.engine, live.edge)
     app.state[EXPRESS] = Express(edge, limited, [shared.way, origin.answers.way])
     app.state[DIRECT] = Direct(app, edge, fenced, limited, routes, MOST_BODY_BYTES)
     return app

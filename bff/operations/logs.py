@@ -22,7 +22,10 @@ _MOST_UNWRITTEN: Final = 64 * 1024
 _MOST_PATH: Final = 200
 # Longer, and it is told however few are.
 _SLOW_SECONDS: Final = 1.0
+_REFUSED: Final = 400
 _FAULT: Final = 500
+# Of who left before there was an answer.
+_GONE: Final = 499
 # Of the eight digits that decide whether a trace is told.
 _TRACES: Final = 16**8
 
@@ -124,6 +127,12 @@ class AccessLog:
             datetime.now(UTC),
         )
         self._lines.add(self._written(line))
+
+    def note_problem(self, exchange: Exchange, seconds: float) -> None:
+        """The same for what waits by design, and is told of only where it was refused: for that
+        may be quoted to us."""
+        if exchange.status >= _REFUSED and exchange.status != _GONE:
+            self.note(exchange, seconds)
 
     def close(self) -> None:
         """Write what is not written yet."""

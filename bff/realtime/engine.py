@@ -3,26 +3,27 @@
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 import msgspec
-from litestar.types import HTTPScope
 from msgspec import Struct
 
 from bff.edge import kinds
-from bff.edge.clients import Clients, Networks, ProxyHeader
+from bff.edge.exchange import Exchange
 from bff.edge.kinds import Kind
+from bff.edge.limits.subjects import network
 from bff.realtime.codec import OPEN_UP, PING, PROTOCOL, Message
 from bff.realtime.figures import Figures
 from bff.realtime.frames import CloseCode
 from bff.realtime.session import Carrier, Session, Upper
 from bff.realtime.siblings import Siblings
 
-Headers = Sequence[tuple[bytes, bytes]]
-"""Their names in lower case."""
+if TYPE_CHECKING:
+    from bff.edge.edge import Edge
+
 POLLING: Final = "polling"
 WEBSOCKET: Final = "websocket"
 ANY: Final = "*"
@@ -51,7 +52,8 @@ class Limits(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What a request says, before anything is done for it; `address` is that of the client."""
+    """What a request says, before anything is done for it; `address` is what those of its client
+    have in common."""
 
     method: str
     query: str
@@ -59,6 +61,20 @@ class Asked(Struct, frozen=True):
     is_websocket: bool
     host: str
     origin: str | None
+
+    @classmethod
+    def of(cls, exchange: Exchange, *, is_websocket: bool = False) -> "Asked":
+        """What is known of it so far."""
+        scope, headers = exchange.scope, exchange.headers
+        origin = headers.get(b"origin")
+        return cls(
+            scope["method"],
+            scope["query_string"].decode("latin-1"),
+            network(exchange.client),
+            is_websocket,
+            headers.get(b"host", b"").decode("latin-1"),
+            None if origin is None else origin.decode("latin-1"),
+        )
 
 
 class RefusedError(Exception):
@@ -79,16 +95,16 @@ class Engine:
         figures: Figures,
         limits: Limits | None = None,
         origins: Collection[str] = (),
-        clients: Clients | None = None,
         siblings: Siblings | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.sessions: dict[str, Session] = {}
         self.figures = figures
         self.siblings = siblings or Siblings(None)
+        self.edge: Edge | None = None
+        """In front of what is polled; it knows whom handshakes are from, too."""
         self._speak = speak
         self._origins = frozenset(origins)
-        self._clients = clients or Clients(Networks([]), ProxyHeader.X_FORWARDED_FOR)
         self._addresses: Counter[str] = Counter()
         self._is_leaving = False
         # Each waits as long, so the first to be due is always in front.
@@ -96,33 +112,33 @@ class Engine:
         self._pongs = Queue(self.sessions, self.limits.ping_timeout, self._missed)
         self._silent = Queue(self.sessions, self.limits.connect_timeout, self._unheard)
 
-    def asked(
-        self, method: str, query: str, peer: str, headers: Headers, *, is_websocket: bool
-    ) -> Asked:
-        """What a request says that `peer` has sent, one of our proxies perhaps."""
-        named = dict(headers)
-        origin = named.get(b"origin")
-        scope = {"client": (peer, 0), "scheme": "http", "headers": headers}
-        return Asked(
-            method,
-            query,
-            self._clients.of(cast("HTTPScope", scope)).address,
-            is_websocket,
-            named.get(b"host", b"").decode("latin-1"),
-            None if origin is None else origin.decode("latin-1"),
-        )
+    def handshake(self, exchange: Exchange) -> Asked:
+        """What that of a WebSocket says, which has come by no edge: whom that would refuse gets no
+        further. Raises RefusedError."""
+        if self.edge is not None:
+            refusal = self.edge.refuses(exchange.scope, exchange.headers)
+            if refusal is not None:
+                exchange.refusal = refusal.reason
+                raise RefusedError(refusal.kind, "")
+        return Asked.of(exchange, is_websocket=True)
 
     def elsewhere(self, asked: Asked) -> Path | None:
-        """Where the process listens that a request belongs to, if it is another one."""
+        """Where the process listens that a request belongs to, if it is another one.
+
+        Raises RefusedError.
+        """
         name = _query(asked.query).get("sid")
-        return None if name is None or name in self.sessions else self.siblings.of(name)
+        place = None if name is None or name in self.sessions else self.siblings.of(name)
+        if place is not None:
+            self._must_be_trusted(asked)
+        return place
 
     def session(self, asked: Asked) -> Session | None:
         """The session that a request belongs to, or None where it asks for one.
 
         Raises RefusedError.
         """
-        self.must_be_trusted(asked)
+        self._must_be_trusted(asked)
         query = _query(asked.query)
         transport = query.get("transport")
         if transport != (WEBSOCKET if asked.is_websocket else POLLING):
@@ -139,13 +155,6 @@ class Engine:
         if not asked.is_websocket and not session.is_polled:
             raise self._refused(kinds.INVALID_REQUEST, "The session is a WebSocket's by now.")
         return session
-
-    def must_be_trusted(self, asked: Asked) -> None:
-        """Apps send no Origin, and our own pages are at our host. Raises RefusedError."""
-        if asked.origin is None or not self._origins.isdisjoint((asked.origin, ANY)):
-            return
-        if not asked.host or asked.origin.partition("://")[2] != asked.host:
-            raise self._refused(kinds.FORBIDDEN, "Pages of this origin are not served.")
 
     def open(self, address: str, carrier: Carrier | None = None) -> Session:
         """A new session, which its client has yet to be told of (`greeting`)."""
@@ -207,6 +216,14 @@ class Engine:
     def _send_all_away(self, reason: str, code: CloseCode) -> None:
         for session in list(self.sessions.values()):
             session.close(reason, code)
+
+    def _must_be_trusted(self, asked: Asked) -> None:
+        """Apps send no Origin, and our own pages are at our host, which is one by then that we
+        answer to. Raises RefusedError."""
+        if asked.origin is None or not self._origins.isdisjoint((asked.origin, ANY)):
+            return
+        if not asked.host or asked.origin.partition("://")[2] != asked.host:
+            raise self._refused(kinds.FORBIDDEN, "Pages of this origin are not served.")
 
     def _must_have_room(self, asked: Asked) -> None:
         if asked.method != "GET":

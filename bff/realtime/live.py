@@ -1,12 +1,14 @@
 """All of it together: from the outbox over the bus to the sockets of this process."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bff.edge.clients import Clients
+from litestar.types import ASGIApp
+
+from bff.edge.edge import Edge
 from bff.realtime.announcements import KINDS, Announcer
-from bff.realtime.asgi import Sockets, nowhere
+from bff.realtime.asgi import Polls, Sockets, nowhere
 from bff.realtime.bus import Bus
 from bff.realtime.engine import Engine
 from bff.realtime.figures import Figures
@@ -38,20 +40,20 @@ class Live:
         changes: OrderChanges,
         *,
         origins: Collection[str],
-        clients: Clients,
+        around: Callable[[ASGIApp], Edge],
         directory: Path | None,
         traces: "Traces | Untraced",
     ) -> None:
-        """Processes that share a port know each other by a `directory`."""
+        """Processes that share a port know each other by a `directory`; what others ask comes
+        through an edge that is put `around`."""
         self.figures = Figures()
         self._bus = Bus(nodes)
         self.orders = Orders(self._bus, tokens, history, changes, States(nodes), self.figures)
         namespace = traces.namespace(self.orders, self.orders.events)
         self._server = SocketServer({NAME: namespace}, self.figures)
         self._siblings = Siblings(directory)
-        self.engine = Engine(
-            self._server.speak, self.figures, None, origins, clients, self._siblings
-        )
+        self.engine = Engine(self._server.speak, self.figures, None, origins, self._siblings)
+        self.edge = self.engine.edge = around(Polls(self.engine))
         self.feed = Feed(outbox, KINDS, traces.tell(Announcer(self._bus).tell))
         self._bus.listeners.append(traces.listener(self.orders.heard, self.orders.rooms))
         self._bus.doubters.append(self.feed.again)

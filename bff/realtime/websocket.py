@@ -4,20 +4,22 @@ import asyncio
 import base64
 import hashlib
 from asyncio import AbstractEventLoop, BaseTransport, Transport
-from collections.abc import Sequence
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
+from litestar.types import HTTPScope
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.protocols.utils import get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from bff.edge import kinds, problems
-from bff.edge.kinds import Kind
+from bff.edge import kinds
+from bff.edge.exchange import Exchange
+from bff.edge.express import first_line, lines
+from bff.edge.headers import Headers
 from bff.edge.protocol import served
-from bff.realtime.asgi import LINGER_SECONDS, is_ours
+from bff.realtime.asgi import LINGER_SECONDS, is_ours, met, refused
 from bff.realtime.codec import Message
-from bff.realtime.engine import GOING_AWAY, Engine, Headers, RefusedError
+from bff.realtime.engine import GOING_AWAY, Engine, RefusedError
 from bff.realtime.frames import CloseCode, FrameError, Opcode, Reader, closing, frame
 from bff.realtime.session import TOO_SLOW, Session, Waiting
 from bff.realtime.siblings import Through
@@ -202,24 +204,21 @@ class WebSocket(asyncio.Protocol):
     # Of the handshake
 
     def _handshake(self, data: bytes) -> None:
-        line, headers = _head(data)
-        method, target, *_ = line.split(" ")
-        path, _, query = target.partition("?")
+        engine = self._engine
+        exchange = met(engine, self._scope(data))
         try:
-            engine = self._engine
-            if engine is None or not is_ours(path):
+            if engine is None or not is_ours(exchange.scope["path"]):
                 raise RefusedError(kinds.NOT_FOUND, "No sockets are served here.")
-            asked = engine.asked(method, query, self._address, headers, is_websocket=True)
+            asked = engine.handshake(exchange)
             place = engine.elsewhere(asked)
             if place is not None:
-                engine.must_be_trusted(asked)
                 self._through = Through(self._transport, self._leave, data)
                 self._opening = self._loop.create_task(Through.open(place, self._through))
                 return
             session = engine.session(asked)
-            key = _key(method, headers)
+            key = _key(asked.method, exchange.headers)
         except RefusedError as error:
-            self._refuse(error.kind, error.detail)
+            self._refuse(exchange, error)
             return
         self._transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -234,13 +233,27 @@ class WebSocket(asyncio.Protocol):
             return
         self._session = session
 
-    def _refuse(self, kind: Kind, detail: str) -> None:
-        body = problems.details(kind, detail)
-        phrase = HTTPStatus(kind.status).phrase.encode()
+    def _scope(self, data: bytes) -> HTTPScope:
+        """The handshake as the request that it is."""
+        line, headers = _head(data)
+        method, target, *_ = line.split(" ")
+        path, _, query = target.partition("?")
+        scope = {
+            "method": method,
+            "path": path,
+            "query_string": query.encode("latin-1"),
+            "headers": headers,
+            "client": (self._address, 0),
+            "scheme": "https" if is_ssl(self._transport) else "http",
+        }
+        return cast("HTTPScope", scope)
+
+    def _refuse(self, exchange: Exchange, error: RefusedError) -> None:
+        status, headers, body = refused(self._engine, exchange, error)
+        # Once, though the edge of a server that leaves has said so.
+        told = {**dict(headers), b"connection": b"close"}
         self._transport.write(
-            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n"
-            b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b"
-            % (kind.status, phrase, problems.MEDIA_TYPE.encode(), len(body), body)
+            b"".join((first_line(status), lines(list(told.items())), b"\r\n", body))
         )
         self._leave()
 
@@ -260,11 +273,10 @@ def _head(data: bytes) -> tuple[str, Headers]:
     return line.decode("latin-1"), [(name, value.strip()) for name, _, value in pairs]
 
 
-def _key(method: str, headers: Headers) -> bytes:
+def _key(method: str, headers: Mapping[bytes, bytes]) -> bytes:
     """What proves that the handshake was understood (RFC 6455 4.2). Raises RefusedError."""
-    named = dict(headers)
-    key = named.get(b"sec-websocket-key", b"")
-    is_right = method == "GET" and named.get(b"sec-websocket-version") == _VERSION
+    key = headers.get(b"sec-websocket-key", b"")
+    is_right = method == "GET" and headers.get(b"sec-websocket-version") == _VERSION
     if not is_right or len(key) != _KEY_BYTES:
         raise RefusedError(kinds.INVALID_REQUEST, "It is no handshake of a WebSocket.")
     digest = hashlib.sha1(key + _MAGIC, usedforsecurity=False).digest()

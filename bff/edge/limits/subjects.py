@@ -24,10 +24,18 @@ class Subjects:
 
     def _address(self, client: str) -> bytes:
         """A name for an address, of IPv6 for its network."""
-        try:
-            address = ip_address(client)
-        except ValueError:
-            return self.hidden("")
-        if isinstance(address, IPv6Address):
-            address = IPv6Address(int(address) >> _NETWORK_BITS << _NETWORK_BITS)
-        return self.hidden(str(address))
+        return self.hidden(network(client))
+
+
+def network(client: str) -> str:
+    """What all addresses of one client have in common; empty for what is no address."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            # As a socket for both tells of IPv4: all of that is one /64.
+            return str(address.ipv4_mapped)
+        address = IPv6Address(int(address) >> _NETWORK_BITS << _NETWORK_BITS)
+    return str(address)

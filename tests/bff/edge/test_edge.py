@@ -27,6 +27,7 @@ SECURITY = {
 }
 PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "x"}
 APP = "https://app.campus.example"
+SOCKETS = "/socket.io/?EIO=4&transport=polling"
 
 
 async def plain(scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,6 +94,8 @@ async def test_any_other_trace_is_a_new_one(given: str) -> None:
         ("POST", "/auth/login"),
         ("GET", "/products/1?w=wide"),
         ("GET", "/.env"),
+        ("GET", "/socket.io/?EIO=3"),
+        ("POST", f"{SOCKETS}&sid=nobody"),
     ],
 )
 async def test_a_problem_names_the_request_that_had_it(
@@ -136,6 +139,11 @@ async def test_a_fault_is_answered_with_an_id_that_is_in_the_log(
         ("GET", "/schema/openapi.json"),
         ("GET", "/wp-login.php"),
         ("BREW", "/api/products"),
+        ("GET", SOCKETS),
+        ("HEAD", SOCKETS),
+        ("OPTIONS", SOCKETS),
+        ("BREW", SOCKETS),
+        ("GET", "/socket.io/.env"),
     ],
 )
 async def test_every_answer_is_safe_for_a_browser(
@@ -226,6 +234,7 @@ async def test_robots_are_served_if_they_are_approved(
         assert answer.status_code == status
         nowhere = await client.get("/nothing", headers={"user-agent": agent})
         assert nowhere.status_code == (404 if status == 200 else 403)
+        assert (await client.get(SOCKETS, headers={"user-agent": agent})).status_code == status
         # What watches us may be called so.
         assert (await client.get("/health", headers={"user-agent": agent})).status_code == 200
     if status == 403:
@@ -304,7 +313,7 @@ async def test_a_page_of_ours_may_ask_and_read(serve: Serve, settings: Settings)
         assert "POST" in may.headers["access-control-allow-methods"]
         allowed = may.headers["access-control-allow-headers"].lower()
         assert {"authorization", "content-type", "idempotency-key"} <= set(allowed.split(", "))
-        for url in ("/api/categories", "/nothing"):
+        for url in ("/api/categories", "/nothing", SOCKETS):
             answer = await client.get(url, headers={"origin": APP})
             assert answer.headers["access-control-allow-origin"] == APP
             assert "RateLimit" in answer.headers["access-control-expose-headers"]
@@ -324,6 +333,8 @@ async def test_no_other_page_may_and_caches_are_told_why(
             await client.options("/api/orders", headers={"origin": origin} | PREFLIGHT),
             await client.get("/api/categories", headers={"origin": origin}),
             await client.get("/api/categories"),
+            await client.options(SOCKETS, headers={"origin": origin} | PREFLIGHT),
+            await client.get(SOCKETS, headers={"origin": origin}),
         ]
     for answer in answers:
         assert not [name for name in answer.headers if name.startswith("access-control")]

@@ -120,6 +120,12 @@ async def test_without_a_token_an_address_is_counted_and_a_bad_token_is_none(
         assert known.status_code == 200
 
 
+def test_addresses_of_ipv4_stay_apart_where_one_socket_is_for_both() -> None:
+    address = Subjects("x" * 32).address
+    assert address("::ffff:192.0.2.1") == address("192.0.2.1")
+    assert address("::ffff:192.0.2.1") != address("::ffff:192.0.2.2")
+
+
 async def test_health_and_pictures_are_free(limited: Limits) -> None:
     async with limited(limit_anonymous=2) as client:
         for url in ("/health", "/ready", "/products/1", "/v/nothing"):

@@ -15,9 +15,10 @@ from litestar.types import Receive, Scope, Send
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from bff.edge.protocol import BoundedProtocol
-from bff.realtime.asgi import Sockets
+from bff.realtime.asgi import Polls, Sockets
 from bff.realtime.engine import Engine
 from bff.realtime.websocket import WebSocket
+from tests.bff.edge.layers import edge
 from tests.serving import free_port
 
 OPEN: Final = "/socket.io/?EIO=4&transport="
@@ -177,14 +178,18 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    engine: Engine, adapter: str, over: Callable[[type[Any]], type[Any]] = lambda given: given
+    engine: Engine,
+    adapter: str,
+    over: Callable[[type[Any]], type[Any]] = lambda given: given,
+    **options: Any,
 ) -> AsyncIterator[Place]:
     """The engine behind a server of its own, by either adapter; `over` may put something around
-    its protocol."""
+    its protocol, and the edge in front of it has these options."""
     port = free_port()
+    polls = engine.edge = edge(Polls(engine), **options)
     ours = type("Ours", (WebSocket,), {"engine": engine, "__slots__": ()})
     config = uvicorn.Config(
-        Sockets(nothing, engine),
+        Sockets(nothing, engine, polls),
         port=port,
         ws=over(ours if adapter == "ours" else WSProtocol),
         http=BoundedProtocol,

@@ -170,6 +170,7 @@ async def test_a_server_that_stops_sends_everybody_away_one_by_one_and_lets_nobo
             503,
             "urn:comanda:problem:unavailable",
         )
+        assert int(answer.headers["retry-after"]) > 0
         _, status = await place.connect(f"{OPEN}websocket")
         assert status == 503
         await asyncio.wait(left)
