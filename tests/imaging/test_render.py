@@ -19,6 +19,7 @@ from tests.imaging.samples import (
     gif,
     looks_like,
     near,
+    noise,
     oriented,
     png,
     png_chunk,
@@ -375,6 +376,14 @@ def test_no_metadata_leaves(format_: str, to: Format) -> None:
         info = decoded(variant).info
         assert not {"exif", "icc_profile", "xmp", "comment", "dpi"} & set(info)
         assert not any(word in variant for word in (b"camera", b"private", b"acsp", b"Exif\0"))
+
+
+@pytest.mark.parametrize("side", [400, 1000])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_noise_becomes_a_jpeg_of_any_quality(mode: str, side: int) -> None:
+    body = encoded(noise(mode, side), "PNG")
+    for quality in (*LADDER.qualities, 100):
+        rendered(body, recipe(format_=Format.JPEG, quality=quality))
 
 
 ANIMATED = recipe(20, format_=Format.WEBP, animated=True)
