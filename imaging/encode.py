@@ -21,6 +21,8 @@ _THOROUGH_UP_TO = 512 * 512
 _THOROUGH, _QUICK = 4, 2
 _AVIF_SPEED = 8
 _LEVEL_QUALITY = 92
+# WebP's 16 bits (RFC 9649): a GIF may repeat as often, and is then played once more.
+_MOST_PLAYS = 65_535
 # SVT-AV1 takes a third of aom's time at this speed, but knows neither grey, nor tiny pictures,
 # nor full chroma; for that aom takes as long at its next speed, for 8 % more bytes.
 _SVT_FROM = 16
@@ -49,7 +51,7 @@ def animated_webp(
         save_all=True,
         append_images=others,
         duration=durations,
-        loop=plays,
+        loop=min(plays, _MOST_PLAYS),
         quality=quality,
         method=_QUICK,
     )

@@ -1,5 +1,6 @@
 """A variant has the asked size, the right way up, in the right colours, and nothing else."""
 
+import re
 import struct
 from collections.abc import Callable
 
@@ -389,7 +390,7 @@ def test_noise_becomes_a_jpeg_of_any_quality(mode: str, side: int) -> None:
 ANIMATED = recipe(20, format_=Format.WEBP, animated=True)
 
 
-@pytest.mark.parametrize(("repeats", "plays"), [(None, 1), (0, 0), (3, 4)])
+@pytest.mark.parametrize(("repeats", "plays"), [(None, 1), (0, 0), (3, 4), (65_535, 65_535)])
 @pytest.mark.parametrize("width", [20, 40])
 def test_an_animation_keeps_its_frames_durations_and_repetitions(
     repeats: int | None, plays: int, width: int
@@ -428,6 +429,59 @@ def test_an_animated_webp_stays_one(width: int) -> None:
     for number, level in enumerate(levels):
         variant.seek(number)
         assert abs(pixel(variant.convert("RGB"), 10, 5)[0] - level) < 12
+
+
+def test_no_animation_lasts_longer_than_an_encoder_can_count() -> None:
+    body = bytearray(_noisy_webp(135))
+    for at in _places(b"ANMF", body):
+        body[at + 20 : at + 23] = b"\xff\xff\xff"  # milliseconds
+    assert render(bytes(body), ANIMATED).body.count(b"ANMF") == 135
+
+
+def _noisy_webp(frames: int) -> bytes:
+    first, *others = (noise("RGB", 20, seed) for seed in range(frames))
+    return encoded(first, "WEBP", save_all=True, append_images=others, lossless=True)
+
+
+def _places(mark: bytes, body: bytes | bytearray) -> list[int]:
+    return [found.start() for found in re.finditer(re.escape(mark), body)]
+
+
+def _cut_off_gif(whole: int) -> bytes:
+    body = gif(40, 20, 5)
+    return body[: _places(b"\x21\xf9\x04", body)[whole] + 22]
+
+
+def _changed_gif(whole: int) -> bytes:
+    body = bytearray(gif(40, 20, 5))
+    body[_places(b"\x21\xf9\x04", body)[whole] + 18] = 32  # bits of a code, at most 8
+    return bytes(body)
+
+
+def _changed_webp(whole: int) -> bytes:
+    body = bytearray(_noisy_webp(5))
+    at = _places(b"ANMF", body)[whole]
+    body[at + 60 : at + 360] = bytes(300)
+    return bytes(body)
+
+
+DAMAGED = pytest.mark.parametrize("damaged", [_cut_off_gif, _changed_gif, _changed_webp])
+
+
+@DAMAGED
+@pytest.mark.parametrize("whole", [2, 4])
+def test_an_animation_ends_before_a_damaged_frame(
+    damaged: Callable[[int], bytes], whole: int
+) -> None:
+    assert render(damaged(whole), ANIMATED).body.count(b"ANMF") == whole
+
+
+@DAMAGED
+def test_an_animation_of_one_whole_frame_is_its_still_picture(
+    damaged: Callable[[int], bytes],
+) -> None:
+    still = render(damaged(1), recipe(20, format_=Format.WEBP))
+    assert render(damaged(1), ANIMATED).body == still.body
 
 
 def test_an_animation_ends_before_a_frame_that_leaves_the_screen() -> None:
