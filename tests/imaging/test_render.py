@@ -193,9 +193,24 @@ def test_every_depth_keeps_its_values(
         (16, 2, struct.pack(">6H", 0x8001, 1, 2, 0x9000, 1, 2), struct.pack(">3H", 0x8001, 1, 2)),
         (8, 0, bytes((200, 7)), struct.pack(">H", 200)),
         (8, 2, bytes((9, 8, 7, 9, 8, 6)), struct.pack(">3H", 9, 8, 7)),
+        (4, 0, bytes((0x54,)), struct.pack(">H", 5)),
+        (2, 0, bytes((0x90,)), struct.pack(">H", 2)),
         (1, 0, bytes((0x80,)), struct.pack(">H", 1)),
+        # Of the 16 bits only as many count as a sample has.
+        (4, 0, bytes((0x0F,)), struct.pack(">H", 0xFFF0)),
+        (1, 0, bytes((0x40,)), struct.pack(">H", 0xFFFE)),
     ],
-    ids=["grey 16", "true colour 16", "grey 8", "true colour 8", "grey 1"],
+    ids=[
+        "grey 16",
+        "true colour 16",
+        "grey 8",
+        "true colour 8",
+        "grey 4",
+        "grey 2",
+        "grey 1",
+        "grey 4, more bits",
+        "grey 1, more bits",
+    ],
 )
 def test_the_colour_that_stands_for_transparency_is_transparent(
     bits: int, colour_type: int, row: bytes, key: bytes
