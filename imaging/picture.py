@@ -46,6 +46,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 40_000_000
     pixels: int = 50_000_000
     """Of a frame, whatever is asked of it."""
+    side: int = 65_535
+    """Of a frame, in pixels: no JPEG and no GIF has a longer one. A filter takes 48 bytes for each
+    column, which in a long thin picture is more than its pixels take."""
     frames: int = 1_000
     scans: int = 100
     """Of a JPEG: each progressive scan may touch every pixel again."""

@@ -169,6 +169,13 @@ def test_pixels_are_counted_in_the_header(format_: str) -> None:
     assert refusal(encoded(quarters(40, 31), format_), TINY) == Kind.TOO_MANY_PIXELS
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536)])
+def test_no_side_is_longer_than_a_jpeg_can_have_it(size: tuple[int, int]) -> None:
+    assert refusal(png(*size, 8, 6, bytes(size[1]))) == Kind.TOO_MANY_PIXELS
+    shorter = size[0] - size[0] // 65_536, size[1] - size[1] // 65_536
+    assert probe(png(*shorter, 8, 6, bytes(shorter[1]))).pixels == 65_535
+
+
 @pytest.mark.parametrize("animation", [animated_webp, animated_avif, lambda n: gif(9, 9, n)])
 def test_frames_are_counted_in_the_header(animation: object) -> None:
     assert callable(animation)
