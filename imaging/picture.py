@@ -81,7 +81,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     alpha: bool = False
     """Whether it has transparency, used or not."""
     profile: bool = False
-    """Whether it brings an ICC profile."""
+    """Whether an ICC profile tells its colours: its own, or one that says what numbers say."""
     progressive: bool = False
 
     @property
@@ -110,7 +110,7 @@ class Parsed:
     comments, thumbnails, other pictures behind the first) is left out where that is possible:
     it is what parsers stumble over, and what must never leave."""
     profile: bytes | None = None
-    """The ICC profile of its colours."""
+    """That profile."""
 
 
 def broken(what: str) -> PictureError:

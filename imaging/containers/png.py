@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imaging.containers import exif
+from imaging.containers import cicp, exif
 from imaging.picture import Container, Header, Limits, Parsed, broken
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -42,7 +42,7 @@ def read(body: bytes, limits: Limits) -> Parsed:
     if not has_data:
         raise broken("the PNG has no picture in it")
     essence.append(_chunk(b"IEND", b""))
-    profile = _profile(found[b"iCCP"], limits) if b"iCCP" in found else None
+    profile = _profile(found, limits)
     return Parsed(_header(found, profile), essence, profile)
 
 
@@ -93,8 +93,12 @@ def _transparency(found: dict[bytes, bytes], content: bytes) -> bytes:
     return content
 
 
-def _profile(content: bytes, limits: Limits) -> bytes | None:
-    _, _, packed = content.partition(b"\0")
+def _profile(found: dict[bytes, bytes], limits: Limits) -> bytes | None:
+    # The numbers go first; the profile is for whoever does not know them (PNG, third edition).
+    numbered = cicp.profile(*found.get(b"cICP", b"")[:2].ljust(2, b"\0"))
+    if numbered is not None:
+        return numbered
+    _, _, packed = found.get(b"iCCP", b"").partition(b"\0")
     unpacker = zlib.decompressobj()
     try:
         # The first byte says how it is packed, and there is one way only.

@@ -321,6 +321,20 @@ def test_colours_of_a_profile_become_srgb(
     assert near((colour[0], colour[1], colour[2]), seen, within=6)
 
 
+P3_BY_NUMBER = {
+    "PNG": png(2, 1, 8, 2, bytes((234, 51, 35) * 2), png_chunk(b"cICP", bytes((12, 13, 0, 1)))),
+    "AVIF": encoded(Image.new("RGB", (64, 64), (234, 51, 35)), "AVIF", quality=100).replace(
+        b"nclx\0\x01\0\r", b"nclx\0\x0c\0\r"
+    ),
+}
+
+
+@pytest.mark.parametrize("format_", P3_BY_NUMBER)
+def test_colours_told_by_number_become_srgb(format_: str) -> None:
+    colour = pixel(rendered(P3_BY_NUMBER[format_], recipe()).convert("RGB"), 0, 0)
+    assert near((colour[0], colour[1], colour[2]), (255, 0, 0), within=6)
+
+
 def test_alpha_goes_through_a_profile_untouched() -> None:
     body = encoded(
         Image.new("RGBA", (8, 8), (234, 51, 35, 77)), "PNG", icc_profile=profiles.display_p3()
