@@ -21,6 +21,8 @@ _THOROUGH_UP_TO = 512 * 512
 _THOROUGH, _QUICK = 4, 2
 _AVIF_SPEED = 8
 _LEVEL_QUALITY = 92
+# WebP's 16 bits (RFC 9649): a GIF may repeat as often, and is then played once more.
+_MOST_PLAYS = 65_535
 # SVT-AV1 takes a third of aom's time at this speed, but knows neither grey, nor tiny pictures,
 # nor full chroma; for that aom takes as long at its next speed, for 8 % more bytes.
 _SVT_FROM = 16
@@ -32,11 +34,10 @@ os.environ.setdefault("SVT_LOG", "1")
 
 def encoded(picture: Image.Image, format_: Format, quality: int) -> bytes:
     """`picture` (L, LA, RGB or RGBA; for JPEG without alpha) in `format_`."""
-    # PIL would write what it read beside the pixels: comment, EXIF, profile.
-    picture.info.clear()
-    body = BytesIO()
-    picture.save(body, format_.name, **_options(picture, format_, quality))
-    return body.getvalue()
+    options = _options(picture, format_, quality)
+    if format_ is Format.JPEG:
+        return _jpeg(picture, **options)
+    return _saved(picture, format_, **options)
 
 
 def animated_webp(
@@ -44,30 +45,42 @@ def animated_webp(
 ) -> bytes:
     """The frames (RGBA, of one size), each shown so many milliseconds; played for ever if 0."""
     first, *others = frames
-    first.info.clear()
-    body = BytesIO()
-    first.save(
-        body,
-        "WEBP",
+    return _saved(
+        first,
+        Format.WEBP,
         save_all=True,
         append_images=others,
         duration=durations,
-        loop=plays,
+        loop=min(plays, _MOST_PLAYS),
         quality=quality,
         method=_QUICK,
     )
-    return body.getvalue()
 
 
 def encoded_level(picture: Image.Image) -> tuple[bytes, Format]:
     """A copy to make variants from (L, LA, RGB or RGBA), as good as never changed."""
+    if picture.mode in ("LA", "RGBA"):
+        return _saved(picture, Format.WEBP, lossless=True, quality=0, method=0), Format.WEBP
+    body = _jpeg(picture, quality=_LEVEL_QUALITY, subsampling="4:2:0", optimize=True)
+    return body, Format.JPEG
+
+
+def _jpeg(picture: Image.Image, **options: Any) -> bytes:
+    try:
+        return _saved(picture, Format.JPEG, **options)
+    except OSError:
+        # For tables of its own and for coarse at first PIL gives libjpeg a byte a pixel, all at
+        # once, and noise takes more. What is neither is written piece by piece.
+        plain = options | {"optimize": False, "progressive": False}
+        return _saved(picture, Format.JPEG, **plain)
+
+
+def _saved(picture: Image.Image, format_: Format, **options: Any) -> bytes:
+    # PIL would write what it read beside the pixels: comment, EXIF, profile.
     picture.info.clear()
     body = BytesIO()
-    if picture.mode in ("LA", "RGBA"):
-        picture.save(body, "WEBP", lossless=True, quality=0, method=0)
-        return body.getvalue(), Format.WEBP
-    picture.save(body, "JPEG", quality=_LEVEL_QUALITY, subsampling="4:2:0", optimize=True)
-    return body.getvalue(), Format.JPEG
+    picture.save(body, format_.name, **options)
+    return body.getvalue()
 
 
 def _options(picture: Image.Image, format_: Format, quality: int) -> dict[str, Any]:

@@ -46,6 +46,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int = 40_000_000
     pixels: int = 50_000_000
     """Of a frame, whatever is asked of it."""
+    side: int = 65_535
+    """Of a frame, in pixels: no JPEG and no GIF has a longer one. A filter takes 48 bytes for each
+    column, which in a long thin picture is more than its pixels take."""
     frames: int = 1_000
     scans: int = 100
     """Of a JPEG: each progressive scan may touch every pixel again."""
@@ -78,7 +81,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     alpha: bool = False
     """Whether it has transparency, used or not."""
     profile: bool = False
-    """Whether it brings an ICC profile."""
+    """Whether an ICC profile tells its colours: its own, or one that says what numbers say."""
     progressive: bool = False
 
     @property
@@ -107,7 +110,7 @@ class Parsed:
     comments, thumbnails, other pictures behind the first) is left out where that is possible:
     it is what parsers stumble over, and what must never leave."""
     profile: bytes | None = None
-    """The ICC profile of its colours."""
+    """That profile."""
 
 
 def broken(what: str) -> PictureError:

@@ -77,6 +77,12 @@ def _judge(header: Header, limits: Limits) -> None:
             f"The picture has {header.width:,} x {header.height:,} pixels; "
             f"{limits.pixels:,} in all are the most.",
         )
+    side = max(header.width, header.height)
+    if side > limits.side:
+        raise PictureError(
+            Kind.TOO_MANY_PIXELS,
+            f"A side of the picture has {side:,} pixels; {limits.side:,} are the most.",
+        )
     if header.frames > limits.frames:
         raise PictureError(
             Kind.TOO_MANY_FRAMES,

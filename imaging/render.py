@@ -59,7 +59,11 @@ def render_level(level: bytes, width: int, height: int, recipe: Recipe) -> Rende
 def _rendered(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe, began: int) -> Rendered:
     moves = recipe.animated and recipe.format is Format.WEBP
     if moves and animation.may_move(parsed.header, shown):
-        return _moving(body, parsed, shown, recipe)
+        return _moving(body, parsed, shown, recipe) or _still(parsed, shown, recipe, began)
+    return _still(parsed, shown, recipe, began)
+
+
+def _still(parsed: Parsed, shown: Plan, recipe: Recipe, began: int) -> Rendered:
     picture, part = exposed(parsed, shown)
     decoded_at = perf_counter_ns()
     outcome = laid_out(finished(picture, part, parsed, shown), shown, recipe)
@@ -75,13 +79,16 @@ def _rendered(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe, began: i
     return Rendered(variant, *outcome.size, timings)
 
 
-def _moving(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe) -> Rendered:
+def _moving(body: bytes, parsed: Parsed, shown: Plan, recipe: Recipe) -> Rendered | None:
+    """None where nothing is left to move: a frame behind the first is damaged."""
     began = perf_counter_ns()
     pictures, durations = [], []
     for frame, milliseconds in animation.frames(body, parsed, shown):
         # WebP's encoder wants the same bands of all of them.
         pictures.append(laid_out(frame, shown, recipe).convert("RGBA"))
         durations.append(milliseconds)
+    if len(pictures) < 2:
+        return None
     transformed_at = perf_counter_ns()
     variant = animated_webp(pictures, durations, parsed.header.plays, recipe.quality)
     timings = Timings(

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from imaging.containers import cicp
 from imaging.picture import Container, Header, Limits, Parsed, broken
 
 _BOX = struct.Struct(">I4s")
@@ -50,9 +51,8 @@ def read(body: bytes, limits: Limits) -> Parsed:
             facts.frames = max(facts.frames, facts.samples(start, end))
     if facts.size is None:
         raise broken("the AVIF has no picture in it")
-    profile = (
-        facts.profile if facts.profile and len(facts.profile) <= limits.profile_bytes else None
-    )
+    has_profile = 0 < len(facts.profile) <= limits.profile_bytes
+    profile = facts.profile if has_profile else cicp.profile(*facts.numbered)
     header = Header(
         container=Container.AVIF,
         width=facts.size[0],
@@ -76,7 +76,8 @@ class _Facts:
     mirror: int | None = None
     bits: int = 8
     alpha: bool = False
-    profile: bytes | None = None
+    profile: bytes = b""
+    numbered: tuple[int, int] = (0, 0)
     frames: int = 1
     boxes_seen: int = 0
     properties: list[Span] = field(default_factory=list)
@@ -151,6 +152,8 @@ class _Facts:
                 self.bits = self.number(at + 5, 1) or 8
             case b"colr" if self.body[at : at + 4] in (b"prof", b"rICC"):
                 self.profile = self.body[at + 4 : end]
+            case b"colr" if self.body.startswith(b"nclx", at):
+                self.numbered = self.number(at + 4, 2), self.number(at + 6, 2)
 
     def samples(self, start: int, end: int, depth: int = 0) -> int:
         """The most samples that a track of a sequence has."""

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from imaging.containers import exif
+from imaging.containers import cicp, exif
 from imaging.picture import Container, Header, Limits, Parsed, broken
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -17,7 +17,7 @@ _IHDR = struct.Struct(">IIBBBBB")
 _CHECKSUM_BYTES = 4
 # Writers cut the data into pieces of 4 KB and more.
 _MOST_CHUNKS = 50_000
-_TRUE_COLOUR = 2
+_GREY, _TRUE_COLOUR = 0, 2
 _GREY_ALPHA, _TRUE_COLOUR_ALPHA = 4, 6
 _DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 
@@ -42,7 +42,7 @@ def read(body: bytes, limits: Limits) -> Parsed:
     if not has_data:
         raise broken("the PNG has no picture in it")
     essence.append(_chunk(b"IEND", b""))
-    profile = _profile(found[b"iCCP"], limits) if b"iCCP" in found else None
+    profile = _profile(found, limits)
     return Parsed(_header(found, profile), essence, profile)
 
 
@@ -82,15 +82,23 @@ def _header(found: dict[bytes, bytes], profile: bytes | None) -> Header:
 
 
 def _transparency(found: dict[bytes, bytes], content: bytes) -> bytes:
-    """PIL decodes 16 bits a sample to 8, but would compare the transparent colour with all 16."""
-    ihdr = found[b"IHDR"]
-    if len(ihdr) == _IHDR.size and ihdr[8:10] == bytes((16, _TRUE_COLOUR)):
+    """The transparent colour with as many bits as PIL decodes its samples to, and compares it."""
+    bits, colour = found[b"IHDR"][8:10].ljust(2, b"\0")
+    if (bits, colour) == (16, _TRUE_COLOUR):
         return b"".join(b"\0" + content[at : at + 1] for at in (0, 2, 4))
+    if bits in (1, 2, 4) and colour == _GREY and len(content) > 1:
+        # Of its 16 bits only the last ones count.
+        white = (1 << bits) - 1
+        return (255 * (content[1] & white) // white).to_bytes(2)
     return content
 
 
-def _profile(content: bytes, limits: Limits) -> bytes | None:
-    _, _, packed = content.partition(b"\0")
+def _profile(found: dict[bytes, bytes], limits: Limits) -> bytes | None:
+    # The numbers go first; the profile is for whoever does not know them (PNG, third edition).
+    numbered = cicp.profile(*found.get(b"cICP", b"")[:2].ljust(2, b"\0"))
+    if numbered is not None:
+        return numbered
+    _, _, packed = found.get(b"iCCP", b"").partition(b"\0")
     unpacker = zlib.decompressobj()
     try:
         # The first byte says how it is packed, and there is one way only.

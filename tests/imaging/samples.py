@@ -55,6 +55,12 @@ def scene(width: int, height: int) -> Image.Image:
     return Image.merge("RGB", planes)
 
 
+def noise(mode: str, side: int, seed: int = 7) -> Image.Image:
+    """A square of which no encoder spares a byte."""
+    samples = side * side * Image.getmodebands(mode)
+    return Image.frombytes(mode, (side, side), Random(seed).randbytes(samples))
+
+
 def encoded(picture: Image.Image, format_: str = "JPEG", **options: object) -> bytes:
     """The bytes of a file."""
     body = BytesIO()

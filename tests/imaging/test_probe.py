@@ -58,6 +58,7 @@ HEADERS: list[tuple[str, bytes, dict[str, object]]] = [
         "alpha": True, "orientation": 8, "profile": True,
     }),
     ("PNG", KEYED, {"alpha": True}),
+    ("PNG", png(40, 30, 8, 2, bytes(3600), png_chunk(b"cICP", b"\x0c\r\0\1")), {"profile": True}),
     ("PNG", png(40, 30, 16, 2, bytes(7200)), {"bits": 16}),
     ("PNG", png(40, 30, 1, 0, bytes(150)), {"bits": 1}),
     ("PNG", encoded(PHOTO, "PNG", save_all=True, append_images=[quarters(40, 30)]), {}),
@@ -169,6 +170,13 @@ def test_pixels_are_counted_in_the_header(format_: str) -> None:
     assert refusal(encoded(quarters(40, 31), format_), TINY) == Kind.TOO_MANY_PIXELS
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536)])
+def test_no_side_is_longer_than_a_jpeg_can_have_it(size: tuple[int, int]) -> None:
+    assert refusal(png(*size, 8, 6, bytes(size[1]))) == Kind.TOO_MANY_PIXELS
+    shorter = size[0] - size[0] // 65_536, size[1] - size[1] // 65_536
+    assert probe(png(*shorter, 8, 6, bytes(shorter[1]))).pixels == 65_535
+
+
 @pytest.mark.parametrize("animation", [animated_webp, animated_avif, lambda n: gif(9, 9, n)])
 def test_frames_are_counted_in_the_header(animation: object) -> None:
     assert callable(animation)
@@ -277,6 +285,13 @@ def test_a_decoder_gets_nothing_that_makes_no_pixels() -> None:
 def _with_comment_between_scans(body: bytes, comment: bytes) -> bytes:
     last = body.rindex(b"\xff\xc4")
     return body[:last] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2) + comment + body[last:]
+
+
+def test_numbers_go_before_a_profile_only_where_they_are_known() -> None:
+    packed = png_chunk(b"iCCP", b"name\0\0" + zlib.compress(profiles.adobe_rgb()))
+    for numbers, known in ((b"\x0c\r\0\1", True), (b"\x09\x10\0\1", False), (b"", False)):
+        body = png(40, 30, 8, 2, bytes(3600), packed, png_chunk(b"cICP", numbers))
+        assert (parse(body).profile == profiles.adobe_rgb()) is not known
 
 
 def test_a_profile_in_many_segments_is_joined_in_their_order() -> None:

@@ -9,12 +9,22 @@ import pytest
 from PIL import Image
 
 from cdn.address import CENTRE, LADDER, LOSSLESS, WHITE, Fit, Format, Recipe
+from imaging.encode import encoded_level
 from imaging.picture import Container, Header, PictureError
 from imaging.pyramid import level_sizes, levels, source
 from imaging.render import render, render_level
 from tests.imaging import profiles
 from tests.imaging.acceptance.likeness import Plane, luma, ssim
-from tests.imaging.samples import decoded, encoded, exif, looks_like, oriented, quarters, scene
+from tests.imaging.samples import (
+    decoded,
+    encoded,
+    exif,
+    looks_like,
+    noise,
+    oriented,
+    quarters,
+    scene,
+)
 
 MOST_LOST = 0.002
 LEVELS = [(1728, 1296), (1280, 960), (768, 576), (640, 480), (1280, 1280), (640, 640)]
@@ -233,6 +243,12 @@ def test_a_level_without_what_is_to_be_seen_is_refused() -> None:
     assert render_level(square.body, 1200, 800, recipe(400, 400)).width == 400
     with pytest.raises(PictureError):
         render_level(square.body, 1200, 800, recipe(400))
+
+
+def test_noise_can_be_a_level_too() -> None:
+    dots = noise("RGB", 640).point([255 * (value > 127) for value in range(256)] * 3)
+    body, format_ = encoded_level(dots)
+    assert (format_, decoded(body).size) == (Format.JPEG, (640, 640))
 
 
 def test_a_level_keeps_transparency() -> None:

@@ -1,8 +1,10 @@
 """A variant has the asked size, the right way up, in the right colours, and nothing else."""
 
+import re
 import struct
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,6 +21,7 @@ from tests.imaging.samples import (
     gif,
     looks_like,
     near,
+    noise,
     oriented,
     png,
     png_chunk,
@@ -191,9 +194,24 @@ def test_every_depth_keeps_its_values(
         (16, 2, struct.pack(">6H", 0x8001, 1, 2, 0x9000, 1, 2), struct.pack(">3H", 0x8001, 1, 2)),
         (8, 0, bytes((200, 7)), struct.pack(">H", 200)),
         (8, 2, bytes((9, 8, 7, 9, 8, 6)), struct.pack(">3H", 9, 8, 7)),
+        (4, 0, bytes((0x54,)), struct.pack(">H", 5)),
+        (2, 0, bytes((0x90,)), struct.pack(">H", 2)),
         (1, 0, bytes((0x80,)), struct.pack(">H", 1)),
+        # Of the 16 bits only as many count as a sample has.
+        (4, 0, bytes((0x0F,)), struct.pack(">H", 0xFFF0)),
+        (1, 0, bytes((0x40,)), struct.pack(">H", 0xFFFE)),
     ],
-    ids=["grey 16", "true colour 16", "grey 8", "true colour 8", "grey 1"],
+    ids=[
+        "grey 16",
+        "true colour 16",
+        "grey 8",
+        "true colour 8",
+        "grey 4",
+        "grey 2",
+        "grey 1",
+        "grey 4, more bits",
+        "grey 1, more bits",
+    ],
 )
 def test_the_colour_that_stands_for_transparency_is_transparent(
     bits: int, colour_type: int, row: bytes, key: bytes
@@ -304,6 +322,20 @@ def test_colours_of_a_profile_become_srgb(
     assert near((colour[0], colour[1], colour[2]), seen, within=6)
 
 
+P3_BY_NUMBER = {
+    "PNG": png(2, 1, 8, 2, bytes((234, 51, 35) * 2), png_chunk(b"cICP", bytes((12, 13, 0, 1)))),
+    "AVIF": encoded(Image.new("RGB", (64, 64), (234, 51, 35)), "AVIF", quality=100).replace(
+        b"nclx\0\x01\0\r", b"nclx\0\x0c\0\r"
+    ),
+}
+
+
+@pytest.mark.parametrize("format_", P3_BY_NUMBER)
+def test_colours_told_by_number_become_srgb(format_: str) -> None:
+    colour = pixel(rendered(P3_BY_NUMBER[format_], recipe()).convert("RGB"), 0, 0)
+    assert near((colour[0], colour[1], colour[2]), (255, 0, 0), within=6)
+
+
 def test_alpha_goes_through_a_profile_untouched() -> None:
     body = encoded(
         Image.new("RGBA", (8, 8), (234, 51, 35, 77)), "PNG", icc_profile=profiles.display_p3()
@@ -377,10 +409,18 @@ def test_no_metadata_leaves(format_: str, to: Format) -> None:
         assert not any(word in variant for word in (b"camera", b"private", b"acsp", b"Exif\0"))
 
 
+@pytest.mark.parametrize("side", [400, 1000])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_noise_becomes_a_jpeg_of_any_quality(mode: str, side: int) -> None:
+    body = encoded(noise(mode, side), "PNG")
+    for quality in (*LADDER.qualities, 100):
+        rendered(body, recipe(format_=Format.JPEG, quality=quality))
+
+
 ANIMATED = recipe(20, format_=Format.WEBP, animated=True)
 
 
-@pytest.mark.parametrize(("repeats", "plays"), [(None, 1), (0, 0), (3, 4)])
+@pytest.mark.parametrize(("repeats", "plays"), [(None, 1), (0, 0), (3, 4), (65_535, 65_535)])
 @pytest.mark.parametrize("width", [20, 40])
 def test_an_animation_keeps_its_frames_durations_and_repetitions(
     repeats: int | None, plays: int, width: int
@@ -419,6 +459,59 @@ def test_an_animated_webp_stays_one(width: int) -> None:
     for number, level in enumerate(levels):
         variant.seek(number)
         assert abs(pixel(variant.convert("RGB"), 10, 5)[0] - level) < 12
+
+
+def test_no_animation_lasts_longer_than_an_encoder_can_count() -> None:
+    body = bytearray(_noisy_webp(135))
+    for at in _places(b"ANMF", body):
+        body[at + 20 : at + 23] = b"\xff\xff\xff"  # milliseconds
+    assert render(bytes(body), ANIMATED).body.count(b"ANMF") == 135
+
+
+def _noisy_webp(frames: int) -> bytes:
+    first, *others = (noise("RGB", 20, seed) for seed in range(frames))
+    return encoded(first, "WEBP", save_all=True, append_images=others, lossless=True)
+
+
+def _places(mark: bytes, body: bytes | bytearray) -> list[int]:
+    return [found.start() for found in re.finditer(re.escape(mark), body)]
+
+
+def _cut_off_gif(whole: int) -> bytes:
+    body = gif(40, 20, 5)
+    return body[: _places(b"\x21\xf9\x04", body)[whole] + 22]
+
+
+def _changed_gif(whole: int) -> bytes:
+    body = bytearray(gif(40, 20, 5))
+    body[_places(b"\x21\xf9\x04", body)[whole] + 18] = 32  # bits of a code, at most 8
+    return bytes(body)
+
+
+def _changed_webp(whole: int) -> bytes:
+    body = bytearray(_noisy_webp(5))
+    at = _places(b"ANMF", body)[whole]
+    body[at + 60 : at + 360] = bytes(300)
+    return bytes(body)
+
+
+DAMAGED = pytest.mark.parametrize("damaged", [_cut_off_gif, _changed_gif, _changed_webp])
+
+
+@DAMAGED
+@pytest.mark.parametrize("whole", [2, 4])
+def test_an_animation_ends_before_a_damaged_frame(
+    damaged: Callable[[int], bytes], whole: int
+) -> None:
+    assert render(damaged(whole), ANIMATED).body.count(b"ANMF") == whole
+
+
+@DAMAGED
+def test_an_animation_of_one_whole_frame_is_its_still_picture(
+    damaged: Callable[[int], bytes],
+) -> None:
+    still = render(damaged(1), recipe(20, format_=Format.WEBP))
+    assert render(damaged(1), ANIMATED).body == still.body
 
 
 def test_an_animation_ends_before_a_frame_that_leaves_the_screen() -> None:
@@ -465,6 +558,15 @@ def test_what_is_no_picture_is_refused(body: bytes, kind: Kind) -> None:
         render(body, recipe(32, 32))
     assert refusal.value.kind == kind
     assert str(refusal.value).endswith(".")
+
+
+def test_a_small_variant_is_as_sharp_as_the_filter_of_lanczos_makes_it() -> None:
+    detail = noise("RGB", 640)
+    small = rendered(encoded(detail, "PNG"), recipe(160))
+    for ours, whole in zip(small.split(), detail.split(), strict=True):
+        exact = whole.convert("F").resize((160, 160), Image.Resampling.LANCZOS)
+        # Rounding is a quarter of it; a bicubic filter is off by two.
+        assert np.abs(np.asarray(ours, np.float32) - np.asarray(exact)).mean() < 0.5
 
 
 def test_it_is_told_where_the_time_went() -> None:

@@ -34,6 +34,11 @@ def largest_png() -> bytes:
     return encoded(Image.new("RGBA", (8000, 6250), (255, 255, 255, 254)), "PNG")
 
 
+def thin_png() -> bytes:
+    """40 million pixels in a row, for which a filter would want 2 GB."""
+    return encoded(Image.new("LA", (40_000_000, 1), (255, 254)), "PNG")
+
+
 def long_gif() -> bytes:
     """5,000 frames of 320 x 240."""
     return gif(320, 240, 5000)
@@ -94,6 +99,7 @@ def crumbs() -> bytes:
 BOMBS: tuple[Callable[[], bytes], ...] = (
     huge_png,
     largest_png,
+    thin_png,
     long_gif,
     huge_progressive_jpeg,
     jpeg_of_many_scans,

@@ -23,6 +23,7 @@ MOST_MEBIBYTES = 900
 
 REFUSED = {
     bombs.huge_png: Kind.TOO_MANY_PIXELS,
+    bombs.thin_png: Kind.TOO_MANY_PIXELS,
     bombs.long_gif: Kind.TOO_MANY_FRAMES,
     bombs.huge_progressive_jpeg: Kind.TOO_MANY_PIXELS,
     bombs.jpeg_of_many_scans: Kind.TOO_MANY_PIXELS,
