@@ -426,6 +426,23 @@ async def test_a_removed_picture_is_missing_for_a_while_only(
     assert (await client.get("/products/999999?w=300")).status_code == 404
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_who_has_a_picture_is_told_at_once_that_it_is_gone_or_another(
+    client: httpx.AsyncClient, upload: Upload, staff: dict[str, str], replaced: bool
+) -> None:
+    path = f"/products/1?w=64&fm=webp&v={(await upload(photograph(64, 48)))['version']}"
+    had = {"if-none-match": (await client.get(path)).headers["etag"]}
+    assert (await client.get(path, headers=had)).status_code == 304
+    if replaced:
+        newer = str((await upload(photograph(64, 48, grain=90)))["version"])
+        answer = await client.get(path, headers=had)
+        assert answer.status_code == 200
+        assert newer in answer.headers["etag"]
+    else:
+        await client.delete("/api/products/1/picture", headers=staff)
+        assert (await client.get(path, headers=had)).status_code == 404
+
+
 async def test_a_placeholder_stands_where_a_product_has_no_picture(
     serve: Serve, settings: Settings, shelves: Shelves, tmp_path: Path
 ) -> None:

@@ -1,13 +1,17 @@
 """Who is refused and who is not, when more is asked for than there is time for."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+from litestar.types import HTTPScope
 
+from cdn import freshness
 from cdn.address import Format, Variant, original_key, resolve
 from imaging import origin as origin_module
 from imaging.intake import NewPicture
@@ -266,10 +270,21 @@ async def test_upgrades_are_few_go_behind_people_and_are_tried_again(
     await origin.close()
 
 
-async def test_what_is_forgotten_is_not_in_memory(origin: Origin, memory: Memory) -> None:
+async def test_what_is_forgotten_is_not_in_memory_and_nobody_is_told_that_theirs_will_do(
+    origin: Origin, memory: Memory
+) -> None:
     mine, other = cold(2)
     for each in (mine, other):
         memory.keep(each.key, b"ready")
+    asked = {"method": "GET", "raw_path": f"/{mine.key}".encode(), "query_string": b""}
+    who_has_it = {**asked, "headers": [(b"if-none-match", freshness.etag(mine).encode())]}
+    told = freshness.picture(mine, pinned=True, modified=FACTS.uploaded_at)
+    kept = cast("HTTPScope", {**asked, "path_template": "/v", "headers": []})
+    origin.answers.keep(kept, mine.key, told, time.monotonic() + 600)
+    way = origin.answers.way(cast("HTTPScope", who_has_it))
+    assert way is not None
+    assert (way() or (None,))[0] == 304
     origin.forget(1, FACTS.version)
     assert origin.at_hand(mine) is None
     assert origin.at_hand(other)
+    assert way() is None
