@@ -56,6 +56,15 @@ def photograph(width: int = 1600, height: int = 1200, grain: int = 40) -> bytes:
     return body.getvalue()
 
 
+def see_through() -> bytes:
+    """A PNG with a dot in the middle of nothing."""
+    body = BytesIO()
+    picture = Image.new("RGBA", (640, 480), (0, 0, 0, 0))
+    picture.paste((200, 30, 30, 255), (300, 200, 340, 240))
+    picture.save(body, "PNG")
+    return body.getvalue()
+
+
 def opened(answer: httpx.Response) -> Image.Image:
     return Image.open(BytesIO(answer.content))
 
@@ -153,6 +162,18 @@ async def test_avif_is_answered_as_what_is_ready_until_it_is_made(
     assert later.headers["cache-control"] == freshness.UNVERSIONED
     assert later.headers["etag"] != first.headers["etag"]
     assert opened(later).size == (256, 256)
+
+
+async def test_what_stands_in_for_avif_has_the_background_that_was_asked_for(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(see_through())
+    accept = {"accept": "image/avif,*/*"}
+    answer = await client.get("/products/1?w=256&h=256&bg=000", headers=accept)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["cache-control"] == freshness.STAND_IN
+    # Nothing in it is as bright as the paper that others are shown on.
+    assert opened(answer).convert("L").getpixel((2, 2)) == 0
 
 
 async def test_who_names_avif_waits_for_it_and_who_refuses_it_never_gets_it(
