@@ -20,7 +20,7 @@ from cdn.conditions import byte_range, range_applies, unchanged
 from cdn.ladder import LADDER
 from cdn.parameters import asked
 from imaging.origin import Origin, Served
-from imaging.pictures import PictureFacts
+from imaging.pictures import PictureFacts, shows_through
 from imaging.ready import raw_path
 
 T = TypeVar("T")
@@ -146,8 +146,11 @@ async def canonical_picture(
     """What the edge function makes of a picture's URL. Other paths are not found."""
     variant = parse(raw_path(request.scope), keys)
 
-    def stand_ins(_: PictureFacts) -> list[Variant]:
-        return [variant.instead(Format.JPEG)]
+    def stand_ins(facts: PictureFacts) -> list[Variant]:
+        # By the path and nothing else, for caches know no more of whoever asks. All who take AVIF
+        # take WebP, and of what shows through a JPEG an AVIF's path says nothing.
+        formats = [Format.WEBP] if shows_through(facts) else [Format.WEBP, Format.JPEG]
+        return [variant.instead(each) for each in formats]
 
     return await _Answer(request, origin).to(variant, stand_ins)
 

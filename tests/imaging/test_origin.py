@@ -176,6 +176,30 @@ async def test_what_stands_in_for_avif_has_the_background_that_was_asked_for(
     assert opened(answer).convert("L").getpixel((2, 2)) == 0
 
 
+@pytest.mark.parametrize(
+    ("picture", "ready", "given"),
+    [
+        ("opaque", None, "webp"),
+        ("opaque", "webp", "webp"),
+        ("opaque", "jpeg", "jpeg"),
+        ("see-through", "jpeg", "webp"),
+    ],
+)
+async def test_behind_a_cdn_avif_is_answered_by_the_path_alone_as_the_best_that_is_ready(
+    client: httpx.AsyncClient, upload: Upload, picture: str, ready: str | None, given: str
+) -> None:
+    body = photograph() if picture == "opaque" else see_through()
+    version = str((await upload(body))["version"])
+    if ready:
+        await client.get(f"/products/1?w=256&h=200&fm={ready}")
+    path = resolve(1, f"w=256&h=200&fm=avif&v={version}").path
+    # The CDN hands on no Accept.
+    del client.headers["accept"]
+    answer = await client.get(path)
+    assert answer.headers["content-type"] == f"image/{given}"
+    assert answer.headers["cache-control"] == freshness.STAND_IN
+
+
 async def test_who_names_avif_waits_for_it_and_who_refuses_it_never_gets_it(
     client: httpx.AsyncClient, upload: Upload
 ) -> None:
