@@ -73,20 +73,23 @@ def picture(variant: Variant, *, pinned: bool, modified: datetime) -> Headers:
 
     `pinned` says that the URL named the version, `modified` when it was uploaded.
     """
-    return _described(variant, modified) | {"Cache-Control": IMMUTABLE if pinned else UNVERSIONED}
+    return _described(variant) | {
+        "Last-Modified": http_date(modified),
+        "Cache-Control": IMMUTABLE if pinned else UNVERSIONED,
+    }
 
 
-def stand_in(variant: Variant, *, modified: datetime) -> Headers:
+def stand_in(variant: Variant) -> Headers:
     """The headers of a variant that is answered because the one in the asked format is still
-    being made. Its entity tag is its own, so that the right one will not be taken for it."""
-    return _described(variant, modified) | {"Cache-Control": STAND_IN}
+    being made. Its entity tag is its own, and it has no date, which all formats would share: who
+    keeps it is not told later that it is the right one."""
+    return _described(variant) | {"Cache-Control": STAND_IN}
 
 
-def _described(variant: Variant, modified: datetime) -> Headers:
+def _described(variant: Variant) -> Headers:
     return {
         "Content-Type": variant.recipe.format.media_type,
         "ETag": etag(variant),
-        "Last-Modified": http_date(modified),
         "Accept-Ranges": "bytes",
         **_tags(variant.product_id),
         **STATIC,

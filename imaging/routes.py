@@ -177,7 +177,7 @@ class _Answer:
             self._origin.check_room([variant, *instead])
             served = await self._unless_gone(self._served(variant, instead, facts))
         if served.variant != variant:
-            headers = freshness.stand_in(served.variant, modified=facts.uploaded_at)
+            headers = freshness.stand_in(served.variant)
             if self._has(headers["ETag"], facts.uploaded_at):
                 return Response(b"", status_code=304, headers=freshness.not_modified(headers))
         elif pinned:

@@ -153,6 +153,8 @@ async def test_avif_is_answered_as_what_is_ready_until_it_is_made(
     first = await client.get("/products/1?w=256&h=256", headers=accept)
     assert first.headers["content-type"] == "image/webp"
     assert first.headers["cache-control"] == freshness.STAND_IN
+    # It is the AVIF's date, too.
+    assert "last-modified" not in first.headers
     later = first
     for _ in range(600):
         later = await client.get("/products/1?w=256&h=256", headers=accept)
