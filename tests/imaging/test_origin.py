@@ -23,14 +23,15 @@ from bff.settings import Settings, SettingsError
 from cdn import freshness
 from cdn.address import Variant, original_key, resolve
 from cdn.purge import PurgeError, RecordedPurges
-from domain.catalogue import Catalogue
+from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Database
+from domain.events import Outbox
 from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging import preparation as preparation_module
 from imaging import shelves as shelves_module
 from imaging.facts import facts
-from imaging.intake import shelve
+from imaging.intake import Intake, shelve
 from imaging.memory import Memory
 from imaging.origin import Origin
 from imaging.pictures import PictureFacts
@@ -570,6 +571,38 @@ async def test_every_change_of_a_picture_is_purged_by_its_tag(
     removed = await client.delete("/api/products/1/picture", headers=staff)
     assert (removed.status_code, removed.headers["retry-after"]) == (503, "60")
     assert await connection.fetchval(WAITING) == 1
+
+
+async def test_a_change_that_is_told_of_again_is_purged_once_unless_something_was_left(
+    campus: Database, connection: asyncpg.Connection, shelves: Shelves
+) -> None:
+    body = photograph(64, 48)
+    picture = await shelve(shelves, 1, body, facts(body), [])
+    catalogue, outbox, purges = Catalogue(campus), Outbox(campus), RecordedPurges()
+    await catalogue.hang(1, picture)
+    await connection.execute("UPDATE outbox SET delivered_at = now()")
+    workers = Workers(Limits(processes=1))
+    origin = Origin(catalogue, shelves, workers, Memory(1))
+    preparation = Preparation(shelves, origin)
+    intake = Intake(catalogue, outbox, shelves, workers, origin, preparation, purges)
+    await intake.remove(1)
+    await connection.execute("UPDATE outbox SET due_at = now()")
+    (event,) = await outbox.take([PICTURE_CHANGED])
+
+    async def causes() -> list[str]:
+        purges.made.clear()
+        for _ in range(2):
+            await intake.see_to(PictureChange.of(event))
+        return [made.cause for made in purges.made]
+
+    (first,) = purges.made
+    second, again = await causes()
+    # The second one is deliberate: a cache may have asked who still believed in it.
+    assert first.cause != second == again
+    await shelves.keep_variant(resolve(1, f"w=64&fm=webp&v={picture.version}"), b"late")
+    late, after = await causes()
+    assert late not in (first.cause, second)
+    assert after == second
 
 
 async def test_the_very_same_picture_again_purges_nothing(
