@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from cdn.address import Variant, original_key, variants_prefix
@@ -36,6 +37,7 @@ MOST_UPGRADES: Final = 32
 # again: another process may have taken that picture down meanwhile.
 TRUST: Final = 5.0
 # And so long where the catalogue has no time to be asked: better than to refuse what is in memory.
+# By then the last purge of what was taken down is over, so nobody may keep what is given.
 STORM_TRUST: Final = 60.0
 MOST_TRUSTED: Final = 4096
 # Variants that are being stored behind their answers; more are left to who renders them again.
@@ -69,10 +71,12 @@ class Served:
 
 
 class Known(NamedTuple):
-    """The facts of a product's picture, and until when (monotonic clock) they are believed."""
+    """The facts of a product's picture, and until when (monotonic clock) they are believed; not
+    `sure`, if it may be taken down and purged already, so that nothing is to be kept of it."""
 
     facts: PictureFacts
     until: float
+    sure: bool = True
 
 
 class Origin:
@@ -123,14 +127,14 @@ class Origin:
             if trusted:
                 return trusted
             if known and known.facts.version == version and began < known.until + STORM_TRUST:
-                return known
+                return known._replace(sure=False)
             raise
         if found is None:
             self._known.pop(product_id, None)
             raise NoPictureError(product_id)
         if forgotten != self._forgotten:
             # What was taken down meanwhile may be this.
-            return Known(found, began)
+            return Known(found, began, sure=False)
         known = self._known[product_id] = Known(found, began + TRUST)
         self._known.move_to_end(product_id)
         if len(self._known) > MOST_TRUSTED:
@@ -153,15 +157,15 @@ class Origin:
                 return
         self._reads.check_room()
 
-    async def serve(self, variant: Variant, facts: PictureFacts) -> Served:
+    async def serve(self, variant: Variant, known: Known) -> Served:
         """The encoded variant of the picture's present version.
 
         Raises NoPictureError, DamagedError, OverloadedError, WorkerError, ShelfError.
         """
-        return self.at_hand(variant) or await self._fly(variant, facts, Priority.INTERACTIVE)
+        return self.at_hand(variant) or await self._fly(variant, known, Priority.INTERACTIVE)
 
     async def serve_ready(
-        self, variant: Variant, stand_ins: Sequence[Variant], facts: PictureFacts
+        self, variant: Variant, stand_ins: Sequence[Variant], known: Known
     ) -> Served:
         """The variant if it is ready, else it in another format at once; then it is made behind.
 
@@ -173,19 +177,19 @@ class Origin:
         try:
             async with asyncio.timeout(STAND_IN_PATIENCE if at_hand else None):
                 ready = await self._first_ready(wanted)
-            ready = ready or await self.serve(stand_ins[0], facts)
+            ready = ready or await self.serve(stand_ins[0], known)
         except (ShelfError, OverloadedError, TimeoutError):
             # The store is away, or has no time; what is in memory is there.
             if at_hand is None:
                 raise
             return at_hand
-        if ready.variant != variant:
-            self._upgrade(variant, facts)
+        if ready.variant != variant and known.sure:
+            self._upgrade(variant, known.facts)
         return ready
 
     async def make(self, variant: Variant, facts: PictureFacts) -> None:
         """Have a variant on the shelf, behind everybody who waits for one. Raises as `serve`."""
-        await self._fly(variant, facts, Priority.BACKGROUND)
+        await self._fly(variant, Known(facts, inf), Priority.BACKGROUND)
 
     def forget(self, product_id: int, version: str) -> None:
         """Drop from memory what is no longer to be served."""
@@ -201,10 +205,10 @@ class Origin:
             task.cancel()
         await asyncio.gather(*self._behind, return_exceptions=True)
 
-    async def _fly(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+    async def _fly(self, variant: Variant, known: Known, priority: Priority) -> Served:
         # A person never joins a flight that lets everybody else go first.
         return await self._flights.fly(
-            (variant.key, priority), lambda: self._fetch(variant, facts, priority)
+            (variant.key, priority), lambda: self._fetch(variant, known, priority)
         )
 
     async def _first_ready(self, variants: list[Variant]) -> Served | None:
@@ -228,13 +232,14 @@ class Origin:
         self._remember(variant, body)
         return Served(variant, body, "shelf", {"fetch": time.perf_counter() - began})
 
-    async def _fetch(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+    async def _fetch(self, variant: Variant, known: Known, priority: Priority) -> Served:
         # Inside the flight: who looked before the shelf was filled, and came back after the
         # flight had landed, would render once more.
         ready = await self._ready(variant, priority)
-        return ready or await self._make(variant, facts, priority)
+        return ready or await self._make(variant, known, priority)
 
-    async def _make(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+    async def _make(self, variant: Variant, known: Known, priority: Priority) -> Served:
+        facts = known.facts
         level = source(variant.recipe, (facts.width, facts.height), facts.levels)
         width, height = level or (facts.width, facts.height)
         timings: dict[str, float] = {}
@@ -248,8 +253,9 @@ class Origin:
         for step in ("decode", "transform", "encode"):
             timings[step] = getattr(rendered.timings, step) / 1e9
         self._remember(variant, rendered.body)
-        async with _timed(timings, "store"):
-            await self._store(variant, rendered.body)
+        if known.sure:
+            async with _timed(timings, "store"):
+                await self._store(variant, rendered.body)
         return Served(variant, rendered.body, "render", timings)
 
     async def _rendered(

@@ -19,7 +19,7 @@ from cdn.address import AddressError, Format, KeyRing, Variant, parse, product_i
 from cdn.conditions import byte_range, range_applies, unchanged
 from cdn.ladder import LADDER
 from cdn.parameters import asked
-from imaging.origin import Origin, Served
+from imaging.origin import Known, Origin, Served
 from imaging.pictures import PictureFacts, shows_through
 from imaging.ready import raw_path
 
@@ -163,11 +163,14 @@ class _Answer:
         self._origin = origin
 
     async def to(self, asked_for: Variant, stand_ins: StandIns) -> Response[bytes]:
-        facts, until = await self._origin.facts(asked_for.product_id, asked_for.version)
+        known = await self._origin.facts(asked_for.product_id, asked_for.version)
+        facts = known.facts
         # A page that still names an old version is given the picture that there is.
         pinned = asked_for.version == facts.version
         variant = asked_for.at(facts.version)
-        headers = freshness.picture(variant, pinned=pinned, modified=facts.uploaded_at)
+        headers = freshness.picture(
+            variant, pinned=pinned, modified=facts.uploaded_at, sure=known.sure
+        )
         if self._has(headers["ETag"], facts.uploaded_at):
             return Response(b"", status_code=304, headers=freshness.not_modified(headers))
         served = self._origin.at_hand(variant)
@@ -175,7 +178,7 @@ class _Answer:
             is_avif = variant.recipe.format is Format.AVIF
             instead = [each.at(facts.version) for each in stand_ins(facts)] if is_avif else []
             self._origin.check_room([variant, *instead])
-            served = await self._unless_gone(self._served(variant, instead, facts))
+            served = await self._unless_gone(self._served(variant, instead, known))
         if served.variant != variant:
             headers = freshness.stand_in(served.variant)
             if self._has(headers["ETag"], facts.uploaded_at):
@@ -183,16 +186,14 @@ class _Answer:
         elif pinned:
             again = Served(variant, served.body, "memory")
             ready = headers | _trace(again) | {"Content-Length": str(len(served.body))}
-            self._origin.answers.keep(self._request.scope, variant.key, ready, until)
+            self._origin.answers.keep(self._request.scope, variant.key, ready, known.until)
         headers |= _trace(served)
         return self._whole_or_part(served.body, headers)
 
-    async def _served(
-        self, variant: Variant, instead: list[Variant], facts: PictureFacts
-    ) -> Served:
+    async def _served(self, variant: Variant, instead: list[Variant], known: Known) -> Served:
         if instead:
-            return await self._origin.serve_ready(variant, instead, facts)
-        return await self._origin.serve(variant, facts)
+            return await self._origin.serve_ready(variant, instead, known)
+        return await self._origin.serve(variant, known)
 
     def _has(self, etag: str, modified: datetime) -> bool:
         headers = self._request.headers

@@ -31,6 +31,17 @@ def test_a_url_without_a_version_is_asked_for_again() -> None:
     assert "stale-while-revalidate" in told
 
 
+@pytest.mark.parametrize("pinned", [False, True])
+def test_what_may_have_been_purged_already_is_kept_by_nobody(pinned: bool) -> None:
+    headers = freshness.picture(VARIANT, pinned=pinned, modified=MODIFIED, sure=False)
+    assert directives(headers) == {
+        "public": None,
+        "max-age": 0,
+        "s-maxage": 1,
+        "must-revalidate": None,
+    }
+
+
 def test_what_stands_in_is_kept_by_nobody() -> None:
     stand_in = VARIANT.instead(parse("/v/42/ab12/w300_q80.jpeg").recipe.format)
     headers = freshness.stand_in(stand_in)

@@ -33,7 +33,7 @@ from imaging import shelves as shelves_module
 from imaging.facts import facts
 from imaging.intake import Intake, shelve
 from imaging.memory import Memory
-from imaging.origin import Origin
+from imaging.origin import Known, Origin
 from imaging.pictures import PictureFacts
 from imaging.preparation import Preparation
 from imaging.shelves import ShelfError, Shelves, Store, level_key
@@ -153,7 +153,7 @@ async def test_avif_is_answered_as_what_is_ready_until_it_is_made(
     accept = {"accept": "image/avif,image/webp,*/*"}
     first = await client.get("/products/1?w=256&h=256", headers=accept)
     assert first.headers["content-type"] == "image/webp"
-    assert first.headers["cache-control"] == freshness.STAND_IN
+    assert first.headers["cache-control"] == freshness.MOMENT
     # It is the AVIF's date, too.
     assert "last-modified" not in first.headers
     later = first
@@ -174,7 +174,7 @@ async def test_what_stands_in_for_avif_has_the_background_that_was_asked_for(
     accept = {"accept": "image/avif,*/*"}
     answer = await client.get("/products/1?w=256&h=256&bg=000", headers=accept)
     assert answer.headers["content-type"] == "image/jpeg"
-    assert answer.headers["cache-control"] == freshness.STAND_IN
+    assert answer.headers["cache-control"] == freshness.MOMENT
     # Nothing in it is as bright as the paper that others are shown on.
     assert opened(answer).convert("L").getpixel((2, 2)) == 0
 
@@ -200,7 +200,7 @@ async def test_behind_a_cdn_avif_is_answered_by_the_path_alone_as_the_best_that_
     del client.headers["accept"]
     answer = await client.get(path)
     assert answer.headers["content-type"] == f"image/{given}"
-    assert answer.headers["cache-control"] == freshness.STAND_IN
+    assert answer.headers["cache-control"] == freshness.MOMENT
 
 
 async def test_who_names_avif_waits_for_it_and_who_refuses_it_never_gets_it(
@@ -695,6 +695,26 @@ async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_tru
         removed = await other.delete("/api/products/1/picture", headers=staff)
         assert removed.status_code == 204
     assert (await client.get(path)).status_code == 404
+
+
+async def test_what_may_have_been_taken_down_by_now_is_given_for_nobody_to_keep(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = str((await upload(photograph(64, 48)))["version"])
+    ask = Origin.facts
+
+    async def in_a_storm(self: Origin, product_id: int, version: str | None) -> Known:
+        return (await ask(self, product_id, version))._replace(sure=False)
+
+    monkeypatch.setattr(Origin, "facts", in_a_storm)
+    path = f"/products/1?w=48&h=33&fm=webp&v={version}"
+    for _ in range(2):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == freshness.MOMENT
+    known = await client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    assert (known.status_code, known.headers["cache-control"]) == (304, freshness.MOMENT)
+    assert await shelves.variant(resolve(1, path.partition("?")[2]).key) is None
 
 
 async def test_what_was_being_rendered_when_it_was_removed_is_not_kept(
