@@ -442,6 +442,9 @@ async def test_an_upload_tells_what_a_page_needs_and_prepares_the_common_variant
     assert (answer["width"], answer["height"]) == (800, 600)
     assert str(answer["color"]).startswith("#")
     assert answer["thumbhash"]
+    shown = (await client.get("/api/products/1")).json()["picture"]
+    # As the menu tells it, so that a page need not ask again.
+    assert answer == shown | {"version": answer["version"]}
     progress = await until_prepared(client, staff)
     assert progress["total"] > 20
     ready = await client.get(
