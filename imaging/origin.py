@@ -62,12 +62,14 @@ class DamagedError(Exception):
 
 @dataclass(slots=True)
 class Served:
-    """A variant, where it came from (`memory`, `shelf`, `render`), and the seconds of each step."""
+    """A variant, where it came from (`memory`, `shelf`, `render`), the seconds of each step, and
+    whether the shelf has taken what was rendered."""
 
     variant: Variant
     body: bytes
     origin: str
     timings: dict[str, float] = field(default_factory=dict)
+    stored: bool = False
 
 
 class Known(NamedTuple):
@@ -253,10 +255,11 @@ class Origin:
         for step in ("decode", "transform", "encode"):
             timings[step] = getattr(rendered.timings, step) / 1e9
         self._remember(variant, rendered.body)
+        served = Served(variant, rendered.body, "render", timings)
         if known.sure:
             async with _timed(timings, "store"):
-                await self._store(variant, rendered.body)
-        return Served(variant, rendered.body, "render", timings)
+                await self._store(served)
+        return served
 
     async def _rendered(
         self,
@@ -294,22 +297,25 @@ class Origin:
         if known is not None and known.facts.version == variant.version:
             self._memory.keep(variant.key, body)
 
-    async def _store(self, variant: Variant, body: bytes) -> None:
+    async def _store(self, served: Served) -> None:
         """Put it on the shelf; a slow or broken shelf keeps nobody from the answer."""
         if len(self._behind) >= MOST_STORING + MOST_UPGRADES:
-            log.warning("variant %s was not stored: too many are waiting", variant.key)
+            log.warning("variant %s was not stored: too many are waiting", served.variant.key)
             return
-        storing = self._run_behind(self._keep(variant, body))
+        storing = self._run_behind(self._keep(served))
         await asyncio.wait({storing}, timeout=STORE_PATIENCE)
 
-    async def _keep(self, variant: Variant, body: bytes) -> None:
+    async def _keep(self, served: Served) -> None:
+        key = served.variant.key
         try:
-            if not await self._shelves.keep_variant(variant, body):
+            served.stored = await self._shelves.keep_variant(served.variant, served.body)
+        except ShelfError as error:
+            log.warning("variant %s was not stored: %s", key, error)
+        else:
+            if not served.stored:
                 # Another host's is the one from now on: its encoder may have made other bytes,
                 # and of two pictures under one entity tag no part fits the other.
-                self._memory.forget(variant.key)
-        except ShelfError as error:
-            log.warning("variant %s was not stored: %s", variant.key, error)
+                self._memory.forget(key)
 
     def _upgrade(self, variant: Variant, facts: PictureFacts) -> None:
         if variant.key in self._upgrading or len(self._upgrading) >= MOST_UPGRADES:

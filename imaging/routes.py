@@ -244,7 +244,7 @@ def _trace(served: Served) -> freshness.Headers:
     status = {
         "memory": "comanda-memory; hit",
         "shelf": "comanda-variants; hit",
-        "render": "comanda-variants; fwd=miss; stored",
+        "render": f"comanda-variants; fwd=miss{'; stored' if served.stored else ''}",
     }[served.origin]
     steps = [
         f"{step};dur={served.timings[step] * 1000:.1f}" for step in _STEPS if step in served.timings

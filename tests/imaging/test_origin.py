@@ -129,8 +129,10 @@ async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> di
 
 
 async def test_a_picture_comes_in_the_asked_size_and_format_and_then_from_the_shelf(
-    client: httpx.AsyncClient, upload: Upload
+    client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Or it is stored behind, if the shelf is not quick.
+    monkeypatch.setattr(origin_module, "STORE_PATIENCE", 30.0)
     await upload(photograph())
     url = "/products/1?w=300&h=300&q=80"
     for accept, media_type in (("image/webp,*/*", "image/webp"), ("*/*", "image/jpeg")):
@@ -678,6 +680,8 @@ async def test_and_both_go_on_with_the_very_same_bytes(
 
     monkeypatch.setattr(Shelves, "keep_variant", second)
     own = await client.get(path)
+    # Not this one.
+    assert own.headers["cache-status"] == "comanda-variants; fwd=miss"
     again = await client.get(path)
     assert own.headers["etag"] == again.headers["etag"]
     assert again.content == await shelves.variant(variant.key) == b"first"
@@ -715,6 +719,7 @@ async def test_what_may_have_been_taken_down_by_now_is_given_for_nobody_to_keep(
         answer = await client.get(path)
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == freshness.MOMENT
+        assert "stored" not in answer.headers["cache-status"]
     known = await client.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (known.status_code, known.headers["cache-control"]) == (304, freshness.MOMENT)
     assert await shelves.variant(resolve(1, path.partition("?")[2]).key) is None
@@ -1039,6 +1044,20 @@ async def test_the_second_process_finds_what_the_first_has_stored(
     assert second.content == first.content
 
 
+async def test_a_shelf_that_takes_nothing_is_said_to_have_stored_nothing(
+    client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(photograph(64, 48))
+
+    async def full(*_: object) -> bool:
+        raise ShelfError("there is no room")
+
+    monkeypatch.setattr(Shelves, "keep_variant", full)
+    answer = await client.get("/products/1?w=48&h=33&fm=jpeg")
+    assert answer.status_code == 200
+    assert answer.headers["cache-status"] == "comanda-variants; fwd=miss"
+
+
 async def test_an_answer_does_not_wait_for_a_slow_shelf(
     client: httpx.AsyncClient, upload: Upload, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1055,6 +1074,7 @@ async def test_an_answer_does_not_wait_for_a_slow_shelf(
     async with asyncio.timeout(30):
         answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
         assert answer.status_code == 200
+        assert answer.headers["cache-status"] == "comanda-variants; fwd=miss"
         assert await shelves.variant(variant.key) is None
         may_store.set()
         while await shelves.variant(variant.key) != answer.content:
