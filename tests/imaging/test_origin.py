@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from bff.app import create_app
 from bff.settings import Settings, SettingsError
 from cdn import freshness
-from cdn.address import Variant, original_key, resolve
+from cdn.address import KeyRing, Variant, original_key, resolve, sign
 from cdn.purge import PurgeError, RecordedPurges
 from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Database
@@ -39,6 +39,7 @@ from imaging.preparation import Preparation
 from imaging.shelves import ShelfError, Shelves, Store, level_key
 from imaging.workers import Limits, OverloadedError, Workers
 from infra.demo.campus import PASSWORD
+from tests.imaging.samples import gif
 from tests.serving import Proxy
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -345,6 +346,67 @@ async def test_what_a_browser_needs_to_know_is_on_every_picture(
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"] == "default-src 'none'; sandbox"
     assert "set-cookie" not in headers
+
+
+async def test_who_saves_data_is_given_less_by_the_route_and_by_what_is_ready(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    query = f"w=64&v={(await upload(photograph(64, 48)))['version']}"
+    saving = {"accept": "image/webp", "save-data": "on"}
+    for _ in range(2):
+        for headers in ({"accept": "image/webp"}, saving):
+            answer = await client.get(f"/products/1?{query}", headers=headers)
+            variant = resolve(
+                1, query, accept=headers["accept"], save_data=headers.get("save-data", "")
+            )
+            assert answer.headers["etag"] == freshness.etag(variant)
+            assert answer.headers["vary"] == "Accept, Save-Data"
+
+
+async def test_an_animation_moves_for_who_asks_for_it_in_a_format_that_can(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(gif(64, 48, 3))
+    moving = {"accept": "image/avif,image/webp,*/*"}
+    for query, accept, frames, format_ in (
+        ("w=32&anim=1", moving, 3, "WEBP"),
+        ("w=32", {"accept": "image/webp"}, 1, "WEBP"),
+        ("w=32&anim=0", {"accept": "image/webp"}, 1, "WEBP"),
+        ("w=32&anim=1", {"accept": "*/*"}, 1, "JPEG"),
+    ):
+        picture = opened(await client.get(f"/products/1?{query}", headers=accept))
+        assert (getattr(picture, "n_frames", 1), picture.format) == (frames, format_), query
+        assert picture.size == (32, 24)
+
+
+async def test_who_holds_a_key_has_any_size_and_nobody_else_does(
+    client: httpx.AsyncClient, upload: Upload, settings: Settings, serve: Serve
+) -> None:
+    version = (await upload(photograph(640, 480)))["version"]
+    secrets = {"new": b"n" * 32, "old": b"o" * 32}
+    signed = [
+        sign(1, f"w=333&h=77&fm=png&v={version}", KeyRing(secrets, current=name))
+        for name in secrets
+    ]
+    pairs = tuple(f"{name}:{secret.hex()}" for name, secret in secrets.items())
+    async with serve(msgspec.structs.replace(settings, picture_keys=pairs)) as keeper:
+        for url in signed:
+            answer = await keeper.get(url)
+            assert opened(answer).size == (333, 77)
+            place = f"/v/{answer.headers['etag'].strip(chr(34))}"
+            assert (await keeper.get(place)).content == answer.content
+            # Of any other size, no longer.
+            for forged in (url.replace("w=333", "w=334"), place.replace("w333", "w334")):
+                await _is_refused(keeper, forged)
+    # Where there are no keys, there is nothing that a signature could be of.
+    await _is_refused(client, signed[0])
+
+
+async def _is_refused(client: httpx.AsyncClient, url: str) -> None:
+    answer = await client.get(url)
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "urn:comanda:problem:bad-signature"
+    assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_many_who_ask_at_once_cost_one_rendering(
