@@ -1,6 +1,7 @@
 """Every knob of the application: its name, its meaning, its default and its bounds."""
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
@@ -21,6 +22,9 @@ _LISTS = frozenset(
     {"replica_urls", "picture_keys", "hosts", "trusted_proxies", "cors_origins", "approved_bots"}
     | {"metrics_networks"}
 )
+
+# As msgspec says where something is wrong.
+_FIELD = re.compile(r"\$\.([a-z0-9_]+)")
 
 Url = Annotated[str, Meta(min_length=1, max_length=2048)]
 
@@ -83,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, description="bytes of variants kept in memory, for one process")
     ] = 64 * 1024 * 1024
     picture_keys: Annotated[
-        tuple[Annotated[str, Meta(pattern="^[a-z0-9]{1,16}:[0-9a-f]{64,}$")], ...],
+        tuple[Annotated[str, Meta(pattern="^[a-z0-9]{1,16}:([0-9a-f]{2}){32,}$")], ...],
         Meta(
             max_length=8,
             description="keys of signed picture URLs, name:hex, the first one signs; may be empty",
@@ -248,7 +252,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"a COMANDA_* setting is wrong: {error}") from error
+        named = _FIELD.sub(lambda found: PREFIX + found[1].upper(), str(error))
+        raise SettingsError(f"a setting is wrong: {named}") from error
     _check_database(_DATABASE, settings.database_url)
     for name in ("trusted_proxies", "metrics_networks"):
         try:

@@ -16,9 +16,10 @@ IMMUTABLE: Final = "public, max-age=31536000, immutable"
 UNVERSIONED: Final = (
     "public, max-age=60, s-maxage=600, stale-while-revalidate=60, stale-if-error=604800"
 )
-# Another format stands in for one that is still being made. Nobody may keep it for later, but
-# a second in CloudFront spares the origin the crowd that waits for the very same thing.
-STAND_IN: Final = "public, max-age=0, s-maxage=1, must-revalidate"
+# Another format stands in for one that is still being made, or the picture may have been taken
+# down and purged already. Nobody may keep it for later, but a second in CloudFront spares the
+# origin the crowd that waits for the very same thing.
+MOMENT: Final = "public, max-age=0, s-maxage=1, must-revalidate"
 # A picture that is missing may be uploaded at any moment.
 MISSING: Final = "public, max-age=10, s-maxage=60"
 # Nonsense, overload and faults. CloudFront keeps a 503 for its error-caching minimum all the
@@ -68,25 +69,30 @@ def etag(variant: Variant) -> str:
     return f'"{variant.key.removeprefix("v/")}"'
 
 
-def picture(variant: Variant, *, pinned: bool, modified: datetime) -> Headers:
+def picture(variant: Variant, *, pinned: bool, modified: datetime, sure: bool = True) -> Headers:
     """The headers of a variant of a known version, stored or just made.
 
-    `pinned` says that the URL named the version, `modified` when it was uploaded.
+    `pinned` says that the URL named the version, `modified` when it was uploaded; it is not
+    `sure` if it may have been taken down and purged already.
     """
-    return _described(variant, modified) | {"Cache-Control": IMMUTABLE if pinned else UNVERSIONED}
+    lifetime = IMMUTABLE if pinned else UNVERSIONED
+    return _described(variant) | {
+        "Last-Modified": http_date(modified),
+        "Cache-Control": lifetime if sure else MOMENT,
+    }
 
 
-def stand_in(variant: Variant, *, modified: datetime) -> Headers:
+def stand_in(variant: Variant) -> Headers:
     """The headers of a variant that is answered because the one in the asked format is still
-    being made. Its entity tag is its own, so that the right one will not be taken for it."""
-    return _described(variant, modified) | {"Cache-Control": STAND_IN}
+    being made. Its entity tag is its own, and it has no date, which all formats would share: who
+    keeps it is not told later that it is the right one."""
+    return _described(variant) | {"Cache-Control": MOMENT}
 
 
-def _described(variant: Variant, modified: datetime) -> Headers:
+def _described(variant: Variant) -> Headers:
     return {
         "Content-Type": variant.recipe.format.media_type,
         "ETag": etag(variant),
-        "Last-Modified": http_date(modified),
         "Accept-Ranges": "bytes",
         **_tags(variant.product_id),
         **STATIC,

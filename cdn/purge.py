@@ -201,7 +201,8 @@ def _checked(tag: str) -> str:
 def _reference(batch: list[Purged]) -> str:
     """The CallerReference, made of what is purged and why: CloudFront answers a second request
     that has it with the first one's invalidation, so an attempt whose answer was lost, or an
-    event that is delivered twice, costs nothing. Another cause makes another invalidation."""
+    event that is delivered twice in the same company, costs nothing. Another cause makes another
+    invalidation."""
     lines = "\n".join(f"{wanted.tag} {wanted.cause}" for wanted in batch)
     return hashlib.sha256(lines.encode()).hexdigest()
 

@@ -11,14 +11,17 @@ _DEFAULT_WIDTH: Final = 640
 
 
 class Sources(msgspec.Struct, frozen=True):
-    """What an `<img>` needs: `url` for those without srcset, and the original's own size,
-    which reserves its place in the layout before the first byte."""
+    """What an `<img>` needs: `url` for those without srcset, the original's own size, which
+    reserves its place in the layout before the first byte, and what is shown there until then: a
+    blur (ThumbHash, base64) or the main colour (#rrggbb), where they are known."""
 
     url: str
     srcset: str
     sizes: str
     width: int
     height: int
+    thumbhash: str | None
+    color: str | None
 
 
 def srcset(
@@ -28,6 +31,8 @@ def srcset(
     height: int,
     *,
     sizes: str = DEFAULT_SIZES,
+    thumbhash: str | None = None,
+    color: str | None = None,
     base: str = "",
 ) -> Sources:
     """The sources of an original of `width` x `height` pixels (upright), under `base`.
@@ -51,6 +56,8 @@ def srcset(
         sizes=sizes,
         width=width,
         height=height,
+        thumbhash=thumbhash,
+        color=color,
     )
 
 

@@ -128,7 +128,7 @@ class Intake:
         It may be told again, and late: what hangs is asked for anew. Raises ShelfError, PurgeError.
         """
         async with self._turn(change.product_id):
-            picture = await self._take_down(change)
+            picture = await self._take_down(change, f"picture change {change.id}, once more")
             # Nobody else's, however late: the very same picture again is another original.
             hanging = None if picture is None else picture.original
             await self._shelves.discard(change.product_id, change.original, keep=hanging)
@@ -149,7 +149,7 @@ class Intake:
     async def _hang(self, product_id: int, picture: NewPicture | None) -> None:
         change = await self._gallery.hang(product_id, picture)
         try:
-            await self._take_down(change)
+            await self._take_down(change, f"picture change {change.id}")
         except ShelfError as error:
             # Nobody is shown what stays: its keys carry the old version.
             log.warning("product %d: the old picture is taken down later: %s", product_id, error)
@@ -157,10 +157,10 @@ class Intake:
             if change.replaced is None:
                 await self._outbox.delivered(change.id)
 
-    async def _take_down(self, change: Change) -> PictureFacts | None:
+    async def _take_down(self, change: Change, cause: str) -> PictureFacts | None:
         """The old variants go before the purge, or a cache could fetch one anew in between.
 
-        What hangs now.
+        What hangs now. Told again for the same `cause`, it purges once.
         """
         product_id = change.product_id
         await self._preparation.stop(product_id)
@@ -168,15 +168,18 @@ class Intake:
         present = None if picture is None else picture.version
         if change.replaced not in (None, present):
             self._origin.forget(product_id, change.replaced)
+        nothing_was_left = False
         try:
             # Whatever is not of the present version, of earlier changes too.
-            await self._shelves.clear(product_id, keep=present)
+            nothing_was_left = await self._shelves.clear(product_id, keep=present) == 0
         finally:
             if picture is not None:
                 await self._preparation.start(product_id, picture)
             # The very same picture again has the same variants: nothing is shown that is old.
             if present is None or change.replaced != present:
-                await self._purger.purge(product_tag(product_id))
+                # What was left, a cache may have fetched since it was purged for that cause.
+                tag = product_tag(product_id)
+                await self._purger.purge(tag, cause if nothing_was_left else None)
         return picture
 
 

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final, NamedTuple
 
 from cdn.address import Variant, original_key, variants_prefix
@@ -36,6 +37,7 @@ MOST_UPGRADES: Final = 32
 # again: another process may have taken that picture down meanwhile.
 TRUST: Final = 5.0
 # And so long where the catalogue has no time to be asked: better than to refuse what is in memory.
+# By then the last purge of what was taken down is over, so nobody may keep what is given.
 STORM_TRUST: Final = 60.0
 MOST_TRUSTED: Final = 4096
 # Variants that are being stored behind their answers; more are left to who renders them again.
@@ -60,19 +62,23 @@ class DamagedError(Exception):
 
 @dataclass(slots=True)
 class Served:
-    """A variant, where it came from (`memory`, `shelf`, `render`), and the seconds of each step."""
+    """A variant, where it came from (`memory`, `shelf`, `render`), the seconds of each step, and
+    whether the shelf has taken what was rendered."""
 
     variant: Variant
     body: bytes
     origin: str
     timings: dict[str, float] = field(default_factory=dict)
+    stored: bool = False
 
 
 class Known(NamedTuple):
-    """The facts of a product's picture, and until when (monotonic clock) they are believed."""
+    """The facts of a product's picture, and until when (monotonic clock) they are believed; not
+    `sure`, if it may be taken down and purged already, so that nothing is to be kept of it."""
 
     facts: PictureFacts
     until: float
+    sure: bool = True
 
 
 class Origin:
@@ -123,14 +129,14 @@ class Origin:
             if trusted:
                 return trusted
             if known and known.facts.version == version and began < known.until + STORM_TRUST:
-                return known
+                return known._replace(sure=False)
             raise
         if found is None:
             self._known.pop(product_id, None)
             raise NoPictureError(product_id)
         if forgotten != self._forgotten:
             # What was taken down meanwhile may be this.
-            return Known(found, began)
+            return Known(found, began, sure=False)
         known = self._known[product_id] = Known(found, began + TRUST)
         self._known.move_to_end(product_id)
         if len(self._known) > MOST_TRUSTED:
@@ -153,15 +159,15 @@ class Origin:
                 return
         self._reads.check_room()
 
-    async def serve(self, variant: Variant, facts: PictureFacts) -> Served:
+    async def serve(self, variant: Variant, known: Known) -> Served:
         """The encoded variant of the picture's present version.
 
         Raises NoPictureError, DamagedError, OverloadedError, WorkerError, ShelfError.
         """
-        return self.at_hand(variant) or await self._fly(variant, facts, Priority.INTERACTIVE)
+        return self.at_hand(variant) or await self._fly(variant, known, Priority.INTERACTIVE)
 
     async def serve_ready(
-        self, variant: Variant, stand_ins: Sequence[Variant], facts: PictureFacts
+        self, variant: Variant, stand_ins: Sequence[Variant], known: Known
     ) -> Served:
         """The variant if it is ready, else it in another format at once; then it is made behind.
 
@@ -173,19 +179,19 @@ class Origin:
         try:
             async with asyncio.timeout(STAND_IN_PATIENCE if at_hand else None):
                 ready = await self._first_ready(wanted)
-            ready = ready or await self.serve(stand_ins[0], facts)
+            ready = ready or await self.serve(stand_ins[0], known)
         except (ShelfError, OverloadedError, TimeoutError):
             # The store is away, or has no time; what is in memory is there.
             if at_hand is None:
                 raise
             return at_hand
-        if ready.variant != variant:
-            self._upgrade(variant, facts)
+        if ready.variant != variant and known.sure:
+            self._upgrade(variant, known.facts)
         return ready
 
     async def make(self, variant: Variant, facts: PictureFacts) -> None:
         """Have a variant on the shelf, behind everybody who waits for one. Raises as `serve`."""
-        await self._fly(variant, facts, Priority.BACKGROUND)
+        await self._fly(variant, Known(facts, inf), Priority.BACKGROUND)
 
     def forget(self, product_id: int, version: str) -> None:
         """Drop from memory what is no longer to be served."""
@@ -201,10 +207,10 @@ class Origin:
             task.cancel()
         await asyncio.gather(*self._behind, return_exceptions=True)
 
-    async def _fly(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+    async def _fly(self, variant: Variant, known: Known, priority: Priority) -> Served:
         # A person never joins a flight that lets everybody else go first.
         return await self._flights.fly(
-            (variant.key, priority), lambda: self._fetch(variant, facts, priority)
+            (variant.key, priority), lambda: self._fetch(variant, known, priority)
         )
 
     async def _first_ready(self, variants: list[Variant]) -> Served | None:
@@ -228,13 +234,14 @@ class Origin:
         self._remember(variant, body)
         return Served(variant, body, "shelf", {"fetch": time.perf_counter() - began})
 
-    async def _fetch(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+    async def _fetch(self, variant: Variant, known: Known, priority: Priority) -> Served:
         # Inside the flight: who looked before the shelf was filled, and came back after the
         # flight had landed, would render once more.
         ready = await self._ready(variant, priority)
-        return ready or await self._make(variant, facts, priority)
+        return ready or await self._make(variant, known, priority)
 
-    async def _make(self, variant: Variant, facts: PictureFacts, priority: Priority) -> Served:
+    async def _make(self, variant: Variant, known: Known, priority: Priority) -> Served:
+        facts = known.facts
         level = source(variant.recipe, (facts.width, facts.height), facts.levels)
         width, height = level or (facts.width, facts.height)
         timings: dict[str, float] = {}
@@ -248,9 +255,11 @@ class Origin:
         for step in ("decode", "transform", "encode"):
             timings[step] = getattr(rendered.timings, step) / 1e9
         self._remember(variant, rendered.body)
-        async with _timed(timings, "store"):
-            await self._store(variant, rendered.body)
-        return Served(variant, rendered.body, "render", timings)
+        served = Served(variant, rendered.body, "render", timings)
+        if known.sure:
+            async with _timed(timings, "store"):
+                await self._store(served)
+        return served
 
     async def _rendered(
         self,
@@ -288,22 +297,25 @@ class Origin:
         if known is not None and known.facts.version == variant.version:
             self._memory.keep(variant.key, body)
 
-    async def _store(self, variant: Variant, body: bytes) -> None:
+    async def _store(self, served: Served) -> None:
         """Put it on the shelf; a slow or broken shelf keeps nobody from the answer."""
         if len(self._behind) >= MOST_STORING + MOST_UPGRADES:
-            log.warning("variant %s was not stored: too many are waiting", variant.key)
+            log.warning("variant %s was not stored: too many are waiting", served.variant.key)
             return
-        storing = self._run_behind(self._keep(variant, body))
+        storing = self._run_behind(self._keep(served))
         await asyncio.wait({storing}, timeout=STORE_PATIENCE)
 
-    async def _keep(self, variant: Variant, body: bytes) -> None:
+    async def _keep(self, served: Served) -> None:
+        key = served.variant.key
         try:
-            if not await self._shelves.keep_variant(variant, body):
+            served.stored = await self._shelves.keep_variant(served.variant, served.body)
+        except ShelfError as error:
+            log.warning("variant %s was not stored: %s", key, error)
+        else:
+            if not served.stored:
                 # Another host's is the one from now on: its encoder may have made other bytes,
                 # and of two pictures under one entity tag no part fits the other.
-                self._memory.forget(variant.key)
-        except ShelfError as error:
-            log.warning("variant %s was not stored: %s", variant.key, error)
+                self._memory.forget(key)
 
     def _upgrade(self, variant: Variant, facts: PictureFacts) -> None:
         if variant.key in self._upgrading or len(self._upgrading) >= MOST_UPGRADES:

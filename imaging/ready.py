@@ -53,7 +53,7 @@ class _Asked(NamedTuple):
 
 class Answers:
     """Whole answers by the requests they were given to; their bodies stay where `memory` keeps
-    them, so what is forgotten there is answered anew."""
+    them, so what is forgotten there is answered anew, to whoever has it too."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -93,10 +93,13 @@ class Answers:
         answer = self._answers.get(asked.question)
         if answer is None or answer.until <= time.monotonic():
             return None
+        # First, whatever the client has: what was taken down is gone from there.
+        body = self._memory.get(answer.key)
+        if body is None:
+            return None
         if asked.known is not None and matches(answer.etag, asked.known):
             return HTTPStatus.NOT_MODIFIED, answer.unchanged, b""
-        body = self._memory.get(answer.key)
-        return None if body is None else (HTTPStatus.OK, answer.headers, body)
+        return HTTPStatus.OK, answer.headers, body
 
 
 def _lines(headers: freshness.Headers) -> Lines:

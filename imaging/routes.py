@@ -1,9 +1,10 @@
 """The routes that a CDN, or a phone without one, pulls pictures from."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
 from litestar import Request, Response, route
@@ -17,14 +18,16 @@ from cdn import freshness
 from cdn.address import AddressError, Format, KeyRing, Variant, parse, product_in, resolve
 from cdn.conditions import byte_range, range_applies, unchanged
 from cdn.ladder import LADDER
-from cdn.negotiation import preferred
 from cdn.parameters import asked
-from imaging.origin import Origin, Served
-from imaging.pictures import PictureFacts
+from imaging.origin import Known, Origin, Served
+from imaging.pictures import PictureFacts, shows_through
 from imaging.ready import raw_path
 
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
+StandIns = Callable[[PictureFacts], list[Variant]]
+"""What may be given in place of an AVIF that is not ready, the best first; nothing if it is waited
+for. Told only when it is not ready: to work it out takes as long as to read the address."""
 
 # Of whoever serves these routes: pictures have bounds of their own, and a CDN that is answered 429
 # does not serve what it has.
@@ -112,16 +115,19 @@ async def product_picture(
     headers = request.headers
     if product_in(raw_path(request.scope)) is None:
         raise AddressError("This is not how a product's picture is spelled.")
-    variant = resolve(
-        product_id,
-        query,
-        accept=",".join(headers.getall("accept", [])),
-        save_data=",".join(headers.getall("save-data", [])),
-        keys=keys,
-    )
-    # Who names AVIF waits for it; who merely accepts it is answered with what is ready.
-    patient = asked(query).format is not None
-    return await _Answer(request, origin).to(variant, patient=patient)
+    accept = ",".join(headers.getall("accept", []))
+    save_data = ",".join(headers.getall("save-data", []))
+    wanted = partial(resolve, product_id, query, save_data=save_data, keys=keys)
+
+    def stand_ins(_: PictureFacts) -> list[Variant]:
+        # Who names AVIF waits for it; who merely accepts it is answered with what is ready.
+        if asked(query).format is not None:
+            return []
+        without_avif = ",".join(each for each in accept.split(",") if "avif" not in each.lower())
+        # By the query: an AVIF's own name does not say what shows through a JPEG (`bg`).
+        return list(dict.fromkeys([wanted(accept=without_avif), wanted(accept="")]))
+
+    return await _Answer(request, origin).to(wanted(accept=accept), stand_ins)
 
 
 @route(
@@ -139,7 +145,14 @@ async def canonical_picture(
 ) -> Response[bytes]:
     """What the edge function makes of a picture's URL. Other paths are not found."""
     variant = parse(raw_path(request.scope), keys)
-    return await _Answer(request, origin).to(variant, patient=False)
+
+    def stand_ins(facts: PictureFacts) -> list[Variant]:
+        # By the path and nothing else, for caches know no more of whoever asks. All who take AVIF
+        # take WebP, and of what shows through a JPEG an AVIF's path says nothing.
+        formats = [Format.WEBP] if shows_through(facts) else [Format.WEBP, Format.JPEG]
+        return [variant.instead(each) for each in formats]
+
+    return await _Answer(request, origin).to(variant, stand_ins)
 
 
 class _Answer:
@@ -149,45 +162,38 @@ class _Answer:
         self._request = request
         self._origin = origin
 
-    async def to(self, asked_for: Variant, *, patient: bool) -> Response[bytes]:
-        facts, until = await self._origin.facts(asked_for.product_id, asked_for.version)
+    async def to(self, asked_for: Variant, stand_ins: StandIns) -> Response[bytes]:
+        known = await self._origin.facts(asked_for.product_id, asked_for.version)
+        facts = known.facts
         # A page that still names an old version is given the picture that there is.
         pinned = asked_for.version == facts.version
         variant = asked_for.at(facts.version)
-        headers = freshness.picture(variant, pinned=pinned, modified=facts.uploaded_at)
+        headers = freshness.picture(
+            variant, pinned=pinned, modified=facts.uploaded_at, sure=known.sure
+        )
         if self._has(headers["ETag"], facts.uploaded_at):
             return Response(b"", status_code=304, headers=freshness.not_modified(headers))
         served = self._origin.at_hand(variant)
         if served is None:
-            hurried = variant.recipe.format is Format.AVIF and not patient
-            stand_ins = self._stand_ins(variant) if hurried else []
-            self._origin.check_room([variant, *stand_ins])
-            served = await self._unless_gone(self._served(variant, stand_ins, facts))
+            is_avif = variant.recipe.format is Format.AVIF
+            instead = [each.at(facts.version) for each in stand_ins(facts)] if is_avif else []
+            self._origin.check_room([variant, *instead])
+            served = await self._unless_gone(self._served(variant, instead, known))
         if served.variant != variant:
-            headers = freshness.stand_in(served.variant, modified=facts.uploaded_at)
+            headers = freshness.stand_in(served.variant)
             if self._has(headers["ETag"], facts.uploaded_at):
                 return Response(b"", status_code=304, headers=freshness.not_modified(headers))
         elif pinned:
             again = Served(variant, served.body, "memory")
             ready = headers | _trace(again) | {"Content-Length": str(len(served.body))}
-            self._origin.answers.keep(self._request.scope, variant.key, ready, until)
+            self._origin.answers.keep(self._request.scope, variant.key, ready, known.until)
         headers |= _trace(served)
         return self._whole_or_part(served.body, headers)
 
-    async def _served(
-        self, variant: Variant, stand_ins: list[Variant], facts: PictureFacts
-    ) -> Served:
-        if stand_ins:
-            return await self._origin.serve_ready(variant, stand_ins, facts)
-        return await self._origin.serve(variant, facts)
-
-    def _stand_ins(self, variant: Variant) -> list[Variant]:
-        """WebP for those who accept it, and JPEG for all."""
-        accept = ",".join(self._request.headers.getall("accept", []))
-        without_avif = ",".join(each for each in accept.split(",") if "avif" not in each.lower())
-        best = preferred(without_avif)
-        formats = [Format.JPEG] if best is Format.JPEG else [best, Format.JPEG]
-        return [variant.instead(each) for each in formats]
+    async def _served(self, variant: Variant, instead: list[Variant], known: Known) -> Served:
+        if instead:
+            return await self._origin.serve_ready(variant, instead, known)
+        return await self._origin.serve(variant, known)
 
     def _has(self, etag: str, modified: datetime) -> bool:
         headers = self._request.headers
@@ -238,7 +244,7 @@ def _trace(served: Served) -> freshness.Headers:
     status = {
         "memory": "comanda-memory; hit",
         "shelf": "comanda-variants; hit",
-        "render": "comanda-variants; fwd=miss; stored",
+        "render": f"comanda-variants; fwd=miss{'; stored' if served.stored else ''}",
     }[served.origin]
     steps = [
         f"{step};dur={served.timings[step] * 1000:.1f}" for step in _STEPS if step in served.timings

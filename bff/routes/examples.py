@@ -205,6 +205,7 @@ _SEVERAL: Final[tuple[Any, ...]] = (
         version="Zq3fT0a8",
         url="/products/69?v=Zq3fT0a8",
         srcset="/products/69?v=Zq3fT0a8&w=320 320w, /products/69?v=Zq3fT0a8&w=640 640w",
+        sizes="(max-width: 640px) 100vw, 389px",
         width=4032,
         height=3024,
         thumbhash="1QcSHQRnh493V4dIh4eXh1h4kJUI",

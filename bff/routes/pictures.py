@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from litestar import Request, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import PathParameter
+from msgspec import structs
 
 from bff.edge import kinds
 from bff.edge.problems import declared
-from bff.representation.views import View
+from bff.representation.views import CARD_SIZES, View
 from bff.routes.inputs import MOST_ID
 from cdn.srcset import srcset
 from domain.accounts import Principal
@@ -36,6 +37,7 @@ class UploadedView(View, frozen=True):
     version: str
     url: str
     srcset: str
+    sizes: str
     width: int
     height: int
     thumbhash: str
@@ -70,16 +72,16 @@ async def upload_picture(
     the old picture stays. Staff of the product's cafeteria, and administrators."""
     await _require_counter(principal, catalogue, product_id)
     picture = await intake.accept(product_id, request.stream())
-    sources = srcset(product_id, picture.version, picture.width, picture.height)
-    return UploadedView(
-        version=picture.version,
-        url=sources.url,
-        srcset=sources.srcset,
-        width=picture.width,
-        height=picture.height,
+    sources = srcset(
+        product_id,
+        picture.version,
+        picture.width,
+        picture.height,
+        sizes=CARD_SIZES,
         thumbhash=picture.thumbhash,
         color=picture.color,
     )
+    return UploadedView(picture.version, **structs.asdict(sources))
 
 
 @delete(

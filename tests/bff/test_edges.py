@@ -252,8 +252,8 @@ def test_every_setting_says_what_it_is() -> None:
     ("changes", "named"),
     [
         ({"COMANDA_DATABASE_URL": ""}, "COMANDA_DATABASE_URL"),
-        ({"COMANDA_TOKEN_SECRET": "short"}, "token_secret"),
-        ({"COMANDA_DATABASE_CONNECTIONS": "many"}, "database_connections"),
+        ({"COMANDA_TOKEN_SECRET": "short"}, "COMANDA_TOKEN_SECRET"),
+        ({"COMANDA_DATABASE_CONNECTIONS": "many"}, "COMANDA_DATABASE_CONNECTIONS"),
     ],
 )
 def test_a_wrong_setting_is_named(changes: dict[str, str], named: str) -> None:
@@ -265,6 +265,30 @@ def test_a_wrong_setting_is_named(changes: dict[str, str], named: str) -> None:
     assert from_environment(good).replica_urls == ()
     with pytest.raises(SettingsError, match=named):
         from_environment(good | changes)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"{'5ec7e7' * 11}",
+        f"k1:{'5ec7e7' * 10}",
+        f"k1:{'5ec7e7' * 11}a",
+        f"k1:{'5EC7E7' * 11}",
+        f"K-1:{'5ec7e7' * 11}",
+        f"k1:{'5ec7e7' * 11}:",
+    ],
+)
+def test_a_wrong_key_of_pictures_is_named_and_not_shown(key: str) -> None:
+    good = {
+        "COMANDA_DATABASE_URL": "postgresql://u@h/d",
+        "COMANDA_REDIS_URL": "redis://h",
+        "COMANDA_TOKEN_SECRET": "x" * 32,
+        "COMANDA_PICTURE_KEYS": f"k1:{'5ec7e7' * 11}",
+    }
+    assert from_environment(good).picture_keys
+    with pytest.raises(SettingsError, match="COMANDA_PICTURE_KEYS") as raised:
+        from_environment(good | {"COMANDA_PICTURE_KEYS": key})
+    assert "5ec7e7" not in str(raised.value).lower()
 
 
 NO_FILES = (

@@ -31,9 +31,20 @@ def test_a_url_without_a_version_is_asked_for_again() -> None:
     assert "stale-while-revalidate" in told
 
 
+@pytest.mark.parametrize("pinned", [False, True])
+def test_what_may_have_been_purged_already_is_kept_by_nobody(pinned: bool) -> None:
+    headers = freshness.picture(VARIANT, pinned=pinned, modified=MODIFIED, sure=False)
+    assert directives(headers) == {
+        "public": None,
+        "max-age": 0,
+        "s-maxage": 1,
+        "must-revalidate": None,
+    }
+
+
 def test_what_stands_in_is_kept_by_nobody() -> None:
     stand_in = VARIANT.instead(parse("/v/42/ab12/w300_q80.jpeg").recipe.format)
-    headers = freshness.stand_in(stand_in, modified=MODIFIED)
+    headers = freshness.stand_in(stand_in)
     told = directives(headers)
     assert told["max-age"] == 0
     assert (told["s-maxage"] or 0) <= 1
@@ -41,6 +52,8 @@ def test_what_stands_in_is_kept_by_nobody() -> None:
     assert not {"immutable", "stale-while-revalidate", "stale-if-error"} & set(told)
     assert headers["Content-Type"] == "image/jpeg"
     assert headers["ETag"] != freshness.etag(VARIANT)
+    # By a date alone the right one would be taken for it.
+    assert "Last-Modified" not in headers
 
 
 def test_a_picture_says_what_it_is() -> None:
@@ -119,7 +132,7 @@ def all_headers() -> list[dict[str, str]]:
     return [
         freshness.picture(VARIANT, pinned=True, modified=MODIFIED),
         freshness.picture(VARIANT, pinned=False, modified=MODIFIED),
-        freshness.stand_in(VARIANT, modified=MODIFIED),
+        freshness.stand_in(VARIANT),
         freshness.missing(42),
         freshness.refused(),
         freshness.unavailable(1),

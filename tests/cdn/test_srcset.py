@@ -49,6 +49,11 @@ def test_the_urls_carry_the_version_and_leave_the_format_open() -> None:
         assert parse(variant.path) == variant
 
 
+def test_what_is_shown_until_it_comes_is_told_with_it() -> None:
+    sources = srcset(42, "ab12", 4, 3, thumbhash="1QcSHQRn", color="#c9a227")
+    assert (sources.thumbhash, sources.color) == ("1QcSHQRn", "#c9a227")
+
+
 def test_a_small_picture_has_a_url_too() -> None:
     assert srcset(42, "ab12", 300, 200).url.endswith("&w=320")
 

@@ -21,23 +21,25 @@ from sqlalchemy import make_url
 from bff.app import create_app
 from bff.settings import Settings, SettingsError
 from cdn import freshness
-from cdn.address import Variant, original_key, resolve
+from cdn.address import KeyRing, Variant, original_key, resolve, sign
 from cdn.purge import PurgeError, RecordedPurges
-from domain.catalogue import Catalogue
+from domain.catalogue import PICTURE_CHANGED, Catalogue, PictureChange
 from domain.database import Database
+from domain.events import Outbox
 from imaging import intake as intake_module
 from imaging import origin as origin_module
 from imaging import preparation as preparation_module
 from imaging import shelves as shelves_module
 from imaging.facts import facts
-from imaging.intake import shelve
+from imaging.intake import Intake, shelve
 from imaging.memory import Memory
-from imaging.origin import Origin
+from imaging.origin import Known, Origin
 from imaging.pictures import PictureFacts
 from imaging.preparation import Preparation
 from imaging.shelves import ShelfError, Shelves, Store, level_key
 from imaging.workers import Limits, OverloadedError, Workers
 from infra.demo.campus import PASSWORD
+from tests.imaging.samples import gif
 from tests.serving import Proxy
 
 Serve = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -53,6 +55,15 @@ def photograph(width: int = 1600, height: int = 1200, grain: int = 40) -> bytes:
     # Coarse, for noise in every pixel is what costs encoders most.
     coarse = Image.effect_noise((width // 8, height // 8), grain)
     coarse.resize((width, height)).convert("RGB").save(body, "JPEG")
+    return body.getvalue()
+
+
+def see_through() -> bytes:
+    """A PNG with a dot in the middle of nothing."""
+    body = BytesIO()
+    picture = Image.new("RGBA", (640, 480), (0, 0, 0, 0))
+    picture.paste((200, 30, 30, 255), (300, 200, 340, 240))
+    picture.save(body, "PNG")
     return body.getvalue()
 
 
@@ -119,8 +130,10 @@ async def until_prepared(client: httpx.AsyncClient, staff: dict[str, str]) -> di
 
 
 async def test_a_picture_comes_in_the_asked_size_and_format_and_then_from_the_shelf(
-    client: httpx.AsyncClient, upload: Upload
+    client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Or it is stored behind, if the shelf is not quick.
+    monkeypatch.setattr(origin_module, "STORE_PATIENCE", 30.0)
     await upload(photograph())
     url = "/products/1?w=300&h=300&q=80"
     for accept, media_type in (("image/webp,*/*", "image/webp"), ("*/*", "image/jpeg")):
@@ -143,7 +156,9 @@ async def test_avif_is_answered_as_what_is_ready_until_it_is_made(
     accept = {"accept": "image/avif,image/webp,*/*"}
     first = await client.get("/products/1?w=256&h=256", headers=accept)
     assert first.headers["content-type"] == "image/webp"
-    assert first.headers["cache-control"] == freshness.STAND_IN
+    assert first.headers["cache-control"] == freshness.MOMENT
+    # It is the AVIF's date, too.
+    assert "last-modified" not in first.headers
     later = first
     for _ in range(600):
         later = await client.get("/products/1?w=256&h=256", headers=accept)
@@ -153,6 +168,42 @@ async def test_avif_is_answered_as_what_is_ready_until_it_is_made(
     assert later.headers["cache-control"] == freshness.UNVERSIONED
     assert later.headers["etag"] != first.headers["etag"]
     assert opened(later).size == (256, 256)
+
+
+async def test_what_stands_in_for_avif_has_the_background_that_was_asked_for(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(see_through())
+    accept = {"accept": "image/avif,*/*"}
+    answer = await client.get("/products/1?w=256&h=256&bg=000", headers=accept)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["cache-control"] == freshness.MOMENT
+    # Nothing in it is as bright as the paper that others are shown on.
+    assert opened(answer).convert("L").getpixel((2, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("picture", "ready", "given"),
+    [
+        ("opaque", None, "webp"),
+        ("opaque", "webp", "webp"),
+        ("opaque", "jpeg", "jpeg"),
+        ("see-through", "jpeg", "webp"),
+    ],
+)
+async def test_behind_a_cdn_avif_is_answered_by_the_path_alone_as_the_best_that_is_ready(
+    client: httpx.AsyncClient, upload: Upload, picture: str, ready: str | None, given: str
+) -> None:
+    body = photograph() if picture == "opaque" else see_through()
+    version = str((await upload(body))["version"])
+    if ready:
+        await client.get(f"/products/1?w=256&h=200&fm={ready}")
+    path = resolve(1, f"w=256&h=200&fm=avif&v={version}").path
+    # The CDN hands on no Accept.
+    del client.headers["accept"]
+    answer = await client.get(path)
+    assert answer.headers["content-type"] == f"image/{given}"
+    assert answer.headers["cache-control"] == freshness.MOMENT
 
 
 async def test_who_names_avif_waits_for_it_and_who_refuses_it_never_gets_it(
@@ -297,6 +348,67 @@ async def test_what_a_browser_needs_to_know_is_on_every_picture(
     assert "set-cookie" not in headers
 
 
+async def test_who_saves_data_is_given_less_by_the_route_and_by_what_is_ready(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    query = f"w=64&v={(await upload(photograph(64, 48)))['version']}"
+    saving = {"accept": "image/webp", "save-data": "on"}
+    for _ in range(2):
+        for headers in ({"accept": "image/webp"}, saving):
+            answer = await client.get(f"/products/1?{query}", headers=headers)
+            variant = resolve(
+                1, query, accept=headers["accept"], save_data=headers.get("save-data", "")
+            )
+            assert answer.headers["etag"] == freshness.etag(variant)
+            assert answer.headers["vary"] == "Accept, Save-Data"
+
+
+async def test_an_animation_moves_for_who_asks_for_it_in_a_format_that_can(
+    client: httpx.AsyncClient, upload: Upload
+) -> None:
+    await upload(gif(64, 48, 3))
+    moving = {"accept": "image/avif,image/webp,*/*"}
+    for query, accept, frames, format_ in (
+        ("w=32&anim=1", moving, 3, "WEBP"),
+        ("w=32", {"accept": "image/webp"}, 1, "WEBP"),
+        ("w=32&anim=0", {"accept": "image/webp"}, 1, "WEBP"),
+        ("w=32&anim=1", {"accept": "*/*"}, 1, "JPEG"),
+    ):
+        picture = opened(await client.get(f"/products/1?{query}", headers=accept))
+        assert (getattr(picture, "n_frames", 1), picture.format) == (frames, format_), query
+        assert picture.size == (32, 24)
+
+
+async def test_who_holds_a_key_has_any_size_and_nobody_else_does(
+    client: httpx.AsyncClient, upload: Upload, settings: Settings, serve: Serve
+) -> None:
+    version = (await upload(photograph(640, 480)))["version"]
+    secrets = {"new": b"n" * 32, "old": b"o" * 32}
+    signed = [
+        sign(1, f"w=333&h=77&fm=png&v={version}", KeyRing(secrets, current=name))
+        for name in secrets
+    ]
+    pairs = tuple(f"{name}:{secret.hex()}" for name, secret in secrets.items())
+    async with serve(msgspec.structs.replace(settings, picture_keys=pairs)) as keeper:
+        for url in signed:
+            answer = await keeper.get(url)
+            assert opened(answer).size == (333, 77)
+            place = f"/v/{answer.headers['etag'].strip(chr(34))}"
+            assert (await keeper.get(place)).content == answer.content
+            # Of any other size, no longer.
+            for forged in (url.replace("w=333", "w=334"), place.replace("w333", "w334")):
+                await _is_refused(keeper, forged)
+    # Where there are no keys, there is nothing that a signature could be of.
+    await _is_refused(client, signed[0])
+
+
+async def _is_refused(client: httpx.AsyncClient, url: str) -> None:
+    answer = await client.get(url)
+    assert answer.status_code == 403
+    assert answer.json()["type"] == "urn:comanda:problem:bad-signature"
+    assert answer.headers["cache-control"] == "no-store"
+
+
 async def test_many_who_ask_at_once_cost_one_rendering(
     client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +506,9 @@ async def test_an_upload_tells_what_a_page_needs_and_prepares_the_common_variant
     assert (answer["width"], answer["height"]) == (800, 600)
     assert str(answer["color"]).startswith("#")
     assert answer["thumbhash"]
+    shown = (await client.get("/api/products/1")).json()["picture"]
+    # As the menu tells it, so that a page need not ask again.
+    assert answer == shown | {"version": answer["version"]}
     progress = await until_prepared(client, staff)
     assert progress["total"] > 20
     ready = await client.get(
@@ -424,6 +539,23 @@ async def test_a_removed_picture_is_missing_for_a_while_only(
     assert answer.json()["type"] == "urn:comanda:problem:no-picture"
     assert answer.headers["cache-control"] == freshness.MISSING
     assert (await client.get("/products/999999?w=300")).status_code == 404
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_who_has_a_picture_is_told_at_once_that_it_is_gone_or_another(
+    client: httpx.AsyncClient, upload: Upload, staff: dict[str, str], replaced: bool
+) -> None:
+    path = f"/products/1?w=64&fm=webp&v={(await upload(photograph(64, 48)))['version']}"
+    had = {"if-none-match": (await client.get(path)).headers["etag"]}
+    assert (await client.get(path, headers=had)).status_code == 304
+    if replaced:
+        newer = str((await upload(photograph(64, 48, grain=90)))["version"])
+        answer = await client.get(path, headers=had)
+        assert answer.status_code == 200
+        assert newer in answer.headers["etag"]
+    else:
+        await client.delete("/api/products/1/picture", headers=staff)
+        assert (await client.get(path, headers=had)).status_code == 404
 
 
 async def test_a_placeholder_stands_where_a_product_has_no_picture(
@@ -508,6 +640,38 @@ async def test_every_change_of_a_picture_is_purged_by_its_tag(
     assert await connection.fetchval(WAITING) == 1
 
 
+async def test_a_change_that_is_told_of_again_is_purged_once_unless_something_was_left(
+    campus: Database, connection: asyncpg.Connection, shelves: Shelves
+) -> None:
+    body = photograph(64, 48)
+    picture = await shelve(shelves, 1, body, facts(body), [])
+    catalogue, outbox, purges = Catalogue(campus), Outbox(campus), RecordedPurges()
+    await catalogue.hang(1, picture)
+    await connection.execute("UPDATE outbox SET delivered_at = now()")
+    workers = Workers(Limits(processes=1))
+    origin = Origin(catalogue, shelves, workers, Memory(1))
+    preparation = Preparation(shelves, origin)
+    intake = Intake(catalogue, outbox, shelves, workers, origin, preparation, purges)
+    await intake.remove(1)
+    await connection.execute("UPDATE outbox SET due_at = now()")
+    (event,) = await outbox.take([PICTURE_CHANGED])
+
+    async def causes() -> list[str]:
+        purges.made.clear()
+        for _ in range(2):
+            await intake.see_to(PictureChange.of(event))
+        return [made.cause for made in purges.made]
+
+    (first,) = purges.made
+    second, again = await causes()
+    # The second one is deliberate: a cache may have asked who still believed in it.
+    assert first.cause != second == again
+    await shelves.keep_variant(resolve(1, f"w=64&fm=webp&v={picture.version}"), b"late")
+    late, after = await causes()
+    assert late not in (first.cause, second)
+    assert after == second
+
+
 async def test_the_very_same_picture_again_purges_nothing(
     upload: Upload, seen_to: SeenTo, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -578,6 +742,8 @@ async def test_and_both_go_on_with_the_very_same_bytes(
 
     monkeypatch.setattr(Shelves, "keep_variant", second)
     own = await client.get(path)
+    # Not this one.
+    assert own.headers["cache-status"] == "comanda-variants; fwd=miss"
     again = await client.get(path)
     assert own.headers["etag"] == again.headers["etag"]
     assert again.content == await shelves.variant(variant.key) == b"first"
@@ -598,6 +764,27 @@ async def test_what_another_process_takes_down_is_given_no_longer_than_it_is_tru
         removed = await other.delete("/api/products/1/picture", headers=staff)
         assert removed.status_code == 204
     assert (await client.get(path)).status_code == 404
+
+
+async def test_what_may_have_been_taken_down_by_now_is_given_for_nobody_to_keep(
+    client: httpx.AsyncClient, upload: Upload, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = str((await upload(photograph(64, 48)))["version"])
+    ask = Origin.facts
+
+    async def in_a_storm(self: Origin, product_id: int, version: str | None) -> Known:
+        return (await ask(self, product_id, version))._replace(sure=False)
+
+    monkeypatch.setattr(Origin, "facts", in_a_storm)
+    path = f"/products/1?w=48&h=33&fm=webp&v={version}"
+    for _ in range(2):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == freshness.MOMENT
+        assert "stored" not in answer.headers["cache-status"]
+    known = await client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    assert (known.status_code, known.headers["cache-control"]) == (304, freshness.MOMENT)
+    assert await shelves.variant(resolve(1, path.partition("?")[2]).key) is None
 
 
 async def test_what_was_being_rendered_when_it_was_removed_is_not_kept(
@@ -919,6 +1106,20 @@ async def test_the_second_process_finds_what_the_first_has_stored(
     assert second.content == first.content
 
 
+async def test_a_shelf_that_takes_nothing_is_said_to_have_stored_nothing(
+    client: httpx.AsyncClient, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await upload(photograph(64, 48))
+
+    async def full(*_: object) -> bool:
+        raise ShelfError("there is no room")
+
+    monkeypatch.setattr(Shelves, "keep_variant", full)
+    answer = await client.get("/products/1?w=48&h=33&fm=jpeg")
+    assert answer.status_code == 200
+    assert answer.headers["cache-status"] == "comanda-variants; fwd=miss"
+
+
 async def test_an_answer_does_not_wait_for_a_slow_shelf(
     client: httpx.AsyncClient, upload: Upload, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -935,6 +1136,7 @@ async def test_an_answer_does_not_wait_for_a_slow_shelf(
     async with asyncio.timeout(30):
         answer = await client.get("/products/1?w=300&h=77&fm=jpeg")
         assert answer.status_code == 200
+        assert answer.headers["cache-status"] == "comanda-variants; fwd=miss"
         assert await shelves.variant(variant.key) is None
         may_store.set()
         while await shelves.variant(variant.key) != answer.content:

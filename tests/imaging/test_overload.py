@@ -1,23 +1,29 @@
 """Who is refused and who is not, when more is asked for than there is time for."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from math import inf
+from typing import cast
 
 import pytest
+from litestar.types import HTTPScope
 
+from cdn import freshness
 from cdn.address import Format, Variant, original_key, resolve
 from imaging import origin as origin_module
 from imaging.intake import NewPicture
 from imaging.memory import Memory
-from imaging.origin import MOST_LOOKUPS, MOST_READS, Origin
+from imaging.origin import MOST_LOOKUPS, MOST_READS, Known, Origin
 from imaging.shelves import Shelves, level_key
 from imaging.workers import Limits, OverloadedError, Place, Priority, Workers
 
 WHOLE, LEVEL = (2000, 1500), (1000, 750)
 FACTS = NewPicture("ab12", "ab12.0f", *WHOLE, "", "#000000", (LEVEL,), datetime.now(UTC))
+KNOWN = Known(FACTS, inf)
 CROWD = 500
 
 
@@ -110,7 +116,7 @@ async def test_a_crowd_is_refused_before_it_queues_for_the_shelf(
     ready = resolve(1, "w=64&fm=webp&v=ab12")
     memory.keep(ready.key, b"ready")
     tasks: list[asyncio.Task[object]] = [
-        asyncio.create_task(origin.serve(each, FACTS)) for each in variants
+        asyncio.create_task(origin.serve(each, KNOWN)) for each in variants
     ]
     assert await refused(tasks) == CROWD - MOST_READS
     assert len(asked) == MOST_READS
@@ -119,10 +125,10 @@ async def test_a_crowd_is_refused_before_it_queues_for_the_shelf(
         origin.check_room([variants[-1]])
     for welcome in (variants[0], ready):
         origin.check_room([variants[-1], welcome])
-    joining = asyncio.create_task(origin.serve(variants[0], FACTS))
-    assert (await origin.serve(ready, FACTS)).body == b"ready"
+    joining = asyncio.create_task(origin.serve(variants[0], KNOWN))
+    assert (await origin.serve(ready, KNOWN)).body == b"ready"
     avif = resolve(1, "w=64&fm=avif&v=ab12")
-    stand_in = await origin.serve_ready(avif, [avif.instead(Format.WEBP)], FACTS)
+    stand_in = await origin.serve_ready(avif, [avif.instead(Format.WEBP)], KNOWN)
     assert stand_in.body == b"ready"
     may_answer.set()
     assert (await joining).origin == "shelf"
@@ -181,7 +187,9 @@ async def test_in_a_storm_a_version_that_was_known_a_while_ago_is_still_believed
         asyncio.create_task(origin.facts(product, None)) for product in known
     ]
     await asyncio.sleep(0)
-    assert (await origin.facts(1, FACTS.version)).facts is FACTS
+    stale = await origin.facts(1, FACTS.version)
+    # The last purge may be over, after which nobody is to keep anything.
+    assert (stale.facts, stale.sure) == (FACTS, False)
     # A URL without a version would have a CDN keep what may have been replaced.
     for version in (None, "other"):
         with pytest.raises(OverloadedError):
@@ -212,9 +220,9 @@ async def test_a_stored_variant_is_served_when_no_more_can_be_rendered(
     stored, missing = cold(2)
     await shelves.keep_variant(stored, b"stored")
     with workers.admit(Limits().queue_pixels):
-        assert (await origin.serve(stored, FACTS)).body == b"stored"
+        assert (await origin.serve(stored, KNOWN)).body == b"stored"
         with pytest.raises(OverloadedError):
-            await origin.serve(missing, FACTS)
+            await origin.serve(missing, KNOWN)
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -225,7 +233,7 @@ async def test_a_picture_counts_by_the_pixels_that_it_is_made_from(
     await shelves.keep_original(original_key(1, FACTS.original), b"whole", "image/jpeg")
     if not missing:
         await shelves.keep_original(level_key(1, FACTS.original, LEVEL), b"level", "image/jpeg")
-    asking = asyncio.create_task(origin.serve(variant, FACTS))
+    asking = asyncio.create_task(origin.serve(variant, KNOWN))
     await until(lambda: workers.metrics.waiting == 1)
     assert workers.admitted == [(LEVEL[0] * LEVEL[1], Priority.INTERACTIVE)]
     width, height = WHOLE if missing else LEVEL
@@ -245,11 +253,15 @@ async def test_upgrades_are_few_go_behind_people_and_are_tried_again(
     first, second = (resolve(number, "w=320&fm=avif&v=ab12") for number in (1, 2))
     await shelves.keep_original(level_key(1, FACTS.original, LEVEL), b"level", "image/jpeg")
 
-    async def ask(avif: Variant) -> None:
+    async def ask(avif: Variant, known: Known = KNOWN) -> None:
         webp = avif.instead(Format.WEBP)
         memory.keep(webp.key, b"ready")
-        assert (await origin.serve_ready(avif, [webp], FACTS)).variant == webp
+        assert (await origin.serve_ready(avif, [webp], known)).variant == webp
 
+    nothing = asyncio.all_tasks()
+    # Of what may have been taken down there is nothing to be made.
+    await ask(first, KNOWN._replace(sure=False))
+    assert asyncio.all_tasks() == nothing
     await ask(first)
     await until(lambda: workers.metrics.waiting == 1)
     under_way = asyncio.all_tasks()
@@ -266,10 +278,21 @@ async def test_upgrades_are_few_go_behind_people_and_are_tried_again(
     await origin.close()
 
 
-async def test_what_is_forgotten_is_not_in_memory(origin: Origin, memory: Memory) -> None:
+async def test_what_is_forgotten_is_not_in_memory_and_nobody_is_told_that_theirs_will_do(
+    origin: Origin, memory: Memory
+) -> None:
     mine, other = cold(2)
     for each in (mine, other):
         memory.keep(each.key, b"ready")
+    asked = {"method": "GET", "raw_path": f"/{mine.key}".encode(), "query_string": b""}
+    who_has_it = {**asked, "headers": [(b"if-none-match", freshness.etag(mine).encode())]}
+    told = freshness.picture(mine, pinned=True, modified=FACTS.uploaded_at)
+    kept = cast("HTTPScope", {**asked, "path_template": "/v", "headers": []})
+    origin.answers.keep(kept, mine.key, told, time.monotonic() + 600)
+    way = origin.answers.way(cast("HTTPScope", who_has_it))
+    assert way is not None
+    assert (way() or (None,))[0] == 304
     origin.forget(1, FACTS.version)
     assert origin.at_hand(mine) is None
     assert origin.at_hand(other)
+    assert way() is None

@@ -25,7 +25,7 @@ variable "picture_keys" {
 
   validation {
     condition = var.picture_keys == null || alltrue([
-      for key in split(",", coalesce(var.picture_keys, "-")) : can(regex("^[a-z0-9]{1,16}:[0-9a-f]{64,}$", key))
+      for key in split(",", coalesce(var.picture_keys, "-")) : can(regex("^[a-z0-9]{1,16}:([0-9a-f]{2}){32,}$", key))
     ])
     error_message = "picture_keys is name:hex of 32 octets or more, with commas between."
   }
