@@ -33,6 +33,8 @@ SHARED: Final = (
     f"public, max-age={SHARED_SECONDS}, s-maxage={SHARED_SECONDS}"
     ", stale-while-revalidate=60, stale-if-error=86400"
 )
+# What is changed by the version that was read is asked for anew by whoever may change it.
+VERSIONED: Final = f"public, max-age=0, s-maxage={SHARED_SECONDS}, stale-if-error=86400"
 # What it tells one person is asked for anew each time, which a 304 answers without its content.
 PERSONAL: Final = "private, no-cache"
 
@@ -125,10 +127,10 @@ def unavailable(seconds: int) -> Headers:
     return {"Cache-Control": UNKEPT, "Retry-After": str(max(1, seconds)), **STATIC}
 
 
-def turning(seconds: int) -> str:
+def turning(seconds: int, *, is_versioned: bool = False) -> str:
     """The Cache-Control of what the API tells everybody, where it turns by itself in so many
-    seconds: nobody may show it after that."""
-    return f"public, max-age={seconds}, s-maxage={seconds}"
+    seconds: nobody may show it after that. What `is_versioned` is asked for anew each time."""
+    return f"public, max-age={0 if is_versioned else seconds}, s-maxage={seconds}"
 
 
 class ObjectHeaders(TypedDict):

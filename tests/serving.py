@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 
@@ -17,7 +17,7 @@ from bff.settings import Settings
 UNLIMITED = {f"COMANDA_LIMIT_{name}": "0" for name in ("GENERAL", "ANONYMOUS", "LOGIN", "PAYMENT")}
 _SERVE = (sys.executable, "-m", "bff.serve")
 # Seconds in which a process ends that is asked to: its own patience, and some.
-_LEAVES = 30
+_LEAVES = 60
 
 
 def free_port() -> int:
@@ -52,14 +52,13 @@ def running(
 ) -> Iterator[list[str]]:
     """The application at each of these ports, in so many processes each; the URLs."""
     given = environment(settings) | {"COMANDA_PICTURE_PROCESSES": "1"} | more
-    processes = [subprocess.Popen(command(port, workers), env=given) for port in ports]
-    try:
+    with ExitStack() as ending:
+        processes = [subprocess.Popen(command(port, workers), env=given) for port in ports]
+        for process in processes:
+            ending.callback(until_ended, process)
+        for process in processes:
+            ending.callback(process.terminate)
         yield [f"http://127.0.0.1:{port}" for port in ports]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            until_ended(process)
 
 
 def until_ended(process: subprocess.Popen[bytes]) -> None:

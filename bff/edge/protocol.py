@@ -405,12 +405,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._within(self.head_seconds, self._too_slow)
 
     def _await_body(self) -> None:
-        self._within(self.body_seconds, partial(self._look_at_pace, self._body))
-
-    def _look_at_pace(self, before: int) -> None:
-        # It may be us for whom it waits.
+        # It may be us for whom it waits, and who is let go has the whole time from then on.
         is_held = self.flow.read_paused or self.cycle.waiting_for_100_continue
-        if is_held or self._body - before >= self.body_bytes:
+        needed = 0 if is_held else self._body + self.body_bytes
+        self._within(self.body_seconds, partial(self._look_at_pace, needed))
+
+    def _look_at_pace(self, needed: int) -> None:
+        is_held = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        if is_held or self._body >= needed:
             self._await_body()
         else:
             self._deadline = None

@@ -47,9 +47,10 @@ _MOST_WISH_CHARACTERS: Final = 256
 WORTH: Final = 16
 # and the pauses between two of these are so many times as long as they took.
 _PAUSE: Final = 20
-# Bytes that an answer takes beside its body, with all of its forms, and for each byte of that: its
-# codings are a sixth of it or so, and there are six of them.
-_BESIDE: Final = 2048 + _MOST_WISHES * 1024
+# Bytes that an answer takes beside its body, that each of its forms takes, and for each byte of its
+# body: its codings are a sixth of that or so, and there are six of them.
+_BESIDE: Final = 2048
+_A_FORM: Final = 1024
 _EACH: Final = 3
 # A fence is one client's; a cache in between may have nothing that is late enough for it.
 VARY: Final = f"{answers.VARY}, Comanda-Fence"
@@ -88,8 +89,11 @@ class Kept:
         self.content = Content(body, made.version)
         self.sources = sources
         self.size = _BESIDE + _EACH * len(body)
+        """Bytes that it takes,"""
+        self.counted = 0
+        """and those of them that whoever keeps it has counted."""
         self.sent = 0
-        control, lasts = _lasting(made.until, now)
+        control, lasts = _lasting(made, now)
         self.expires = began + lasts
         self._control = control.encode()
         self._own = [
@@ -104,10 +108,15 @@ class Kept:
         if known is None or known.settled != self.content.settled:
             known = self._reply(wanted)
             if wanted.characters <= _MOST_WISH_CHARACTERS:
-                if len(self._replies) >= _MOST_WISHES:
-                    self._replies.clear()
-                self._replies[wanted] = known
+                self._remember(wanted, known)
         return known
+
+    def _remember(self, wanted: Wishes, reply: "_Reply") -> None:
+        before = len(self._replies)
+        if before >= _MOST_WISHES:
+            self._replies.clear()
+        self._replies[wanted] = reply
+        self.size += _A_FORM * (len(self._replies) - before)
 
     def _reply(self, wanted: Wishes) -> "_Reply":
         choice, content = wanted.choice(KEPT), self.content
@@ -138,14 +147,16 @@ class Kept:
         ]
 
 
-def _lasting(until: datetime | None, now: datetime) -> tuple[str, float]:
+def _lasting(made: Made, now: datetime) -> tuple[str, float]:
     """Cache-Control, and seconds for which it may be sent. Who gets an answer in its last moment
     keeps it no longer than until it turns."""
-    if until is None:
-        return freshness.SHARED, LASTS
-    left = max(0.0, (until - now).total_seconds())
+    is_versioned = made.version is not None
+    if made.until is None:
+        return freshness.VERSIONED if is_versioned else freshness.SHARED, LASTS
+    left = max(0.0, (made.until - now).total_seconds())
     seconds = int(min(freshness.SHARED_SECONDS, left / 2))
-    return freshness.turning(seconds), min(LASTS, left - seconds)
+    control = freshness.turning(seconds, is_versioned=is_versioned)
+    return control, min(LASTS, left - seconds)
 
 
 class Shared:
@@ -222,6 +233,8 @@ class Shared:
     def reply(self, kept: Kept, wanted: Wishes) -> Found:
         """Status, headers and body; what is sent often is coded better by and by."""
         reply = kept.reply(wanted)
+        if kept.counted and kept.counted != kept.size:
+            self._count(kept)
         if reply.unsettled is not None and kept.sent > WORTH and self._settling is None:
             self._settling = asyncio.create_task(self._settle(kept.content, reply.unsettled))
         return reply.found
@@ -258,11 +271,21 @@ class Shared:
 
     def _keep(self, key: str, kept: Kept) -> None:
         old = self._kept.pop(key, None)
-        self.size += kept.size - (old.size if old else 0)
+        if old is not None:
+            self._uncount(old)
         self._kept[key] = kept
+        self._count(kept)
+
+    def _count(self, kept: Kept) -> None:
+        self.size += kept.size - kept.counted
+        kept.counted = kept.size
         while self.size > self._most_bytes:
             _, oldest = self._kept.popitem(last=False)
-            self.size -= oldest.size
+            self._uncount(oldest)
+
+    def _uncount(self, kept: Kept) -> None:
+        self.size -= kept.counted
+        kept.counted = 0
 
     @property
     def is_settling(self) -> bool:

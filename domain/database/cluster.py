@@ -100,13 +100,20 @@ class Cluster:
 
         It is done over on the next node when one is lost under it. Raises UnavailableError.
         """
-        return (await self.snapshot(role, work, fence))[0]
+        return (await self._read(role, work, fence))[0]
 
     async def snapshot(
         self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence = 0
     ) -> tuple[T, Fence]:
         """What `work` reads, as `read` does, and the position of which it has seen everything."""
+        if self._primary.up and fence < UNKNOWN:
+            # Somebody may have been believed who made it up while the primary was away.
+            await _catch_up(self._primary, fence)
+        return await self._read(role, work, fence)
 
+    async def _read(
+        self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence
+    ) -> tuple[T, Fence]:
         async def on(node: Node) -> T:
             async with node.reading() as connection:
                 return await work(Reader(connection, self.statements))
@@ -127,16 +134,16 @@ class Cluster:
     ) -> tuple[T, Fence]:
         for node in self._chain(role):
             if self._may_serve(node) and await _has_come(node, fence):
-                found = await self._tried(node, role, on, fence)
+                found = await self._tried(node, role, on)
                 if found is not None:
                     return found
-        found = await self._tried(self._primary, role, on, fence)
+        found = await self._tried(self._primary, role, on)
         if found is not None:
             return found
         # It may have been one connection only; or it is dead, and what it sent last has arrived.
         await self._primary.look()
         if self._primary.up:
-            found = await self._tried(self._primary, role, on, fence)
+            found = await self._tried(self._primary, role, on)
         else:
             found = await self._tried_until_late(role, on, fence)
         if found is None:
@@ -247,13 +254,10 @@ class Cluster:
         return [self._primary, *self._replicas]
 
     async def _tried(
-        self, node: Node, role: Role, on: Callable[[Node], Awaitable[T]], fence: Fence
+        self, node: Node, role: Role, on: Callable[[Node], Awaitable[T]]
     ) -> tuple[T, Fence] | None:
         """What is read `on` a node, and of which position; None if that is no more to be
         had there."""
-        if node is self._primary and node.up and fence < UNKNOWN:
-            # It has been there, unless somebody was believed who made it up while it was away.
-            await _catch_up(node, fence)
         asof = node.position
         try:
             result = await on(node)
@@ -273,7 +277,7 @@ class Cluster:
         while left := [node for node in self._chain(role) if node.up]:
             for node in left:
                 if await _has_come(node, fence):
-                    found = await self._tried(node, role, on, fence)
+                    found = await self._tried(node, role, on)
                     if found is not None:
                         return found
             if fence == UNKNOWN or time.monotonic() >= deadline:

@@ -6,6 +6,7 @@ from functools import cache
 # The wide gamut of telephones and screens, with the curve of sRGB. BT.2020 mostly comes with more
 # light than sRGB has, which would have to be toned down, not converted.
 _DISPLAY_P3 = (12, 13)
+SRGB = (1, 13)
 # Its red, green and blue as XYZ adapted to D50, and the curve of sRGB: g, a, b, c and d of
 # (a * x + b) ** g from d on and c * x below (ICC.1, 10.18).
 _COLORANTS = {

@@ -94,10 +94,14 @@ def _transparency(found: dict[bytes, bytes], content: bytes) -> bytes:
 
 
 def _profile(found: dict[bytes, bytes], limits: Limits) -> bytes | None:
-    # The numbers go first; the profile is for whoever does not know them (PNG, third edition).
-    numbered = cicp.profile(*found.get(b"cICP", b"")[:2].ljust(2, b"\0"))
-    if numbered is not None:
-        return numbered
+    # The numbers go first; the profile is for whoever does not know them (PNG, third edition). Of
+    # greys there is none by number.
+    _, colour = found[b"IHDR"][8:10].ljust(2, b"\0")
+    if b"cICP" in found and colour not in (_GREY, _GREY_ALPHA):
+        primaries, transfer = found[b"cICP"][:2].ljust(2, b"\0")
+        numbered = cicp.profile(primaries, transfer)
+        if numbered is not None or (primaries, transfer) == cicp.SRGB:
+            return numbered
     _, _, packed = found.get(b"iCCP", b"").partition(b"\0")
     unpacker = zlib.decompressobj()
     try:

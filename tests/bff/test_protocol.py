@@ -206,9 +206,9 @@ class Pressing(BoundedProtocol):
     body_bytes = 1
     looks = 0
 
-    def _look_at_pace(self, before: int) -> None:
+    def _look_at_pace(self, needed: int) -> None:
         type(self).looks += 1
-        super()._look_at_pace(before)
+        super()._look_at_pace(needed)
 
 
 async def looked(at_least: int) -> None:
