@@ -292,6 +292,14 @@ def test_numbers_go_before_a_profile_only_where_they_are_known() -> None:
     for numbers, known in ((b"\x0c\r\0\1", True), (b"\x09\x10\0\1", False), (b"", False)):
         body = png(40, 30, 8, 2, bytes(3600), packed, png_chunk(b"cICP", numbers))
         assert (parse(body).profile == profiles.adobe_rgb()) is not known
+    # sRGB needs no profile, and greys have none by number.
+    for colour, numbers, profile in (
+        (2, b"\x01\r\0\1", None),
+        (0, b"\x0c\r\0\1", profiles.adobe_rgb()),
+    ):
+        pixels = bytes(3600 if colour else 1200)
+        body = png(40, 30, 8, colour, pixels, packed, png_chunk(b"cICP", numbers))
+        assert parse(body).profile == profile
 
 
 def test_a_profile_in_many_segments_is_joined_in_their_order() -> None:
