@@ -106,19 +106,22 @@ class Cluster:
         self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence = 0
     ) -> tuple[T, Fence]:
         """What `work` reads, as `read` does, and the position of which it has seen everything."""
-        if self._primary.up and fence < UNKNOWN:
-            # Somebody may have been believed who made it up while the primary was away.
-            await _catch_up(self._primary, fence)
-        return await self._read(role, work, fence)
+        return await self._read(role, work, fence, fence if fence < UNKNOWN else 0)
 
     async def _read(
-        self, role: Role, work: Callable[[Reader], Awaitable[T]], fence: Fence
+        self,
+        role: Role,
+        work: Callable[[Reader], Awaitable[T]],
+        fence: Fence,
+        dated: Fence = 0,
     ) -> tuple[T, Fence]:
+        """`dated` is what the position has to be known to be behind, if it is."""
+
         async def on(node: Node) -> T:
             async with node.reading() as connection:
                 return await work(Reader(connection, self.statements))
 
-        return await self._found(role, on, fence)
+        return await self._found(role, on, fence, dated)
 
     async def row(self, role: Role, question: Question, fence: Fence = 0) -> Found | None:
         """The row that a question is about, if there is one, read as by `read`; together with
@@ -130,20 +133,24 @@ class Cluster:
         return (await self._found(role, on, fence))[0]
 
     async def _found(
-        self, role: Role, on: Callable[[Node], Awaitable[T]], fence: Fence
+        self,
+        role: Role,
+        on: Callable[[Node], Awaitable[T]],
+        fence: Fence,
+        dated: Fence = 0,
     ) -> tuple[T, Fence]:
         for node in self._chain(role):
             if self._may_serve(node) and await _has_come(node, fence):
                 found = await self._tried(node, role, on)
                 if found is not None:
                     return found
-        found = await self._tried(self._primary, role, on)
+        found = await self._tried(self._primary, role, on, dated)
         if found is not None:
             return found
         # It may have been one connection only; or it is dead, and what it sent last has arrived.
         await self._primary.look()
         if self._primary.up:
-            found = await self._tried(self._primary, role, on)
+            found = await self._tried(self._primary, role, on, dated)
         else:
             found = await self._tried_until_late(role, on, fence)
         if found is None:
@@ -254,10 +261,13 @@ class Cluster:
         return [self._primary, *self._replicas]
 
     async def _tried(
-        self, node: Node, role: Role, on: Callable[[Node], Awaitable[T]]
+        self, node: Node, role: Role, on: Callable[[Node], Awaitable[T]], dated: Fence = 0
     ) -> tuple[T, Fence] | None:
         """What is read `on` a node, and of which position; None if that is no more to be
         had there."""
+        if node.up:
+            # A fence may be nobody's, who was believed while the primary was away.
+            await _catch_up(node, dated)
         asof = node.position
         try:
             result = await on(node)
